@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The flow cache of one worker: cached flows, exact cache, wide cache.
+ * Threads: one worker looks up and installs; the control thread walks, kills, credits, releases.
+ *
+ * Problem. A packet must find its action program in a few dozen cycles, for a million flows,
+ * without ever running one that a rule change made wrong, and an attacker's packets must not
+ * push out what works.
+ *
+ * Data structure
+ *  - Pool: an array of `struct flow`, one per translation result. A flow is key, mask, program,
+ *    statistics, and the references to what it depends on. `gen` is even while the flow is alive;
+ *    the control thread kills it by adding one, in one store, and everybody that looks it
+ *    up by (index, gen) misses from then on. So killing needs no search in any table.
+ *  - Exact cache: array of 64-byte entries, key (56 bytes) + flow index + gen, buckets of
+ *    four. The hash names a home entry, prefetched alone: at usual load one line finds
+ *    the flow. Keys with further lines live in a second array with entries of 2 or 4 lines.
+ *  - Wide cache: mask -> hash table of flow indexes, sorted by hits. If probing costs more than
+ *    translation would (measured in cycles), it is skipped for a while.
+ *
+ * Life of a flow: FREE -(worker takes it from `free` ring, fills, publishes)-> LIVE -(control
+ * kills)-> DEAD -(ring to worker: worker unlinks it from wide cache and program table)-> UNLINKED
+ * -(control credits the last statistics, after a grace period)-> FREE. The worker never waits: with
+ * no free slot it runs the program of the translation without caching it.
+ *
+ * Invariants: only the worker writes tables and programs; only control kills and frees; a dead
+ * flow's memory is not reused before every worker passed a quiescent state after the unlink.
+ */
+#ifndef FLOW_CACHE_H
+#define FLOW_CACHE_H
+
+#include "flow/flow_prog.h"
+#include "pkt/pkt_burst.h"
+#include "pkt/pkt_parse.h"
+
+#define FLOW_INDEX_NONE  UINT32_MAX
+#define FLOW_REFS_INLINE 3
+#define FLOW_REFS_MAX    64 /* a translation with more is not cached */
+
+/* What a cached flow depends on; objects belong to the room that names them. */
+enum flow_ref_kind {
+	FLOW_REF_RULE, /* obj: rule hit; table, priority: where. Statistics are credited to it */
+	FLOW_REF_TABLE_MISS, /* table passed without a rule; obj: the table */
+	FLOW_REF_GROUP,      /* obj: group; arg: bucket index. Credited */
+	FLOW_REF_METER,      /* obj: meter */
+	FLOW_REF_FDB,        /* obj: bridge; arg: VLAN << 48 | MAC: destination, known or not */
+	FLOW_REF_FDB_SRC,    /* obj: bridge; arg as above: this flow proves that the source lives */
+	FLOW_REF_PORT,       /* arg: port index whose state was looked at */
+	FLOW_REF_BRIDGE,     /* obj: bridge: depends on its configuration */
+	FLOW_REF_RECIRC,     /* arg: recirculation id that the program uses */
+	FLOW_REF_NEIGH,      /* obj: neighbour or route entry */
+	FLOW_REF_MIRROR,     /* obj: mirror */
+};
+
+struct flow_ref {
+	void *obj;
+	uint64_t arg;
+	uint16_t kind;
+	uint16_t priority; /* RULE: of the rule that was hit */
+	uint8_t table;
+	uint8_t flags;
+	uint8_t zero[2];
+	uint32_t rewritten; /* bits of FLOW_REWRITTEN_*: groups of fields that differ from the
+	                       packet's key at this table; overlap can not be told from the key */
+	uint32_t zero2;
+};
+
+/* Groups of fields for flow_ref.rewritten. */
+enum flow_rewritten {
+	FLOW_REWRITTEN_ETH = 0x01,
+	FLOW_REWRITTEN_VLAN = 0x02,
+	FLOW_REWRITTEN_L3 = 0x04,
+	FLOW_REWRITTEN_L4 = 0x08,
+	FLOW_REWRITTEN_MPLS = 0x10,
+	FLOW_REWRITTEN_TUN = 0x20,
+	FLOW_REWRITTEN_PIPE = 0x40, /* metadata, registers */
+	FLOW_REWRITTEN_CT = 0x80,
+	FLOW_REWRITTEN_ALL = 0xff,
+};
+
+/* What a translation delivers. In the worker's memory, reused for each miss. */
+struct flow_xlate {
+	struct pkt_key mask; /* what was looked at; lines as in the key */
+	struct flow_prog_builder prog;
+	struct flow_ref refs[FLOW_REFS_MAX];
+	uint32_t n_refs;
+	bool cacheable; /* false: run it once (too many references, no memory) */
+};
+
+enum flow_state { FLOW_FREE, FLOW_LIVE, FLOW_DEAD, FLOW_UNLINKED };
+
+/* A cached flow. */
+struct flow {
+	/* line 0: touched per packet */
+	uint32_t gen;           /* even: alive [ctl w, worker r] */
+	uint32_t used_ms;       /* evs_clock_ms of the last packet [worker w, ctl r] */
+	struct flow_prog *prog; /* [worker w] */
+	uint64_t n_pkts;        /* [worker w, ctl r] */
+	uint64_t n_bytes;       /* [worker w, ctl r] */
+	uint16_t tcp_flags;     /* seen [worker w, ctl r] */
+	uint8_t state;          /* enum flow_state */
+	uint8_t n_refs;
+	uint32_t created_ms;
+	struct flow_mask *mask; /* shared by all flows of one subtable [worker w] */
+	uint64_t hash;          /* of the masked key */
+	uint64_t zero;
+	/* line 1: masked key; further lines in ext_key, or NULL */
+	struct pkt_key_base key;
+	/* line 2 */
+	struct pkt_key_ext *ext_key;
+	uint64_t credited_pkts;     /* [ctl] */
+	uint64_t credited_bytes;    /* [ctl] */
+	struct flow_ref *more_refs; /* refs beyond the inline ones; NULL if none */
+	struct flow_ref refs[FLOW_REFS_INLINE];
+} EVS_CACHE_ALIGNED;
+
+static_assert(offsetof(struct flow, key) == EVS_CACHE_LINE, "hot line");
+static_assert(sizeof(struct flow) == 4 * EVS_CACHE_LINE, "four lines");
+
+struct flow_cache;
+
+struct flow_cache_config {
+	uint32_t n_flows;     /* slots of the pool */
+	uint32_t n_exact;     /* entries for keys of one line; a power of two */
+	uint32_t n_exact_ext; /* entries for longer keys; a power of two */
+	uint32_t max_masks;   /* of the wide cache */
+	int numa_node;        /* -1: any */
+	enum pkt_isa isa;
+};
+
+/* Figures of one cache [worker w, ctl r]. */
+struct flow_cache_stats {
+	uint64_t memo_hits, exact_hits, wide_hits, misses;
+	uint64_t installs, not_cached_pool, not_cached_refs;
+	uint64_t exact_inserts, exact_refused; /* refused: admission kept a working entry */
+	uint64_t wide_probes, wide_skips;      /* subtables probed; look-ups skipped as too dear */
+};
+
+/* [ctl] Memory by mmap (huge pages where there are some, else transparent ones), touched only as
+ * used. Returns 0, or -ENOMEM with the size in err. */
+int flow_cache_create(const struct flow_cache_config *config, struct flow_cache **cachep,
+                      struct evs_error *err);
+void flow_cache_destroy(struct flow_cache *cache); /* [ctl] after the worker ended */
+
+/*
+ * [worker] Finds the flows of the first n packets of the burst: flows[i], or NULL where the
+ * result has bit i set: a miss. Counts packets and bytes to each flow found. Two packets of one
+ * burst with the same missing key are both reported: look the second up again after the
+ * first was installed, with flow_cache_lookup_one.
+ */
+uint32_t flow_cache_lookup(struct flow_cache *cache, struct pkt_burst *burst, unsigned n,
+                           struct flow *flows[PKT_BURST_MAX], uint32_t now_ms);
+struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
+                                   uint32_t now_ms);
+
+/* [worker] Installs a translation for packet i and counts the packet to it. NULL: run
+ * xlate->prog without caching. `cycles` is what the translation cost (for the wide cache). */
+struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
+                                const struct flow_xlate *xlate, uint32_t now_ms, uint64_t cycles);
+
+/* [worker] Bounded housekeeping, once per loop or so: unlinks what control killed. */
+void flow_cache_poll(struct flow_cache *cache);
+
+/* [ctl] Calls visit for every live flow until it returns false. */
+void flow_cache_walk(struct flow_cache *cache, bool (*visit)(struct flow *flow, void *arg),
+                     void *arg);
+/* [ctl] Kills a live flow: from the next look-up on nobody finds it. */
+void flow_cache_kill(struct flow_cache *cache, struct flow *flow);
+/* [ctl] Moves what was killed towards FREE; calls credit once per flow with its final figures
+ * before the slot is free. Non-blocking; call it each tick until it returns 0 (flows under way). */
+uint32_t flow_cache_reap(struct flow_cache *cache, void (*credit)(struct flow *flow, void *arg),
+                         void *arg);
+uint32_t flow_cache_live(const struct flow_cache *cache); /* [ctl] */
+void flow_cache_stats_get(const struct flow_cache *cache, struct flow_cache_stats *stats); /* any */
+/* [ctl] Masks of the wide cache with flows and hits, for `cache show`. */
+uint32_t flow_cache_n_masks(const struct flow_cache *cache);
+
+/* Reference i of a flow, wherever it is stored. */
+EVS_INLINE const struct flow_ref *flow_ref_at(const struct flow *flow, unsigned i)
+{
+	return i < FLOW_REFS_INLINE ? &flow->refs[i] : &flow->more_refs[i - FLOW_REFS_INLINE];
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports: what a worker polls and sends to, and the table of port types.
+ * Threads: control creates, changes, destroys; workers receive and send.
+ *
+ * A port is created by its type, gets a port index (the datapath's number, not OpenFlow's), is
+ * attached to the workers by pmd, detached again, and destroyed after a grace period. The
+ * type gives receive and send functions that take a burst, so that the indirect call
+ * is paid per burst. Types register as rows of port_types[] with their options and help.
+ *
+ * Counters are per worker, one writer each; received = sent + dropped (+ held), see pkt_drop.h.
+ */
+#ifndef PORT_H
+#define PORT_H
+
+#include <net/if.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_spinlock.h>
+
+#include "base/evs_rcu.h"
+#include "pkt/pkt_drop.h"
+#include "pkt/pkt_key.h"
+
+#define PORT_NAME_LEN    64
+#define PORT_MAX_QUEUES  64
+#define PORT_MTU_MIN     68
+#define PORT_MTU_MAX     16110
+#define PORT_MTU_DEFAULT 1500
+
+struct port;
+
+/* Burst functions [worker]. rx: up to n (<= 32) mbufs. tx: returns how many were taken; the rest
+ * stays the caller's. A queue is used by one worker at a time. */
+typedef uint16_t port_rx_fn(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
+typedef uint16_t port_tx_fn(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
+
+/* [worker w, ctl r] */
+struct port_counters {
+	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes;
+	uint64_t drops[PKT_N_DROPS];
+} EVS_CACHE_ALIGNED;
+
+/* What the sending side can do with an mbuf; else pmd does it in software first. */
+enum port_tx_cap {
+	PORT_TX_MULTI_SEG = 0x01,
+	PORT_TX_L4_CSUM = 0x02, /* fills in TCP and UDP checksums where ol_flags ask */
+	PORT_TX_TSO = 0x04,
+	PORT_TX_IP_CSUM = 0x08,
+};
+
+/* Configuration by OpenFlow port-mod and by `port set`. */
+enum port_config_flag {
+	PORT_CONFIG_DOWN = 0x01,
+	PORT_CONFIG_NO_RECV = 0x04,
+	PORT_CONFIG_NO_FWD = 0x20,
+	PORT_CONFIG_NO_PACKET_IN = 0x40,
+};
+
+struct port_link {
+	bool up;
+	bool full_duplex;
+	uint32_t speed_mbps; /* 0: unknown */
+};
+
+struct port_args { /* key=value pairs of a user */
+	unsigned n;
+	struct {
+		const char *key;
+		const char *value;
+	} arg[32];
+};
+
+enum port_option_flag {
+	PORT_OPTION_REQUIRED = 0x01,
+	PORT_OPTION_CHANGEABLE = 0x02, /* by `port set`, under traffic */
+};
+
+struct port_option {
+	const char *name;
+	const char *form; /* what a value looks like: "PATH", "N", "on|off" */
+	const char *help;
+	unsigned flags;
+};
+
+struct port_type {
+	const char *name;
+	const char *help;
+	const struct port_option
+	        *options;  /* ends with a NULL name; common ones (mtu, …) not here */
+	bool has_datapath; /* false: patch: exists in translation only */
+	/* [ctl] Opens the device and fills port (name and index are set). The device runs when it
+	 * returns 0. On failure nothing is left behind and err names cause and remedy. */
+	int (*create)(struct port *port, const struct port_args *args, struct evs_error *err);
+	void (*destroy)(struct port *port); /* [ctl] no worker uses it any more */
+	/* [ctl] Applies changed options under traffic, wholly or not at all. */
+	int (*set)(struct port *port, const struct port_args *args, struct evs_error *err);
+	int (*set_mtu)(struct port *port, uint16_t mtu, struct evs_error *err);
+	int (*set_mac)(struct port *port, const struct rte_ether_addr *mac, struct evs_error *err);
+	int (*set_admin)(struct port *port, bool up, struct evs_error *err); /* link up or down */
+	void (*get_link)(struct port *port, struct port_link *link);
+	/* Status and driver statistics: calls add for each pair. May be NULL. */
+	void (*get_status)(struct port *port,
+	                   void (*add)(void *arg, const char *key, const char *value), void *arg);
+	void (*get_xstats)(struct port *port,
+	                   void (*add)(void *arg, const char *key, uint64_t value), void *arg);
+};
+
+extern const struct port_type *const port_types[]; /* ends with NULL */
+const struct port_type *port_type_lookup(const char *name);
+
+struct port {
+	/* read by workers per burst */
+	port_rx_fn *rx;
+	port_tx_fn *tx;
+	void *priv; /* of the type */
+	uint16_t index;
+	uint16_t n_rxq;
+	uint16_t n_txq;           /* fewer than workers: shared under tx_lock */
+	uint16_t ethdev_id;       /* RTE_MAX_ETHPORTS: none */
+	uint32_t config;          /* enum port_config_flag [ctl w, worker r] */
+	uint32_t tx_caps;         /* enum port_tx_cap */
+	uint16_t mtu;             /* [ctl w, worker r] payload of Ethernet, tags not counted */
+	uint8_t link_up;          /* [ctl w, worker r] */
+	uint8_t drop_full;        /* enum pkt_drop for what tx does not take: TX_RING_FULL, … */
+	rte_spinlock_t *tx_locks; /* n_txq of them, or NULL while every worker has its own queue */
+	struct port_counters
+	        *counters[EVS_MAX_WORKERS]; /* by worker; set before it uses the port */
+
+	/* control only */
+	char name[PORT_NAME_LEN] EVS_CACHE_ALIGNED;
+	const struct port_type *type;
+	struct rte_ether_addr mac;
+	struct port_link link;
+	struct rte_mempool *pool;
+	int numa_node;
+	void *owner; /* of the pipeline: its view of the port */
+};
+
+/* All ports by index, for workers: ports[0] is NULL [ctl w, worker r; acquire]. */
+extern struct port *port_table[PKT_PORT_MAX + 1];
+
+EVS_INLINE struct port *port_get(uint16_t index)
+{
+	return evs_load_acquire(&port_table[index]);
+}
+
+/* [ctl] Creates a port of the type and gives it an index; it receives nothing before
+ * pmd_port_attach. -EEXIST, -EINVAL, -ENODEV, -ENOMEM, …, with err. */
+int port_create(const char *type, const char *name, const struct port_args *args,
+                struct port **portp, struct evs_error *err);
+/* [ctl] After pmd_port_detach reported that no worker uses it. */
+void port_destroy(struct port *port);
+int port_set(struct port *port, const struct port_args *args, struct evs_error *err);
+/* [ctl] Sum over workers. */
+void port_counters_sum(const struct port *port, struct port_counters *sum);
+void port_counters_clear(struct port *port);
+/* [ctl] Reads link states; calls changed for each port whose state differs. Called by a timer
+ * of the control thread and by link interrupts. */
+void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg);
+
+/* Mempools: one per NUMA node and buffer size, shared by the ports that need it. */
+struct rte_mempool *port_pool_get(uint16_t mtu, int numa_node, struct evs_error *err);
+void port_pool_put(struct rte_mempool *pool);
+
+#endif
