@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+# Verbs over meson. Each installs the Debian packages that it misses (tools/install-deps).
+
+MESON := /usr/bin/meson
+PYTHON := /usr/bin/python3
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+GCC := CC=gcc $(MESON) setup --werror --prefix $(PREFIX)
+CLANG := CC=clang $(MESON) setup --werror
+
+.DEFAULT_GOAL := all
+.PHONY: all demo test bench lint format asan tsan fuzz cover install clean help
+
+all: ## release build for this CPU into build/
+	@tools/install-deps build
+	@[ -f build/build.ninja ] || $(GCC) build
+	@ninja -C build
+
+demo: ## show the main job: two guests, traffic, what the switch knows of it
+	@tools/install-deps build demo
+	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
+	@ninja -C build --quiet
+	@$(PYTHON) tools/demo
+
+test: ## build, clang + sanitizers, unit tests, lint, functional tests
+	@tools/install-deps build test
+	@$(PYTHON) tools/run-tests
+
+bench: ## benchmarks: micro benchmarks, then bench/run
+	@tools/install-deps build bench
+	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
+	@ninja -C build --quiet
+	@$(MESON) test -C build --benchmark --no-rebuild --verbose
+	@if [ -x bench/run ]; then bench/run; fi
+
+lint: ## format, layers, sizes, headers, hot symbols, spelling, shell scripts
+	@tools/install-deps build test
+	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
+	@ninja -C build --quiet
+	@tools/lint build
+
+format: ## clang-format in place
+	@tools/install-deps test
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+asan: ## unit and functional tests under AddressSanitizer and UBSan (clang)
+	@tools/install-deps build test
+	@$(PYTHON) tools/run-tests clang asan asan-functional
+
+tsan: ## unit tests under ThreadSanitizer (clang)
+	@tools/install-deps build test
+	@$(PYTHON) tools/run-tests tsan
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); the corpus grows in tests/fuzz/corpus
+	@tools/install-deps build test
+	@[ -f build-fuzz/build.ninja ] || $(CLANG) build-fuzz -Dfuzz=true -Dbuildtype=debugoptimized \
+		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-fuzz --quiet
+	@tools/run-fuzz build-fuzz $(FUZZ_SECONDS)
+
+cover: ## line coverage of the unit tests
+	@tools/install-deps build cover
+	@[ -f build-cover/build.ninja ] || $(GCC) build-cover -Dbuildtype=debug -Db_coverage=true >/dev/null
+	@$(MESON) test -C build-cover --suite unit
+	@gcovr -r . --object-directory build-cover -f src/ --print-summary
+
+install: all ## into DESTDIR/PREFIX (/usr/local)
+	@$(MESON) configure build --prefix $(PREFIX)
+	@DESTDIR=$(DESTDIR) $(MESON) install -C build
+
+clean: ## remove what the verbs made
+	@rm -rf build build-asan build-tsan build-fuzz build-cover build-vm
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
