@@ -8,25 +8,50 @@
  * be visible at once or not at all, and after a barrier no cached flow may tell an older story.
  *
  * Data structure. Rules carry the range of versions in which they exist; tables are hash tables
- * that one writer changes under readers. A worker reads the published version once per burst and
+ * that one writer changes under readers. A worker reads the published version once per packet and
  * sees the rules of that version only. Changes collect in the next version; pl_commit publishes it.
  * After a grace period every newer translation is of the new version; then the control thread walks
  * the cached flows once and kills those that the collected changes can affect; then the callbacks
- * of pl_barrier run.
+ * of pl_barrier run. Ports and the configuration of bridges are immutable snapshots, published
+ * when changed; MAC tables are chained hash tables whose entries are replaced, never edited.
+ * Cached flows of those are killed by the same walk.
+ *
+ * The pipeline knows ports by number and state only: what a port is, is the business of src/port.
  */
 #ifndef PL_H
 #define PL_H
 
-#include "flow/flow_cache.h"
-#include "port/port.h"
+#include <rte_ether.h>
 
-#define PL_MAX_BRIDGES 256
-#define PL_MAX_TABLES  254
-#define PL_FDB_AGE_S   300
-#define PL_FDB_SIZE    8192 /* entries of a MAC table, by default */
+#include "base/evs_rcu.h"
+#include "flow/flow_cache.h"
+
+#define PL_MAX_BRIDGES  256
+#define PL_MAX_TABLES   254
+#define PL_NAME_LEN     64
+#define PL_FDB_AGE_S    300
+#define PL_FDB_SIZE     8192   /* entries of a MAC table, by default */
+#define PL_OFPORT_MAX   0xfeff /* highest number of a port; LOCAL stands above */
+#define PL_OFPORT_LOCAL 0xfffffffeu
 
 struct pl_bridge;
 struct pl_port;
+
+/* What a worker learned: a source address at a port. */
+struct pl_learn {
+	uint32_t bridge;  /* index */
+	uint16_t in_port; /* OpenFlow number in 16 bits: LOCAL is 0xfffe */
+	uint16_t vlan;
+	uint8_t mac[6];
+};
+
+struct pl_config {
+	/* [ctl] The cache of a worker, NULL where there is none; worker < EVS_MAX_WORKERS. */
+	struct flow_cache *(*worker_cache)(unsigned worker);
+	/* [worker] Posts a pl_learn towards the control thread; false if the ring is full. */
+	bool (*post_learn)(unsigned worker, const struct pl_learn *learn);
+	uint32_t flow_idle_ms; /* cached flows unused for so long go; 0: 10,000 */
+};
 
 enum pl_fail_mode { PL_FAIL_STANDALONE, PL_FAIL_SECURE };
 enum pl_vlan_mode {
@@ -36,74 +61,96 @@ enum pl_vlan_mode {
 	PL_VLAN_NATIVE_UNTAGGED,
 	PL_VLAN_DOT1Q_TUNNEL,
 };
+enum pl_priority_tags { PL_PRIORITY_TAGS_NO, PL_PRIORITY_TAGS_IF_NONZERO, PL_PRIORITY_TAGS_ALWAYS };
 
 struct pl_bridge_config {
 	uint64_t dpid;
 	struct rte_ether_addr hwaddr;
 	enum pl_fail_mode fail_mode;
-	uint32_t fdb_age_s;
-	uint32_t fdb_size;
-	bool forward_bpdu;   /* forward 01:80:c2:00:00:0x */
-	bool has_controller; /* with fail_mode secure or a controller, table 0 starts empty */
+	uint32_t fdb_age_s; /* 0: PL_FDB_AGE_S */
+	uint32_t fdb_size;  /* 0: PL_FDB_SIZE */
+	bool forward_bpdu;  /* forward 01:80:c2:00:00:0x */
+	/* A secure bridge, or one with a controller, starts with table 0 empty; any other acts as
+	 * NORMAL while table 0 is empty. */
+	bool has_controller;
 };
 
 struct pl_port_config {  /* columns of the Port table of the Open_vSwitch schema */
-	uint32_t ofport; /* 0: the next free number */
+	uint16_t index;  /* the datapath's number (struct port); PKT_PORT_NONE: a patch port */
+	uint32_t ofport; /* 0: the next free number; 1..PL_OFPORT_MAX or PL_OFPORT_LOCAL */
 	enum pl_vlan_mode vlan_mode;
+	enum pl_priority_tags priority_tags;
 	uint16_t tag;         /* 0: none */
-	uint8_t trunks[512];  /* bitmap of VLAN ids; all ones: every VLAN */
-	uint8_t cvlans[512];  /* of dot1q-tunnel */
-	rte_be16_t qinq_tpid; /* 0x88a8 or 0x8100 */
+	uint8_t trunks[512];  /* bitmap of VLAN ids; all zero or all ones: every VLAN */
+	uint8_t cvlans[512];  /* of dot1q-tunnel, likewise */
+	rte_be16_t qinq_tpid; /* 0x88a8 or 0x8100; 0: 0x88a8 */
 	bool protected_port;
 	const char *patch_peer; /* name of the peer port, NULL if it is no patch port */
 };
 
+/* State of a port: bits as in OFPPC_* and PORT_CONFIG_*. */
+enum pl_port_flag {
+	PL_PORT_DOWN = 0x01,
+	PL_PORT_NO_RECV = 0x04,
+	PL_PORT_NO_FWD = 0x20,
+	PL_PORT_NO_PACKET_IN = 0x40,
+};
+
 /* [ctl] */
-int pl_init(struct evs_error *err);
+int pl_init(const struct pl_config *config, struct evs_error *err);
+/* [ctl] Workers have ended or translate no more; bridges that are left are destroyed. */
 void pl_fini(void);
 int pl_bridge_create(const char *name, const struct pl_bridge_config *config,
                      struct pl_bridge **bridgep, struct evs_error *err);
 int pl_bridge_set(struct pl_bridge *bridge, const struct pl_bridge_config *config,
                   struct evs_error *err);
-void pl_bridge_destroy(struct pl_bridge *bridge); /* all ports are gone */
+void pl_bridge_destroy(struct pl_bridge *bridge); /* ports that are left go with it */
 struct pl_bridge *pl_bridge_lookup(const char *name);
+struct pl_bridge *pl_bridge_at(uint32_t index); /* NULL: none */
 uint32_t pl_bridge_index(const struct pl_bridge *bridge);
+const char *pl_bridge_name(const struct pl_bridge *bridge);
+const struct pl_bridge_config *pl_bridge_config(const struct pl_bridge *bridge);
 
-/* [ctl] Makes a port part of a bridge. port may be NULL for a patch port. */
-int pl_port_add(struct pl_bridge *bridge, const char *name, struct port *port,
-                const struct pl_port_config *config, struct pl_port **pl_portp,
-                struct evs_error *err);
+/* [ctl] Makes a port part of a bridge. Names are unique in all bridges. A patch port finds its peer
+ * by name whenever both exist. -EEXIST, -EINVAL, -ENOSPC, -ENOMEM with err. */
+int pl_port_add(struct pl_bridge *bridge, const char *name, const struct pl_port_config *config,
+                struct pl_port **pl_portp, struct evs_error *err);
+/* [ctl] index and ofport stay as they are (ofport 0 or the same). */
 int pl_port_set(struct pl_port *pl_port, const struct pl_port_config *config,
                 struct evs_error *err);
 void pl_port_del(struct pl_port *pl_port);
-void pl_port_link_changed(struct pl_port *pl_port); /* link or port-mod flags */
+/* [ctl] Link or port-mod flags (enum pl_port_flag) changed. Flows that looked at it are killed
+ * without waiting for the next commit. A port starts with no flags and link up. */
+void pl_port_state(struct pl_port *pl_port, uint32_t flags, bool link_up);
 uint32_t pl_port_ofport(const struct pl_port *pl_port);
+const char *pl_port_name(const struct pl_port *pl_port);
+struct pl_port *pl_port_lookup(const char *name);
+struct pl_port *pl_port_by_ofport(const struct pl_bridge *bridge, uint32_t ofport);
+struct pl_port *pl_port_by_index(uint16_t index);
+struct pl_bridge *pl_port_bridge(const struct pl_port *pl_port);
 
-/* [worker] The walk of a miss; a pmd_translate_fn. */
+/* [worker] The walk of a miss; a pmd_translate_fn. Fills the mask, program and references. */
 void pl_translate(unsigned worker, const struct pkt_burst *burst, unsigned i,
                   struct flow_xlate *xlate);
 
-/* [ctl] Publishes all changes since the last commit as one version and has the affected cached
+/* [ctl] Publishes all rule changes since the last commit as one version and has the affected cached
  * flows killed; returns at once. */
 void pl_commit(void);
-/* [ctl] Calls done(arg) when no packet received from then on meets a rule older than the last
- * commit. Callbacks run in order. */
+/* [ctl] Calls done(arg) when no packet received from then on meets a rule, port or MAC entry older
+ * than the last commit. Callbacks run in order. Driven by evs_rcu_poll. */
 void pl_barrier(void (*done)(void *arg), void *arg);
-/* [ctl] Timer work, bounded per call: expiry of rules, MACs and cached flows; statistics. */
-void pl_tick(void);
+/* [ctl] Timer work, bounded per call: expiry of rules, MACs and cached flows; statistics. Call it
+ * every 100 ms or so. Returns how many cached flows wait for being freed. */
+uint32_t pl_tick(void);
 /* [ctl] Brings the statistics of rules, groups and meters up to now. */
 void pl_stats_sync(void);
+/* [ctl] Kills every cached flow (of one worker, or of all: worker < 0). */
+void pl_cache_flush(int worker);
+/* [ctl] Sets idle timeout of cached flows; 0: the default of 10 s. */
+void pl_cache_set_idle(uint32_t idle_ms);
 
-/* [ctl] What a worker learned: a source address at a port. */
-struct pl_learn {
-	uint32_t bridge;
-	uint16_t in_port;
-	uint16_t vlan;
-	uint8_t mac[6];
-};
+/* MAC tables. [ctl] */
 void pl_fdb_learn(const struct pl_learn *learn);
-/* [worker] Set by evsd: posts a pl_learn towards the control thread; false if the ring is full. */
-extern bool (*pl_post_learn)(unsigned worker, const struct pl_learn *learn);
 
 struct pl_fdb_entry {
 	struct rte_ether_addr mac;
@@ -112,12 +159,18 @@ struct pl_fdb_entry {
 	uint32_t age_s;
 	struct pl_port *pl_port;
 };
+struct pl_fdb_stats {
+	uint32_t n_entries, size;
+	uint64_t learned, moved, expired, evicted, held; /* held: moves refused as too frequent */
+};
 void pl_fdb_walk(const struct pl_bridge *bridge,
                  void (*visit)(const struct pl_fdb_entry *entry, void *arg), void *arg);
 int pl_fdb_add_static(struct pl_bridge *bridge, const struct rte_ether_addr *mac, uint16_t vlan,
                       struct pl_port *pl_port, struct evs_error *err);
 int pl_fdb_del(struct pl_bridge *bridge, const struct rte_ether_addr *mac, uint16_t vlan,
                struct evs_error *err);
-void pl_fdb_flush(struct pl_bridge *bridge, struct pl_port *only); /* only: NULL for all */
+/* Dynamic entries of a port, or all; static ones stay. */
+void pl_fdb_flush(struct pl_bridge *bridge, struct pl_port *only);
+void pl_fdb_stats_get(const struct pl_bridge *bridge, struct pl_fdb_stats *stats);
 
 #endif
