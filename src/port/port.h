@@ -9,6 +9,20 @@
  * is paid per burst. Types register as rows of port_types[] with their options and help.
  *
  * Counters are per worker, one writer each; received = sent + dropped (+ held), see pkt_drop.h.
+ * What a receive function itself must drop (no buffer, lying offload fields) it counts per queue in
+ * rxq_drops; port_counters_sum adds these to received and to dropped.
+ *
+ * Offloads. A received frame whose checksum is still to be filled in, or that is a large TCP
+ * segment, carries the request for the sender from the start, as pkt_csum.h says: TX_TCP_CKSUM or
+ * TX_UDP_CKSUM, or TX_TCP_SEG with TX_TCP_CKSUM, together with TX_IPV4 or TX_IPV6, l2_len (tags
+ * included), l3_len, l4_len (TCP), tso_segsz; the checksum field holds the pseudo-header sum with
+ * the length of the whole segment. The receiving port has held all of these against the packet,
+ * whose headers lie in the first segment. Whoever adds or removes bytes before the IP header
+ * adjusts l2_len. A frame that asks for anything else (a checksum inside a tunnel) was completed
+ * at receive. RX_L4_CKSUM_GOOD says that the other side vouches for the checksum. No other flag is
+ * set, but RX_RSS_HASH. A port with the capability sends such frames as they are; for
+ * others pmd calls pkt_offload_prepare. A sender that writes to a frame copies it first if it
+ * is shared (refcnt > 1).
  */
 #ifndef PORT_H
 #define PORT_H
@@ -21,9 +35,12 @@
 #include "base/evs_rcu.h"
 #include "pkt/pkt_drop.h"
 #include "pkt/pkt_key.h"
+#include "pkt/pkt_offload.h"
 
 #define PORT_NAME_LEN    64
 #define PORT_MAX_QUEUES  64
+#define PORT_MAX_TYPES   24
+#define PORT_N_ARGS      32
 #define PORT_MTU_MIN     68
 #define PORT_MTU_MAX     16110
 #define PORT_MTU_DEFAULT 1500
@@ -43,10 +60,10 @@ struct port_counters {
 
 /* What the sending side can do with an mbuf; else pmd does it in software first. */
 enum port_tx_cap {
-	PORT_TX_MULTI_SEG = 0x01,
-	PORT_TX_L4_CSUM = 0x02, /* fills in TCP and UDP checksums where ol_flags ask */
-	PORT_TX_TSO = 0x04,
-	PORT_TX_IP_CSUM = 0x08,
+	PORT_TX_MULTI_SEG = PKT_TX_MULTI_SEG,
+	PORT_TX_L4_CSUM = PKT_TX_L4_CSUM, /* fills in TCP and UDP checksums where ol_flags ask */
+	PORT_TX_TSO = PKT_TX_TSO,
+	PORT_TX_IP_CSUM = PKT_TX_IP_CSUM,
 };
 
 /* Configuration by OpenFlow port-mod and by `port set`. */
@@ -68,7 +85,7 @@ struct port_args { /* key=value pairs of a user */
 	struct {
 		const char *key;
 		const char *value;
-	} arg[32];
+	} arg[PORT_N_ARGS];
 };
 
 enum port_option_flag {
@@ -86,27 +103,32 @@ struct port_option {
 struct port_type {
 	const char *name;
 	const char *help;
-	const struct port_option
-	        *options;  /* ends with a NULL name; common ones (mtu, …) not here */
-	bool has_datapath; /* false: patch: exists in translation only */
-	/* [ctl] Opens the device and fills port (name and index are set). The device runs when it
-	 * returns 0. On failure nothing is left behind and err names cause and remedy. */
+	const struct port_option *options; /* ends with a NULL name; common ones not here */
+	bool has_datapath; /* false: patch: exists in translation only, in no port_table */
+	/* [ctl] Opens the device and fills port; name, index, mtu and (if the user gave one) mac
+	 * are set. The device runs when it returns 0. On failure nothing is left behind and err
+	 * names cause and remedy. */
 	int (*create)(struct port *port, const struct port_args *args, struct evs_error *err);
 	void (*destroy)(struct port *port); /* [ctl] no worker uses it any more */
-	/* [ctl] Applies changed options under traffic, wholly or not at all. */
+	/* [ctl] The rest may be NULL: not supported. set applies changed options of the type under
+	 * traffic, wholly or not at all; the caller has checked their names. */
 	int (*set)(struct port *port, const struct port_args *args, struct evs_error *err);
 	int (*set_mtu)(struct port *port, uint16_t mtu, struct evs_error *err);
 	int (*set_mac)(struct port *port, const struct rte_ether_addr *mac, struct evs_error *err);
 	int (*set_admin)(struct port *port, bool up, struct evs_error *err); /* link up or down */
-	void (*get_link)(struct port *port, struct port_link *link);
-	/* Status and driver statistics: calls add for each pair. May be NULL. */
+	void (*get_link)(struct port *port, struct port_link *link);         /* NULL: always up */
+	/* Status and driver statistics: calls add for each pair. */
 	void (*get_status)(struct port *port,
 	                   void (*add)(void *arg, const char *key, const char *value), void *arg);
 	void (*get_xstats)(struct port *port,
 	                   void (*add)(void *arg, const char *key, uint64_t value), void *arg);
 };
 
-extern const struct port_type *const port_types[]; /* ends with NULL */
+/* All types, ends with NULL; those of this room are there from the start. */
+extern const struct port_type *port_types[PORT_MAX_TYPES + 1];
+extern const struct port_option port_common_options[]; /* of every type: mtu, mac, admin */
+/* [ctl] Start-up: adds a type of another room (vhost). */
+void port_type_add(const struct port_type *type);
 const struct port_type *port_type_lookup(const char *name);
 
 struct port {
@@ -123,18 +145,22 @@ struct port {
 	uint16_t mtu;             /* [ctl w, worker r] payload of Ethernet, tags not counted */
 	uint8_t link_up;          /* [ctl w, worker r] */
 	uint8_t drop_full;        /* enum pkt_drop for what tx does not take: TX_RING_FULL, … */
-	rte_spinlock_t *tx_locks; /* n_txq of them, or NULL while every worker has its own queue */
-	struct port_counters
-	        *counters[EVS_MAX_WORKERS]; /* by worker; set before it uses the port */
+	rte_spinlock_t *tx_locks; /* n_txq of them; NULL: worker n has queue n for itself, or the
+	                           * type needs no lock. Else queue n % n_txq, locked */
+	/* By worker; NULL until port_counters_prepare. */
+	struct port_counters *counters[EVS_MAX_WORKERS];
+	struct port_counters *rxq_drops; /* n_rxq, or NULL; only drops[] used [worker w, ctl r] */
 
 	/* control only */
 	char name[PORT_NAME_LEN] EVS_CACHE_ALIGNED;
 	const struct port_type *type;
 	struct rte_ether_addr mac;
 	struct port_link link;
-	struct rte_mempool *pool;
+	struct rte_mempool *pool; /* buffers of received packets; NULL: the type receives none */
 	int numa_node;
-	void *owner; /* of the pipeline: its view of the port */
+	uint16_t rxq_alloc;           /* length of rxq_drops */
+	void *owner;                  /* of the pipeline: its view of the port */
+	struct port_counters cleared; /* the sum at the last port_counters_clear */
 };
 
 /* All ports by index, for workers: ports[0] is NULL [ctl w, worker r; acquire]. */
@@ -145,21 +171,43 @@ EVS_INLINE struct port *port_get(uint16_t index)
 	return evs_load_acquire(&port_table[index]);
 }
 
+/* [ctl] Once, after EAL. max_workers: as many as there will ever be at a time; a device with so
+ * many transmit queues needs no locks. */
+int port_init(unsigned max_workers, struct evs_error *err);
+void port_fini(void); /* all ports are destroyed */
+extern unsigned port_max_workers;
+
 /* [ctl] Creates a port of the type and gives it an index; it receives nothing before
- * pmd_port_attach. -EEXIST, -EINVAL, -ENODEV, -ENOMEM, …, with err. */
+ * pmd_port_attach. Every key of args must be an option of the type or a common one.
+ * -EEXIST, -EINVAL, -ENODEV, -ENOMEM, …, with err. */
 int port_create(const char *type, const char *name, const struct port_args *args,
                 struct port **portp, struct evs_error *err);
 /* [ctl] After pmd_port_detach reported that no worker uses it. */
 void port_destroy(struct port *port);
+/* [ctl] Changes options under traffic, wholly or not at all. */
 int port_set(struct port *port, const struct port_args *args, struct evs_error *err);
-/* [ctl] Sum over workers. */
+/* [ctl] Sets the flags of mask in config; PORT_CONFIG_DOWN also takes the link down. */
+int port_set_config(struct port *port, uint32_t config, uint32_t mask, struct evs_error *err);
+struct port *port_lookup(const char *name); /* [ctl] NULL: no port with a datapath so named */
+
+/* [ctl] Makes counters[worker], before that worker gets the port. */
+int port_counters_prepare(struct port *port, unsigned worker, struct evs_error *err);
+/* [ctl] Sum over workers and queues since the last clear. */
 void port_counters_sum(const struct port *port, struct port_counters *sum);
 void port_counters_clear(struct port *port);
-/* [ctl] Reads link states; calls changed for each port whose state differs. Called by a timer
- * of the control thread and by link interrupts. */
-void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg);
 
-/* Mempools: one per NUMA node and buffer size, shared by the ports that need it. */
+/* [ctl] Reads link states; calls changed for each port whose state differs. To be called when
+ * port_link_fd is readable: link events of kernel and drivers arrive there at once, and a timer
+ * of some milliseconds runs behind it for devices that can not tell. */
+void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg);
+int port_link_fd(void);
+
+/* [ctl] Set by evsd (pmd_port_queues_changed): n_rxq changed while the port is attached. */
+extern int (*port_queues_changed)(struct port *port, struct evs_error *err);
+
+/* Mempools: one per NUMA node and buffer size, shared by the ports that need it. A frame of the
+ * given MTU fits one buffer. Its size follows the memory there is: -ENOMEM with the bytes needed.
+ */
 struct rte_mempool *port_pool_get(uint16_t mtu, int numa_node, struct evs_error *err);
 void port_pool_put(struct rte_mempool *pool);
 
