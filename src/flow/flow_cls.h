@@ -46,7 +46,9 @@ struct flow_cls_rule {
 struct flow_cls {
 	struct flow_cls_array *array;    /* sorted tuples [ctl w, worker r] */
 	struct flow_cls_tuple **buckets; /* tuples by mask [ctl] */
+	struct flow_cls_tuple *doomed;   /* without rules, but still in the array [ctl] */
 	uint32_t n_buckets, n_tuples;
+	uint32_t last_tuple_id;
 	uint64_t n_rules; /* linked and not removed */
 	bool unsorted;
 };
@@ -100,16 +102,5 @@ EVS_INLINE bool flow_cls_rule_visible(const struct flow_cls_rule *rule, uint64_t
 /* The match of a rule in full form. */
 void flow_cls_rule_match(const struct flow_cls_rule *rule, struct flow_key *key,
                          struct flow_key *mask);
-
-/* Iteration over all linked rules for slow readers of the control thread: cursors survive changes
- * of rules between calls (a rule added meanwhile may be missed). Start with a zeroed cursor. */
-struct flow_cls_cursor {
-	uint32_t tuple_id;
-	uint32_t slot;
-};
-/* [ctl] Visits up to `max` slots' rules of the version; false when the end was reached. */
-bool flow_cls_walk_some(const struct flow_cls *cls, struct flow_cls_cursor *cursor, unsigned max,
-                        uint64_t version, void (*visit)(struct flow_cls_rule *rule, void *arg),
-                        void *arg);
 
 #endif

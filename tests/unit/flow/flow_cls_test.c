@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The classifier against a plain list of rules: look-up, un-wildcarding, versions, questions about
+ * matches; and one writer against readers in threads.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/evs_rcu.h"
+#include "flow/flow_cls.h"
+
+#define N_SHAPES 20
+#define N_RULES  600
+
+struct test_rule {
+	struct flow_key key, mask;
+	uint64_t added, removed;
+	struct flow_cls_rule *rule;
+	uint16_t priority;
+};
+
+static struct test_rule list[N_RULES];
+static struct flow_key shapes[N_SHAPES];
+static uint64_t seed;
+
+static uint32_t rnd(uint32_t n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % n;
+}
+
+/* Small values, so that matches and overlaps are frequent. */
+static void random_key(struct flow_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	key->pipe.in_port = rnd(3) + 1;
+	key->pkt.base.eth_type = (rte_be16_t)(rnd(2) ? 0x0008 : 0x0608);
+	key->pkt.base.ip_proto = (uint8_t)(rnd(2) ? 6 : 17);
+	key->pkt.base.ip_src = rnd(4) << 24 | 10;
+	key->pkt.base.ip_dst = rnd(4) << 24 | 10;
+	key->pkt.base.tp_src = (rte_be16_t)rnd(4);
+	key->pkt.base.tp_dst = (rte_be16_t)rnd(4);
+	key->pipe.metadata = rnd(3);
+	key->regs[3] = rnd(2);
+}
+
+static void random_shape(struct flow_key *mask)
+{
+	memset(mask, 0, sizeof(*mask));
+	mask->pipe.in_port = rnd(2) ? ~0u : 0;
+	mask->pkt.base.eth_type = (rte_be16_t)(rnd(2) ? 0xffff : 0);
+	mask->pkt.base.ip_proto = (uint8_t)(rnd(2) ? 0xff : 0);
+	mask->pkt.base.ip_src = rnd(3) ? ~0u >> rnd(9) : 0;
+	mask->pkt.base.ip_dst = rnd(3) ? ~0u << rnd(9) : 0;
+	mask->pkt.base.tp_src = (rte_be16_t)(rnd(2) ? 0xffff : 0);
+	mask->pkt.base.tp_dst = (rte_be16_t)(rnd(2) ? 0xffff : 0);
+	mask->pipe.metadata = rnd(3) ? 0 : ~0ull;
+	mask->regs[3] = rnd(4) ? 0 : ~0u;
+}
+
+static void key_and(struct flow_key *key, const struct flow_key *mask)
+{
+	for (size_t i = 0; i < FLOW_KEY_N_U64; i++)
+		((uint64_t *)key)[i] &= ((const uint64_t *)mask)[i];
+}
+
+static bool key_matches(const struct flow_key *packet, const struct test_rule *rule)
+{
+	struct flow_key masked = *packet;
+
+	key_and(&masked, &rule->mask);
+	return !memcmp(&masked, &rule->key, sizeof(masked));
+}
+
+static bool visible(const struct test_rule *r, uint64_t version)
+{
+	return r->rule && r->added <= version && version < r->removed;
+}
+
+static int best_priority(const struct flow_key *packet, uint64_t version)
+{
+	int best = -1;
+
+	for (unsigned i = 0; i < N_RULES; i++)
+		if (visible(&list[i], version) && list[i].priority > best &&
+		    key_matches(packet, &list[i]))
+			best = list[i].priority;
+	return best;
+}
+
+static void check_lookups(const struct flow_cls *cls, uint64_t version, unsigned n)
+{
+	while (n--) {
+		struct flow_key packet, wc, other;
+		struct flow_cls_rule *rule, *again;
+		uint64_t *o = (uint64_t *)&other;
+
+		random_key(&packet);
+		memset(&wc, 0, sizeof(wc));
+		rule = flow_cls_lookup(cls, &packet, version, &wc);
+		assert_int_equal(rule ? rule->priority : -1, best_priority(&packet, version));
+		/* A packet that differs only where nobody looked meets the same rule. */
+		random_key(&other);
+		for (size_t i = 0; i < FLOW_KEY_N_U64; i++)
+			o[i] = (o[i] & ~((uint64_t *)&wc)[i]) |
+			       (((uint64_t *)&packet)[i] & ((uint64_t *)&wc)[i]);
+		again = flow_cls_lookup(cls, &other, version, NULL);
+		assert_int_equal(again ? again->priority : -1, rule ? rule->priority : -1);
+	}
+}
+
+static void add_rule(struct flow_cls *cls, struct test_rule *r, uint64_t version)
+{
+	const struct flow_key *shape = &shapes[rnd(N_SHAPES)];
+
+	random_key(&r->key);
+	r->mask = *shape;
+	key_and(&r->key, shape);
+	r->priority = (uint16_t)rnd(1000);
+	r->added = version;
+	r->removed = FLOW_CLS_VERSION_MAX;
+	r->rule = calloc(1, sizeof(*r->rule) + flow_cls_match_size(shape));
+	r->rule->priority = r->priority;
+	assert_int_equal(flow_cls_insert(cls, r->rule, &r->key, &r->mask, version), 0);
+}
+
+static void drop_rule(struct flow_cls *cls, struct test_rule *r)
+{
+	flow_cls_unlink(cls, r->rule);
+	evs_rcu_free(r->rule);
+	r->rule = NULL;
+}
+
+static void make_shapes(void)
+{
+	for (unsigned i = 0; i < N_SHAPES; i++)
+		random_shape(&shapes[i]);
+	memset(&shapes[0], 0, sizeof(shapes[0])); /* the rule for everything */
+}
+
+static void test_lookup(void **state)
+{
+	struct flow_cls cls;
+
+	seed = 1;
+	make_shapes();
+	assert_int_equal(flow_cls_init(&cls), 0);
+	for (uint64_t version = 1; version <= 60; version++) {
+		for (unsigned i = 0; i < 30; i++) {
+			struct test_rule *r = &list[rnd(N_RULES)];
+
+			if (!r->rule) {
+				add_rule(&cls, r, version);
+			} else if (r->removed == FLOW_CLS_VERSION_MAX) {
+				r->removed = version;
+				flow_cls_remove(&cls, r->rule, version);
+			}
+		}
+		assert_int_equal(flow_cls_publish(&cls), 0);
+		check_lookups(&cls, version, 300);
+		check_lookups(&cls, version - 1, 100); /* not touched by the change */
+		for (unsigned i = 0; i < N_RULES; i++)
+			if (list[i].rule && list[i].removed <= version)
+				drop_rule(&cls, &list[i]);
+		evs_rcu_poll();
+	}
+	for (unsigned i = 0; i < N_RULES; i++)
+		if (list[i].rule)
+			drop_rule(&cls, &list[i]);
+	assert_int_equal(cls.n_rules, 0);
+	flow_cls_fini(&cls);
+}
+
+static bool count_rule(struct flow_cls_rule *rule, void *arg)
+{
+	++*(unsigned *)arg;
+	return true;
+}
+
+static void test_questions(void **state)
+{
+	struct flow_cls cls;
+
+	seed = 7;
+	make_shapes();
+	assert_int_equal(flow_cls_init(&cls), 0);
+	for (unsigned i = 0; i < N_RULES; i++)
+		add_rule(&cls, &list[i], 1);
+	for (unsigned n = 0; n < 300; n++) {
+		struct test_rule q = {.mask = shapes[rnd(N_SHAPES)]};
+		unsigned want = 0, got = 0;
+		bool overlap = false, equal = false;
+		uint16_t priority = (uint16_t)rnd(1000);
+		struct flow_key full, full_mask;
+		struct flow_cls_rule *found;
+
+		random_key(&q.key);
+		key_and(&q.key, &q.mask);
+		for (unsigned i = 0; i < N_RULES; i++) {
+			struct flow_key both = q.mask, a = q.key, b = list[i].key;
+
+			key_and(&both, &list[i].mask);
+			if (!memcmp(&both, &q.mask, sizeof(both)) && key_matches(&list[i].key, &q))
+				want++;
+			key_and(&a, &both);
+			key_and(&b, &both);
+			if (list[i].priority == priority && !memcmp(&a, &b, sizeof(a)))
+				overlap = true;
+			if (list[i].priority == priority &&
+			    !memcmp(&q.key, &list[i].key, sizeof(q.key)) &&
+			    !memcmp(&q.mask, &list[i].mask, sizeof(q.mask)))
+				equal = true;
+		}
+		flow_cls_walk(&cls, &q.key, &q.mask, 1, count_rule, &got);
+		assert_int_equal(got, want);
+		assert_int_equal(flow_cls_overlaps(&cls, &q.key, &q.mask, priority, 1), overlap);
+		found = flow_cls_find(&cls, &q.key, &q.mask, priority, 1);
+		assert_int_equal(found != NULL, equal);
+		flow_cls_rule_match(list[n].rule, &full, &full_mask);
+		assert_memory_equal(&full, &list[n].key, sizeof(full));
+		assert_memory_equal(&full_mask, &list[n].mask, sizeof(full_mask));
+	}
+	for (unsigned i = 0; i < N_RULES; i++)
+		drop_rule(&cls, &list[i]);
+	flow_cls_fini(&cls);
+}
+
+/* In each version exactly one of two rules exists; a reader must never see none or a third. */
+static struct flow_cls shared;
+static uint64_t shared_version;
+static bool shared_stop;
+
+static void *reader(void *arg)
+{
+	struct flow_key packet = {.pipe.in_port = 1};
+	unsigned long n = 0, bad = 0;
+
+	evs_rcu_worker_online(0);
+	while (!evs_load_relaxed(&shared_stop)) {
+		for (unsigned i = 0; i < 32; i++) {
+			uint64_t version = evs_load_acquire(&shared_version);
+			struct flow_cls_rule *rule =
+			        flow_cls_lookup(&shared, &packet, version, NULL);
+
+			n++;
+			if (!rule || rule->priority != version % 1000)
+				bad++;
+		}
+		evs_rcu_quiescent(0);
+	}
+	evs_rcu_worker_offline(0);
+	*(unsigned long *)arg = bad;
+	return n ? arg : NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct flow_key key = {.pipe.in_port = 1}, mask = {.pipe.in_port = ~0u};
+	struct flow_key noise_mask = {.pkt.base.ip_src = ~0u};
+	struct flow_cls_rule *current = NULL, *kept[2000];
+	unsigned n_kept = 0;
+	unsigned long bad = 1;
+	pthread_t thread;
+
+	assert_int_equal(flow_cls_init(&shared), 0);
+	shared_version = 0;
+	for (uint64_t version = 1; version <= 2000; version++) {
+		struct flow_cls_rule *old = current, *noise;
+		struct flow_key noise_key = {.pkt.base.ip_src = (uint32_t)version + 1};
+
+		current = calloc(1, sizeof(*current) + flow_cls_match_size(&mask));
+		current->priority = (uint16_t)(version % 1000);
+		if (old)
+			flow_cls_remove(&shared, old, version);
+		assert_int_equal(flow_cls_insert(&shared, current, &key, &mask, version), 0);
+		noise = calloc(1, sizeof(*noise) + flow_cls_match_size(&noise_mask));
+		assert_int_equal(flow_cls_insert(&shared, noise, &noise_key, &noise_mask, version),
+		                 0);
+		assert_int_equal(flow_cls_publish(&shared), 0);
+		evs_store_release(&shared_version, version);
+		if (version == 1)
+			assert_int_equal(pthread_create(&thread, NULL, reader, &bad), 0);
+		evs_rcu_synchronize();
+		if (old) {
+			flow_cls_unlink(&shared, old);
+			evs_rcu_free(old);
+		}
+		if (version % 3) {
+			flow_cls_remove(&shared, noise, version);
+			flow_cls_unlink(&shared, noise);
+			evs_rcu_free(noise);
+		} else {
+			kept[n_kept++] = noise;
+		}
+	}
+	evs_store_relaxed(&shared_stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(bad, 0);
+	kept[n_kept++] = current;
+	while (n_kept--) {
+		flow_cls_unlink(&shared, kept[n_kept]);
+		evs_rcu_free(kept[n_kept]);
+	}
+	evs_rcu_poll();
+	flow_cls_fini(&shared);
+}
+
+static int setup(void **state)
+{
+	return evs_rcu_init(NULL);
+}
+
+static int teardown(void **state)
+{
+	evs_rcu_fini();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_lookup),
+	        cmocka_unit_test(test_questions),
+	        cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
