@@ -2,13 +2,28 @@
 /*
  * Poll-mode workers: the door for the control thread.
  * Threads: control calls; workers run. Nothing here blocks on a worker; what must wait for one
- * takes a callback that the control thread runs later (evs_rcu_poll).
+ * goes on in callbacks that the control thread runs later (evs_rcu_poll).
  *
- * A worker is a pthread pinned to a CPU and registered with EAL (rte_thread_register). It polls the
- * receive queues that its current poll list names. A list is a snapshot: control makes a new one
- * and swaps the pointer. A queue moves from worker A to B in two steps: A's list loses it, A
- * flushes its output and passes a quiescent state, then B's list gains it. So no packet of a flow
- * overtakes another.
+ * Problem. A packet must pass receive, parse, look-up, actions and transmit in a few dozen cycles,
+ * while the control thread adds and takes ports, workers and queues, and not one packet is lost
+ * without a name or overtakes another of its flow.
+ *
+ * Data structure. A worker is a pthread pinned to a CPU and registered with EAL; one struct on its
+ * NUMA node holds all that it touches: caches, burst, output buffers, rings. It polls the receive
+ * queues that its current poll list names. A list is a snapshot: control makes a new one and swaps
+ * the pointer. Towards each port a worker has an output buffer of one burst, which is sent when
+ * it is full and in any case before the loop ends.
+ *
+ * Invariants
+ *  - Between two loops (the quiescent state) a worker holds no packet, so a queue that leaves
+ *    worker A's list may enter B's after a grace period and no packet overtakes another.
+ *  - A port leaves in two steps: poll lists lose its queues; after a grace period the workers lose
+ *    their output buffers towards it; after another one nobody touches it.
+ *  - rx + injected + copies = tx + dropped + punted (struct pmd_account), for each worker, whenever
+ *    it is quiescent.
+ *
+ * Cost. Per burst: one indirect call each to receive and send, two time stamps. Per packet: no
+ * atomic, no indirect call, no store to a line that another worker reads.
  */
 #ifndef PMD_H
 #define PMD_H
@@ -24,18 +39,28 @@ typedef void pmd_translate_fn(unsigned worker, const struct pkt_burst *burst, un
 
 struct pmd_config {
 	pmd_translate_fn *translate;
-	struct flow_cache_config cache; /* of each worker */
+	/* [ctl] When a worker ends: each of its cached flows with its last figures, before they
+	 * are freed, as in flow_cache_reap. NULL: none. */
+	void (*credit)(struct flow *flow, void *arg);
+	struct flow_cache_config cache; /* of each worker; numa_node and isa are filled in */
 	enum pkt_isa isa;
-	uint32_t flush_us;        /* longest time that a packet waits in an output batch */
-	uint32_t miss_budget_pps; /* new flows per second and port; 0: no limit */
-	bool adaptive_sleep;
+	/* These may change later: pmd_configure. */
+	uint32_t flush_us;        /* longest time that a packet waits in an output buffer */
+	uint32_t miss_budget_pps; /* new flows per second, worker and port; 0: no limit */
+	bool adaptive_sleep;      /* see pmd_sleep_wise */
 	bool drop_fragments;
 };
 
 int pmd_init(const struct pmd_config *config, struct evs_error *err); /* [ctl] */
-void pmd_fini(void); /* [ctl] stops all workers; bounded, under 1 s */
+void pmd_configure(const struct pmd_config *config); /* [ctl] under traffic */
+/* [ctl] Stops all workers, credits their flows, runs what waits for them; bounded, under 1 s.
+ * Ports that are still attached are as if detached. */
+void pmd_fini(void);
+/* [ctl] Should idle workers sleep by default? Yes, unless the CPU was isolated for polling. */
+bool pmd_sleep_wise(unsigned cpu);
 
-/* [ctl] Starts a worker on a CPU, or ends it after its queues moved to the others. */
+/* [ctl] Starts a worker on a CPU, or ends it after its queues moved to the others. The last one
+ * may go too: then nothing is polled. -EEXIST, -ENOENT, -EINVAL, -EBUSY (still ending), … */
 int pmd_worker_add(unsigned cpu, struct evs_error *err);
 int pmd_worker_del(unsigned cpu, struct evs_error *err);
 unsigned pmd_n_workers(void);
@@ -46,7 +71,8 @@ int pmd_port_attach(struct port *port, struct evs_error *err);
 void pmd_port_detach(struct port *port, void (*done)(struct port *port, void *arg), void *arg);
 /* [ctl] Number of queues changed (vhost-user): redistribute. */
 int pmd_port_queues_changed(struct port *port, struct evs_error *err);
-/* [ctl] Moves one receive queue; or distributes all by measured load. */
+/* [ctl] Moves one receive queue; or distributes all by measured load (they move only if the
+ * busiest worker gains by it). */
 int pmd_queue_move(struct port *port, uint16_t queue, unsigned cpu, struct evs_error *err);
 int pmd_rebalance(struct evs_error *err);
 
@@ -60,39 +86,61 @@ struct pmd_punt {
 	uint32_t bridge; /* LEARN: bridge index */
 	uint8_t mac[6];  /* LEARN */
 	uint8_t zero2[2];
+	uint32_t total_len;    /* CONTROLLER: of the packet, which mbuf may hold only in part */
 	struct rte_mbuf *mbuf; /* CONTROLLER: the packet; the consumer frees it */
 	struct flow_op_controller controller;
-	struct pkt_key_tun tun; /* CONTROLLER: valid if in_port is a tunnel */
+	struct pkt_key_tun tun; /* CONTROLLER: valid if in_port is a tunnel, else zero */
 };
-/* [worker] false: ring full (the caller counts). Wakes the control thread. */
+/* [worker] A ring for each worker. false: it is full (the caller counts and keeps the mbuf). Wakes
+ * the control thread if it sleeps. */
 bool pmd_punt(unsigned worker, const struct pmd_punt *punt);
 int pmd_punt_fd(void); /* [ctl] eventfd that becomes readable */
-/* [ctl] Up to max records; returns how many. */
+/* [ctl] Up to max records; returns how many. The eventfd rings again only after a call that
+ * returned less than max. Records that point into a port must not outlive its detachment. */
 unsigned pmd_punt_drain(void (*take)(const struct pmd_punt *punt, void *arg), void *arg,
                         unsigned max);
 
-/* [ctl] Runs a program on a packet on some worker (packet-out; one bridge keeps its order). The
- * mbuf is the worker's afterwards. in_port may be PKT_PORT_NONE. -ENOBUFS if its ring is full. */
+/* [ctl] Runs a program on a packet on some worker (packet-out; order is kept). The
+ * mbuf is the worker's afterwards. in_port may be PKT_PORT_NONE. -ENOBUFS: its ring is full,
+ * -ENOENT: no worker; then the mbuf stays the caller's. */
 int pmd_inject(struct rte_mbuf *mbuf, uint16_t in_port, const struct flow_prog_builder *prog);
 
+/*
+ * Every packet, exactly once. A packet comes by reception or injection; a copy comes into being
+ * where a program gives a packet to one more receiver (flooding, clone, controller), or where
+ * segmentation makes several of one. Each ends as sent, dropped (by reason, at a port), or
+ * punted. A program that gave its packet away and ends without a last receiver takes back one copy.
+ */
+struct pmd_account { /* [worker w, ctl r] */
+	uint64_t rx, injected, copies;
+	uint64_t tx, dropped, punted;
+};
+
 /* Figures of a worker. */
+#define PMD_N_STAGES 8
 struct pmd_worker_stats {
 	unsigned cpu;
 	int numa_node;
 	uint64_t loops, busy_tsc, idle_tsc, bursts, pkts;
-	uint64_t stage_tsc[8]; /* see pmd_stage_names */
+	/* Of sampled bursts with stage_pkts packets together; see pmd_stage_names. */
+	uint64_t stage_tsc[PMD_N_STAGES], stage_pkts;
 	uint64_t translations, translate_tsc;
+	uint64_t sleeps;
+	struct pmd_account account;
 	struct flow_cache_stats cache;
 	unsigned n_queues;
 };
-extern const char *const pmd_stage_names[8];
+extern const char *const pmd_stage_names[PMD_N_STAGES];
 /* [ctl] For each worker; queues by a second walk. */
 void pmd_workers_walk(void (*visit)(unsigned worker, const struct pmd_worker_stats *stats,
                                     void *arg),
                       void *arg);
+/* [ctl] load: share of a CPU, 0 to 1, over the time since the last measurement (0.1 s at least). */
 void pmd_queues_walk(void (*visit)(struct port *port, uint16_t queue, unsigned cpu, uint64_t pkts,
                                    double load, void *arg),
                      void *arg);
+/* [ctl] Drops that belong to no port any more: it was deleted before the packet came to it. */
+void pmd_drops_sum(struct port_counters *sum);
 /* [ctl] The caches, for invalidation, expiry, statistics, dump. */
 struct flow_cache *pmd_worker_cache(unsigned worker); /* NULL: no such worker */
 
