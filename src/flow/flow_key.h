@@ -13,7 +13,7 @@
 
 #define FLOW_N_REGS 16
 
-/* What exists only while a packet is translated. Host order, but metadata. */
+/* What exists only while a packet is translated. Wire order, as regs. */
 struct flow_key_pipe {
 	rte_be64_t metadata;
 	rte_be32_t in_port;       /* OpenFlow number; matched instead of pkt.base.in_port */
