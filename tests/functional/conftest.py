@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixture of the stories: `lab`. What a failed test's daemons said stands in its report."""
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from evslib import Lab  # noqa: E402
+
+
+def pytest_configure(config):
+    if os.geteuid() != 0:
+        pytest.exit("functional tests make network namespaces: run them as root", returncode=2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
+    if report.when == "call" and report.failed and lab:
+        report.sections.append(("evsd", lab.logs()))
+
+
+@pytest.fixture
+def lab():
+    bench = Lab()
+    try:
+        yield bench
+    finally:
+        bench.close()

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the stories of tests/functional are told with: see lab.py."""
+from .evsd import Evsd, EvsctlError
+from .lab import Lab
+from .rpc import RpcClient, RpcError
+from .wait import wait_for
+
+__all__ = ["Evsd", "EvsctlError", "Lab", "RpcClient", "RpcError", "wait_for"]

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tcpdump at an interface, read by scapy."""
+import signal
+import subprocess
+
+from .wait import wait_for
+
+
+class Capture:
+    """From the moment of its making until stop(): with lab.capture(ns, iface) as cap: ..."""
+
+    def __init__(self, netns, iface, path, expression=""):
+        self.path, self.said = path, str(path) + ".log"
+        with open(self.said, "wb") as said:
+            self.process = netns.popen("tcpdump", "-n", "-U", "-B", "8192", "-i", iface, "-w", path,
+                                       *expression.split(), stdout=said, stderr=said)
+        wait_for(lambda: "listening on" in open(self.said).read(), f"tcpdump listens on {iface}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def packets(self):
+        """What was captured so far, as scapy packets."""
+        from scapy.error import Scapy_Exception
+        from scapy.utils import rdpcap
+        try:
+            return list(rdpcap(str(self.path)))
+        except (Scapy_Exception, EOFError):
+            return []
+
+    def wait(self, n, where=lambda packet: True):
+        """Waits until n packets satisfy `where`; returns those."""
+        def enough():
+            found = [packet for packet in self.packets() if where(packet)]
+            return found if len(found) >= n else None
+        return wait_for(enough, f"{n} packets in {self.path}", interval=0.1)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(5)
+        return self.packets()
+
+
+def bad_checksums(packets):
+    """Those whose IPv4, TCP, UDP or ICMP checksum or length is wrong: computed anew, they differ."""
+    from scapy.layers.inet import ICMP, IP, TCP, UDP
+    from scapy.layers.inet6 import IPv6
+
+    bad = []
+    for packet in packets:
+        layer = packet.getlayer(IP) or packet.getlayer(IPv6)
+        if layer is None:
+            continue
+        fresh = layer.copy()
+        for kind, fields in ((IP, ("chksum", "len")), (IPv6, ("plen",)), (TCP, ("chksum",)),
+                             (UDP, ("chksum", "len")), (ICMP, ("chksum",))):
+            inner = fresh.getlayer(kind)
+            for field in fields if inner is not None else ():
+                delattr(inner, field)
+        fragment = IP in packet and (packet[IP].flags.MF or packet[IP].frag)
+        if bytes(fresh) != bytes(layer) and not fragment:
+            bad.append(packet)
+    return bad

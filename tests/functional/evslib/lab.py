@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench of a test: makes daemons, namespaces and wires, and takes all away at its end."""
+import contextlib
+import itertools
+import os
+import pathlib
+import shutil
+import tempfile
+
+from .capture import Capture
+from .evsd import Evsd
+from .netns import Netns, veth
+
+SERIAL = itertools.count()
+
+
+class Lab:
+    """Names carry the process and a serial number, so that several test runs do not meet."""
+
+    def __init__(self):
+        self.token = f"{os.getpid() % 46656:x}{next(SERIAL):x}"
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="evs-lab-"))
+        self.stack = contextlib.ExitStack()
+        self.stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
+        self.daemons = []
+        self.n_captures = 0
+
+    def close(self):
+        """Takes all down; a daemon that does not end well fails the test, after the rest is gone."""
+        failure = None
+        for evsd in self.daemons:
+            try:
+                evsd.stop()
+            except AssertionError as error:
+                failure = error
+        self.stack.close()
+        if failure:
+            raise failure
+
+    def logs(self):
+        return "".join(f"--- {evsd.log_path}\n{evsd.log[-6000:]}\n" for evsd in self.daemons)
+
+    def iface(self, name):
+        """A name that nobody else uses, short enough for the kernel (15)."""
+        full = f"e{self.token}{name}"
+        assert len(full) <= 15, full
+        return full
+
+    def evsd(self, *options, bridge="br0", start=True, **kwargs):
+        """A daemon, with a bridge without internal port unless told otherwise."""
+        n = len(self.daemons)
+        evsd = Evsd(self.dir / f"evsd{n}", f"evs{self.token}_{n}", *options, **kwargs)
+        self.daemons.append(evsd)
+        if start:
+            evsd.start()
+            if bridge:
+                evsd.call("bridge.add", name=bridge, internal=False)
+        return evsd
+
+    def netns(self, name):
+        return Netns(f"evs-{self.token}-{name}", self.stack)
+
+    def tap_guest(self, evsd, name, *addresses, bridge="br0", mtu=None, mac=None, quiet=False, **options):
+        """A namespace behind a tap port: (namespace, its interface)."""
+        iface = self.iface(name)
+        if mtu:
+            options["mtu"] = mtu
+        evsd.call("port.add", bridge=bridge, name=name, type="tap", ifname=iface, **options)
+        guest = self.netns(name)
+        guest.take(iface, *addresses, mtu=mtu, mac=mac, quiet=quiet)
+        return guest, iface
+
+    def veth_guest(self, evsd, name, *addresses, type="af-packet", bridge="br0", mtu=None, quiet=False, **options):
+        """A namespace behind a veth whose near end is the port: (namespace, its interface)."""
+        near, far = self.iface(name + "n"), self.iface(name)
+        veth(self.stack, near, far)
+        guest = self.netns(name)
+        if mtu:
+            from .netns import sh
+            sh("ip", "link", "set", near, "mtu", mtu)
+            options["mtu"] = mtu
+        guest.take(far, *addresses, mtu=mtu, quiet=quiet)
+        evsd.call("port.add", bridge=bridge, name=name, type=type, iface=near, **options)
+        return guest, far
+
+    def capture(self, netns, iface, expression=""):
+        self.n_captures += 1
+        return Capture(netns, iface, self.dir / f"capture{self.n_captures}.pcap", expression)
