@@ -13,8 +13,8 @@
  * After a grace period every newer translation is of the new version; then the control thread walks
  * the cached flows once and kills those that the collected changes can affect; then the callbacks
  * of pl_barrier run. Ports and the configuration of bridges are immutable snapshots, published
- * when changed; MAC tables are chained hash tables whose entries are replaced, never edited.
- * Cached flows of those are killed by the same walk.
+ * when changed; MAC tables are chained hash tables with one writer. Cached flows that depend on
+ * those are killed by the same walk.
  *
  * The pipeline knows ports by number and state only: what a port is, is the business of src/port.
  */
@@ -51,6 +51,7 @@ struct pl_config {
 	/* [worker] Posts a pl_learn towards the control thread; false if the ring is full. */
 	bool (*post_learn)(unsigned worker, const struct pl_learn *learn);
 	uint32_t flow_idle_ms; /* cached flows unused for so long go; 0: 10,000 */
+	uint32_t cache_size;   /* flow_cache_config.n_flows of each worker; 0: not known */
 };
 
 enum pl_fail_mode { PL_FAIL_STANDALONE, PL_FAIL_SECURE };

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The OpenFlow side of the pipeline: tables, groups, meters of a bridge, as messages change and ask
+ * for them; packet-out; trace.
+ * Threads: control. Owner: what a message points to is copied; what a visitor is given is valid
+ * during the call.
+ *
+ * Every function that changes something checks everything first: it applies the message wholly, or
+ * returns -EPROTO with the specification's error (-ENOMEM without memory). Changes are seen by
+ * workers after pl_commit, by these functions at once.
+ */
+#ifndef PL_OF_H
+#define PL_OF_H
+
+#include "openflow/of_mods.h"
+#include "openflow/of_multipart.h"
+#include "openflow/of_msg.h"
+#include "pipeline/pl.h"
+
+/* Called on the control thread for each rule with OFPFF_SEND_FLOW_REM that goes, with final
+ * counters, hence some time after pl_commit; the match is in msg. */
+typedef void pl_flow_removed_fn(struct pl_bridge *bridge, const struct of_flow_removed *msg,
+                                void *arg);
+void pl_on_flow_removed(pl_flow_removed_fn *fn, void *arg);
+
+int pl_flow_mod(struct pl_bridge *bridge, const struct of_flow_mod *mod, struct of_error *err);
+int pl_group_mod(struct pl_bridge *bridge, const struct of_group_mod *mod, struct of_error *err);
+int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct of_error *err);
+int pl_table_mod(struct pl_bridge *bridge, const struct of_table_mod *mod, struct of_error *err);
+
+/* What table `table_id` can do. */
+void pl_table_features(struct pl_bridge *bridge, uint8_t table_id,
+                       struct of_table_features *features);
+/* A request with elements: names and table configuration are taken over, what asks for abilities
+ * that the tables do not have is refused. */
+int pl_table_features_set(struct pl_bridge *bridge, const struct of_table_features *list,
+                          uint32_t n, struct of_error *err);
+void pl_table_stats(struct pl_bridge *bridge, uint8_t table_id, struct of_table_stats *stats);
+
+/*
+ * Rules with their statistics, some at a time, so that a million of them does not stall others.
+ * Start with a zeroed cursor; false: that was the end. A rule that is added meanwhile may be
+ * missed. Call pl_stats_sync before for figures of now. request->table_id may be OFPTT_ALL.
+ */
+struct pl_flow_cursor {
+	uint32_t table;
+	uint32_t pos[2];
+};
+bool pl_flow_walk(struct pl_bridge *bridge, const struct of_flow_request *request,
+                  struct pl_flow_cursor *cursor, unsigned max,
+                  void (*visit)(const struct of_flow_stats *stats, void *arg), void *arg);
+void pl_flow_aggregate(struct pl_bridge *bridge, const struct of_flow_request *request,
+                       struct of_aggregate *aggregate);
+
+/* group_id may be OFPG_ALL, meter_id OFPM_ALL. An unknown group visits nothing; an unknown meter is
+ * -EPROTO with OFPMMFC_UNKNOWN_METER. */
+void pl_group_walk(struct pl_bridge *bridge, uint32_t group_id,
+                   void (*visit)(const struct of_group_stats *stats, void *arg), void *arg);
+void pl_group_desc_walk(struct pl_bridge *bridge,
+                        void (*visit)(const struct of_group_desc *desc, void *arg), void *arg);
+void pl_group_features(struct of_group_features *features);
+int pl_meter_walk(struct pl_bridge *bridge, uint32_t meter_id,
+                  void (*visit)(const struct of_meter_stats *stats, void *arg), void *arg,
+                  struct of_error *err);
+int pl_meter_config_walk(struct pl_bridge *bridge, uint32_t meter_id,
+                         void (*visit)(const struct of_meter_config *config, void *arg), void *arg,
+                         struct of_error *err);
+void pl_meter_features(struct of_meter_features *features);
+
+/*
+ * Packet-out: the program for this packet. in_port: OpenFlow number or OFPP_CONTROLLER, OFPP_ANY.
+ * key: as parsed (pkt_parse_one); its in_port is set here. Run it with pmd_inject; *in_indexp is
+ * the datapath's number of in_port for that (PKT_PORT_NONE if it has none).
+ */
+int pl_packet_out(struct pl_bridge *bridge, uint32_t in_port, const struct of_actions *actions,
+                  struct pkt_key *key, struct flow_prog_builder *prog, uint16_t *in_indexp,
+                  struct of_error *err);
+
+/* Trace: what would happen to the packet now (uncommitted changes not seen), line by line, indented
+ * by two spaces a level. key->pipe.in_port is the OpenFlow number. */
+void pl_trace(struct pl_bridge *bridge, const struct flow_key *key,
+              void (*line)(const char *text, void *arg), void *arg);
+
+#endif
