@@ -1,33 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The secret of the key hash. Threads: written once by control, before workers start.
+ * The secret of the key hash. Threads: control, before workers start.
  */
 #include "pkt/pkt_hash.h"
 
+#include <stdlib.h>
 #include <sys/random.h>
 
-#include "base/evs_clock.h"
+#include "base/evs_log.h"
 
-/* Odd constants with about as many ones as zeros: good enough until init has run. */
+/* That of seed 1 until pkt_hash_init has run. */
 uint64_t pkt_hash_secret[8] = {
-	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
-	0xa0761d6478bd642f, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3, 0x589965cc75374cc3,
+        0x910a2dec89025cc1, 0xbeeb8da1658eec67, 0xf893a2eefb32555f, 0x71c18690ee42c90b,
+        0x71bb54d8d101b5b9, 0xc34d0bff90150281, 0xe099ec6cd7363ca5, 0x85e7bb0f12278575,
 };
 
-/* Next value of a SplitMix64 sequence. */
-static uint64_t splitmix(uint64_t *state)
+/* splitmix64: spreads a seed over the words of the secret. */
+static uint64_t mix(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
 }
 
 void pkt_hash_init(uint64_t seed)
 {
-	if (seed == 0 && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = evs_clock_ns() ^ evs_clock_tsc();
+	if (seed == 0) {
+		/* 64 bytes come whole and never with EINTR once the kernel's pool is up. */
+		ssize_t got;
+		do
+			got = getrandom(pkt_hash_secret, sizeof(pkt_hash_secret), 0);
+		while (got < 0 && errno == EINTR);
+		if (got != (ssize_t)sizeof(pkt_hash_secret)) {
+			EVS_LOG(pkt, ERR, "getrandom: no random bytes for the hash secret");
+			abort();
+		}
+	} else {
+		for (unsigned i = 0; i < EVS_ARRAY_LEN(pkt_hash_secret); i++)
+			pkt_hash_secret[i] = mix(&seed);
+	}
+	/* A word that cancels a usual input would null a whole product: keep them odd. */
 	for (unsigned i = 0; i < EVS_ARRAY_LEN(pkt_hash_secret); i++)
-		pkt_hash_secret[i] = splitmix(&seed) | 1;
+		pkt_hash_secret[i] |= 1;
 }

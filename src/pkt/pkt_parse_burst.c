@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bursts: the choice of instruction set, the plain C variant, and the way to the complete
+ * parser for packets that are not of the common shape. Threads: any; no state.
+ *
+ * A key is stored in whole words only, never field by field, since the caches read it back at once
+ * in words or vectors.
+ */
+#include <stdlib.h>
+
+#include "base/evs_log.h"
+#include "pkt/pkt_edit.h"
+#include "pkt/pkt_parse_pvt.h"
+
+const char *pkt_isa_name(enum pkt_isa isa)
+{
+	static const char *const names[PKT_N_ISAS] = {"c", "avx2", "avx512"};
+	return isa < PKT_N_ISAS ? names[isa] : "unknown";
+}
+
+static bool isa_runs(enum pkt_isa isa)
+{
+	__builtin_cpu_init();
+	if (isa == PKT_ISA_C)
+		return true;
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2"))
+		return false;
+	if (isa == PKT_ISA_AVX2)
+		return true;
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+	       __builtin_cpu_supports("avx512vbmi");
+}
+
+enum pkt_isa pkt_isa_best(void)
+{
+	enum pkt_isa best = PKT_ISA_C;
+	for (enum pkt_isa isa = PKT_ISA_C; isa < PKT_N_ISAS; isa++)
+		if (isa_runs(isa))
+			best = isa;
+	const char *wish = getenv("EVS_ISA");
+	if (wish == NULL || wish[0] == '\0')
+		return best;
+	for (enum pkt_isa isa = PKT_ISA_C; isa <= best; isa++)
+		if (strcmp(wish, pkt_isa_name(isa)) == 0)
+			return isa;
+	EVS_LOG(pkt, WARN, "EVS_ISA=%s: unknown, or not possible on this CPU; using %s", wish,
+	        pkt_isa_name(best));
+	return best;
+}
+
+/* Puts tags that the driver took off back in front of what is left: inner 0x8100, and in QinQ
+ * mode outer 0x88a8. */
+static int restore_tags(struct rte_mbuf *m)
+{
+	uint8_t tags[2 * PKT_VLAN_SIZE];
+	uint32_t size = 0;
+	if (m->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED) {
+		pkt_st16(tags, RTE_BE16(PKT_ETH_QINQ));
+		pkt_st16(tags + 2, rte_cpu_to_be_16(m->vlan_tci_outer));
+		size = PKT_VLAN_SIZE;
+	}
+	if (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
+		pkt_st16(tags + size, RTE_BE16(PKT_ETH_VLAN));
+		pkt_st16(tags + size + 2, rte_cpu_to_be_16(m->vlan_tci));
+		size += PKT_VLAN_SIZE;
+	}
+	if (!pkt_is_writable(m) || pkt_pull(m, 12) < 0)
+		return -ENOBUFS;
+	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)size);
+	if (p == NULL)
+		return -ENOBUFS;
+	memmove(p, p + size, 12);
+	memcpy(p + 12, tags, size);
+	m->ol_flags &= ~(PKT_RX_STRIPPED | RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_QINQ);
+	if (m->l2_len)
+		m->l2_len += size;
+	return 0;
+}
+
+uint32_t pkt_parse_rare(struct pkt_burst *burst, unsigned i, uint16_t in_port)
+{
+	struct rte_mbuf *m = burst->mbuf[i];
+	struct pkt_key_base *base = &burst->base[i];
+	int err = 0;
+	memset(base, 0, sizeof(*base));
+	memset(&burst->ofs[i], 0, sizeof(burst->ofs[i]));
+	base->in_port = in_port;
+	if (evs_unlikely(m->ol_flags & PKT_RX_STRIPPED))
+		err = restore_tags(m);
+	if (evs_likely(err == 0))
+		err = pkt_parse_frame(m, base, &burst->ext[i].ipv6, &burst->ofs[i]);
+	return evs_unlikely(err) ? 1u << i : 0;
+}
+
+/* Two bytes of TCI as the key has them, one of the sixteen bits being "there is a tag". */
+EVS_INLINE uint32_t vlan_word(const uint8_t *p)
+{
+	return pkt_ld32(p + 12) | (uint32_t)RTE_BE16(PKT_VLAN_PRESENT) << 16;
+}
+
+EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p, const struct pkt_common *c,
+                          uint16_t in_port)
+{
+	const uint8_t *ip = p + c->l3;
+	uint64_t vlan = c->l3 == PKT_ETH_SIZE ? 0 : vlan_word(p);
+	uint64_t flags = c->is_tcp ? pkt_ld16(ip + PKT_IPV4_SIZE + 12) & RTE_BE16(0x0fff) : 0;
+	uint64_t word[8] = {
+	        in_port,
+	        pkt_ld64(p),
+	        pkt_ld32(p + 8) | (uint64_t)RTE_BE16(PKT_ETH_IPV4) << 32 | vlan << 48,
+	        vlan >> 16 | (uint64_t)ip[9] << 48 | (uint64_t)ip[1] << 56,
+	        pkt_ld64(ip + 12),
+	        pkt_ld32(ip + PKT_IPV4_SIZE) | flags << 32 | (uint64_t)ip[8] << 48,
+	        0,
+	        0,
+	};
+	memcpy(base, word, sizeof(word));
+}
+
+EVS_HOT uint32_t pkt_parse_burst_c(struct pkt_burst *burst, unsigned n, uint16_t in_port)
+{
+	uint32_t drop = 0;
+	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)PKT_PARSE_AHEAD); i++)
+		pkt_parse_prefetch(burst->mbuf[i]);
+	for (unsigned i = 0; i < n; i++) {
+		struct pkt_common c;
+		const struct rte_mbuf *m = burst->mbuf[i];
+		const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+		if (i + PKT_PARSE_AHEAD < n)
+			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
+		if (evs_unlikely(!pkt_parse_common(m, p, &c))) {
+			drop |= pkt_parse_rare(burst, i, in_port);
+			continue;
+		}
+		store_key(&burst->base[i], p, &c, in_port);
+		uint64_t word = pkt_offsets_word(&c);
+		memcpy(&burst->ofs[i], &word, sizeof(word));
+	}
+	return drop;
+}
+
+EVS_HOT uint32_t pkt_parse_burst(struct pkt_burst *burst, unsigned n, uint16_t in_port,
+                                 enum pkt_isa isa)
+{
+	switch (isa) {
+	case PKT_ISA_AVX512:
+		return pkt_parse_burst_avx512(burst, n, in_port);
+	case PKT_ISA_AVX2:
+		return pkt_parse_burst_avx2(burst, n, in_port);
+	default:
+		return pkt_parse_burst_c(burst, n, in_port);
+	}
+}

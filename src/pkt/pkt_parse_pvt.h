@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the parser's files: the complete parser, and the bursts of each instruction set.
+ * Threads: any.
+ */
+#ifndef PKT_PARSE_PVT_H
+#define PKT_PARSE_PVT_H
+
+#include "pkt/pkt_hdr.h"
+#include "pkt/pkt_parse.h"
+
+/* Parses any frame into zeroed base, ofs, and (if base->lines then says so) zeroed ipv6. */
+int pkt_parse_frame(const struct rte_mbuf *m, struct pkt_key_base *base, struct pkt_key_ipv6 *ipv6,
+                    struct pkt_offsets *ofs);
+
+/* Packet i of a burst by the complete parser, stripped tags put back first. Returns its bit if it
+ * is to be dropped, else 0. */
+uint32_t pkt_parse_rare(struct pkt_burst *burst, unsigned i, uint16_t in_port);
+
+#define PKT_RX_STRIPPED (RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ_STRIPPED)
+
+/* How far ahead of parsing the first line of a packet is asked for. */
+#define PKT_PARSE_AHEAD 8
+
+typedef uint32_t pkt_parse_burst_fn(struct pkt_burst *burst, unsigned n, uint16_t in_port);
+pkt_parse_burst_fn pkt_parse_burst_c, pkt_parse_burst_avx2, pkt_parse_burst_avx512;
+
+EVS_INLINE void pkt_parse_prefetch(const struct rte_mbuf *m)
+{
+	__builtin_prefetch(rte_pktmbuf_mtod(m, const char *));
+}
+
+/*
+ * The common shape: all headers in the first segment, at most one VLAN tag, IPv4 without
+ * options, not a fragment, TCP or UDP, lengths that agree with the frame. These checks, without
+ * a branch that depends on TCP or UDP, serve every variant.
+ */
+struct pkt_common {
+	uint32_t l3;     /* 14 or 18 */
+	uint32_t l3_len; /* total length */
+	bool is_tcp;
+};
+
+EVS_INLINE bool pkt_parse_common(const struct rte_mbuf *m, const uint8_t *p, struct pkt_common *c)
+{
+	uint32_t size = m->data_len;
+	if (evs_unlikely(size < PKT_ETH_SIZE + PKT_VLAN_SIZE + PKT_IPV4_SIZE + PKT_UDP_SIZE ||
+	                 (m->ol_flags & PKT_RX_STRIPPED)))
+		return false;
+	uint16_t type = pkt_ld16(p + 12);
+	bool tagged = type == RTE_BE16(PKT_ETH_VLAN) || type == RTE_BE16(PKT_ETH_QINQ);
+	uint32_t l3 = PKT_ETH_SIZE + (tagged ? PKT_VLAN_SIZE : 0);
+	const uint8_t *ip = p + l3;
+	uint32_t l3_len = pkt_be16(ip + 2);
+	bool is_tcp = ip[9] == PKT_IP_TCP;
+	uint32_t need = PKT_IPV4_SIZE + (is_tcp ? PKT_TCP_SIZE : PKT_UDP_SIZE);
+	bool bad = (pkt_ld16(ip - 2) != RTE_BE16(PKT_ETH_IPV4)) | (ip[0] != 0x45) |
+	           (pkt_ld16(ip + 6) & RTE_BE16(PKT_IPV4_MF | PKT_IPV4_FRAGOFS)) |
+	           (!is_tcp & (ip[9] != PKT_IP_UDP)) | (l3_len < need) | (l3 + l3_len > size);
+	c->l3 = l3;
+	c->l3_len = l3_len;
+	c->is_tcp = is_tcp;
+	return evs_likely(!bad);
+}
+
+EVS_INLINE uint64_t pkt_offsets_word(const struct pkt_common *c)
+{
+	return (uint64_t)c->l3 << 16 | (uint64_t)(c->l3 + PKT_IPV4_SIZE) << 32 |
+	       (uint64_t)c->l3_len << 48;
+}
+
+#endif
