@@ -12,19 +12,30 @@
  *    statistics, and the references to what it depends on. `gen` is even while the flow is alive;
  *    the control thread kills it by adding one, in one store, and everybody that looks it
  *    up by (index, gen) misses from then on. So killing needs no search in any table.
- *  - Exact cache: array of 64-byte entries, key (56 bytes) + flow index + gen, buckets of
- *    four. The hash names a home entry, prefetched alone: at usual load one line finds
- *    the flow. Keys with further lines live in a second array with entries of 2 or 4 lines.
- *  - Wide cache: mask -> hash table of flow indexes, sorted by hits. If probing costs more than
- *    translation would (measured in cycles), it is skipped for a while.
+ *  - Exact cache: array of 64-byte entries, key (56 bytes) + flow index + gen. The hash names a
+ *    home entry, prefetched alone: at usual load one line finds the flow. What does not fit at home
+ *    lives in one of the seven other entries of its bucket, and eight bits of the home entry
+ *    say in which, so that a miss costs one line too. TCP flags and TTL are compared only if
+ *    the flow looked at them: one entry serves all segments of a connection. Keys with further
+ *    lines live in arrays with entries of 2, 4, and 8 lines.
+ *  - Admission: a new entry is on probation and any newcomer may take its place; an entry hit
+ *    twice is stamped with the epoch (2 s) and is safe for that and the next one. So a
+ *    sweep of headers that never repeat competes with itself only.
+ *  - Wide cache: mask -> linear hash table of flow indexes, sorted by hits. A mask whose hits do
+ *    not pay for its probes (measured in cycles, against those of a translation) is left out, and
+ *    sampled; in the worst case all are, and a miss goes to translation at once. A port may
+ *    create only a share of the masks; beyond it its flows are cached with an all-ones mask.
  *
- * Life of a flow: FREE -(worker takes it from `free` ring, fills, publishes)-> LIVE -(control
- * kills)-> DEAD -(ring to worker: worker unlinks it from wide cache and program table)-> UNLINKED
- * -(control credits the last statistics, after a grace period)-> FREE. The worker never waits: with
- * no free slot it runs the program of the translation without caching it.
+ * Life of a flow: FREE -(worker takes it, fills, publishes)-> LIVE -(control kills)-> DEAD -(ring
+ * to worker: flow_cache_poll unlinks it from wide cache, program and mask)-> UNLINKED -(ring to
+ * control: credits the last statistics)-> FREE -(ring to worker). The worker never waits: with no
+ * free slot it runs the program of the translation without caching it.
  *
- * Invariants: only the worker writes tables and programs; only control kills and frees; a dead
- * flow's memory is not reused before every worker passed a quiescent state after the unlink.
+ * Invariants: only the worker writes tables and programs; only control kills and frees. Only the
+ * worker whose cache it is uses a flow, and holds no pointer to one when it calls flow_cache_poll:
+ * what poll unlinks nobody runs or counts to any more, and no further grace period is needed.
+ *
+ * Cost: see docs/performance.md.
  */
 #ifndef FLOW_CACHE_H
 #define FLOW_CACHE_H
@@ -98,13 +109,14 @@ struct flow {
 	uint64_t n_pkts;        /* [worker w, ctl r] */
 	uint64_t n_bytes;       /* [worker w, ctl r] */
 	uint16_t tcp_flags;     /* seen [worker w, ctl r] */
-	uint8_t state;          /* enum flow_state */
+	uint8_t state;          /* enum flow_state [worker and ctl w] */
 	uint8_t n_refs;
 	uint32_t created_ms;
-	struct flow_mask *mask; /* shared by all flows of one subtable [worker w] */
+	struct flow_mask *mask; /* flow_mask.h; valid for ctl while LIVE [worker w] */
 	uint64_t hash;          /* of the masked key */
-	uint64_t zero;
-	/* line 1: masked key; further lines in ext_key, or NULL */
+	uint32_t chain;         /* next in an overflowing bucket, or in the free list [worker] */
+	uint32_t zero;
+	/* line 1: masked key; further lines in ext_key: NULL if the mask has none */
 	struct pkt_key_base key;
 	/* line 2 */
 	struct pkt_key_ext *ext_key;
@@ -119,11 +131,15 @@ static_assert(sizeof(struct flow) == 4 * EVS_CACHE_LINE, "four lines");
 
 struct flow_cache;
 
+#define FLOW_CACHE_MAX_FLOWS (1u << 24)
+#define FLOW_CACHE_MAX_MASKS 4096
+
+/* Sizes are rounded up to powers of two; 0 means the default in brackets. */
 struct flow_cache_config {
-	uint32_t n_flows;     /* slots of the pool */
-	uint32_t n_exact;     /* entries for keys of one line; a power of two */
-	uint32_t n_exact_ext; /* entries for longer keys; a power of two */
-	uint32_t max_masks;   /* of the wide cache */
+	uint32_t n_flows;     /* slots of the pool (256 Ki) */
+	uint32_t n_exact;     /* entries for keys of one line (1 Mi) */
+	uint32_t n_exact_ext; /* entries for longer keys (256 Ki) */
+	uint32_t max_masks;   /* of the wide cache (512) */
 	int numa_node;        /* -1: any */
 	enum pkt_isa isa;
 };
@@ -131,7 +147,9 @@ struct flow_cache_config {
 /* Figures of one cache [worker w, ctl r]. */
 struct flow_cache_stats {
 	uint64_t memo_hits, exact_hits, wide_hits, misses;
-	uint64_t installs, not_cached_pool, not_cached_refs;
+	uint64_t installs, reused; /* reused: translation gave a flow that was there already */
+	uint64_t not_cached_pool, not_cached_refs, not_cached_memory;
+	uint64_t mask_limited; /* installed under the all-ones mask: too many masks */
 	uint64_t exact_inserts, exact_refused; /* refused: admission kept a working entry */
 	uint64_t wide_probes, wide_skips;      /* subtables probed; look-ups skipped as too dear */
 };
@@ -158,7 +176,8 @@ struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *b
 struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
                                 const struct flow_xlate *xlate, uint32_t now_ms, uint64_t cycles);
 
-/* [worker] Bounded housekeeping, once per loop or so: unlinks what control killed. */
+/* [worker] Bounded housekeeping, once per loop or so: unlinks what control killed, ages the exact
+ * cache. The caller holds no flow and no program of this cache across it. */
 void flow_cache_poll(struct flow_cache *cache);
 
 /* [ctl] Calls visit for every live flow until it returns false. */
@@ -174,6 +193,12 @@ uint32_t flow_cache_live(const struct flow_cache *cache); /* [ctl] */
 void flow_cache_stats_get(const struct flow_cache *cache, struct flow_cache_stats *stats); /* any */
 /* [ctl] Masks of the wide cache with flows and hits, for `cache show`. */
 uint32_t flow_cache_n_masks(const struct flow_cache *cache);
+void flow_cache_masks_walk(const struct flow_cache *cache,
+                           void (*visit)(uint32_t n_flows, uint64_t hits, uint64_t probes,
+                                         void *arg),
+                           void *arg);
+/* Index of a flow in its pool: its name in `cache dump`. */
+uint32_t flow_cache_flow_index(const struct flow_cache *cache, const struct flow *flow);
 
 /* Reference i of a flow, wherever it is stored. */
 EVS_INLINE const struct flow_ref *flow_ref_at(const struct flow *flow, unsigned i)

@@ -135,7 +135,6 @@ struct flow_op_tunnel_push {
 	uint8_t flags;                 /* PKT_TUN_* */
 	rte_be16_t sport_lo, sport_hi; /* range of the source port */
 	uint8_t header[FLOW_TUNNEL_HEADER_MAX];
-	uint8_t zero[0];
 };
 struct flow_op_meter {
 	void *meter; /* struct qos_meter; lives as long as a cached flow refers to it */
@@ -156,7 +155,8 @@ struct flow_op_recirc {
 	uint32_t zero;
 };
 
-#define FLOW_PROG_MAX 2048 /* bytes of ops; a longer translation drops as PKT_DROP_RECURSION */
+#define FLOW_OP_SIZE_MAX (sizeof(struct flow_op) + sizeof(struct flow_op_tunnel_push))
+#define FLOW_PROG_MAX    2048 /* bytes of ops; a longer translation drops as PKT_DROP_RECURSION */
 
 /* An immutable program. */
 struct flow_prog {
@@ -174,6 +174,7 @@ struct flow_prog_builder {
 	uint32_t size;
 	bool overflow;
 	uint8_t ops[FLOW_PROG_MAX] EVS_ALIGNED(8);
+	uint8_t scratch[FLOW_OP_SIZE_MAX] EVS_ALIGNED(8); /* what is added after overflow */
 };
 
 void flow_prog_builder_init(struct flow_prog_builder *b);
@@ -183,6 +184,11 @@ struct flow_op *flow_prog_add(struct flow_prog_builder *b, enum flow_op_kind kin
 /* Opens a CLONE: what is added until flow_prog_clone_end(mark) runs on a copy. */
 uint32_t flow_prog_clone_begin(struct flow_prog_builder *b);
 void flow_prog_clone_end(struct flow_prog_builder *b, uint32_t mark);
+
+/* Ends a program: one that overflowed becomes a drop as PKT_DROP_RECURSION, an empty one
+ * a drop for `reason_if_empty`. */
+void flow_prog_builder_end(struct flow_prog_builder *b, enum pkt_drop reason_if_empty);
+const char *flow_op_name(enum flow_op_kind kind);
 
 #define FLOW_OP_FOREACH(op, ops, ops_size)                                                         \
 	for (const struct flow_op *op = (const struct flow_op *)(ops);                             \

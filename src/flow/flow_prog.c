@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Building action programs. Threads: any, each with its own builder.
+ */
+#include "flow/flow_prog.h"
+
+#include <string.h>
+
+static const uint8_t payload_sizes[FLOW_N_OPS] = {
+#define X(id, name, payload) [FLOW_OP_##id] = sizeof(struct payload),
+        FLOW_OPS(X)
+#undef X
+};
+
+static const char *const names[FLOW_N_OPS] = {
+#define X(id, name, payload) [FLOW_OP_##id] = name,
+        FLOW_OPS(X)
+#undef X
+};
+
+#define X(id, name, payload) static_assert(sizeof(struct payload) % 8 == 0, name);
+FLOW_OPS(X)
+#undef X
+
+void flow_prog_builder_init(struct flow_prog_builder *b)
+{
+	b->size = 0;
+	b->overflow = false;
+}
+
+struct flow_op *flow_prog_add(struct flow_prog_builder *b, enum flow_op_kind kind, uint32_t arg)
+{
+	uint16_t size = (uint16_t)(sizeof(struct flow_op) + payload_sizes[kind]);
+	struct flow_op *op;
+
+	if (b->size + size > FLOW_PROG_MAX)
+		b->overflow = true;
+	op = (struct flow_op *)(b->overflow ? b->scratch : b->ops + b->size);
+	memset(op, 0, size);
+	op->kind = (uint8_t)kind;
+	op->size = size;
+	op->arg = arg;
+	if (!b->overflow)
+		b->size += size;
+	return op;
+}
+
+uint32_t flow_prog_clone_begin(struct flow_prog_builder *b)
+{
+	uint32_t mark = b->size;
+
+	flow_prog_add(b, FLOW_OP_CLONE, 0);
+	return mark;
+}
+
+void flow_prog_clone_end(struct flow_prog_builder *b, uint32_t mark)
+{
+	if (!b->overflow)
+		((struct flow_op *)(b->ops + mark))->size = (uint16_t)(b->size - mark);
+}
+
+void flow_prog_builder_end(struct flow_prog_builder *b, enum pkt_drop reason_if_empty)
+{
+	bool overflow = b->overflow;
+
+	if (!overflow && b->size > 0)
+		return;
+	flow_prog_builder_init(b);
+	flow_prog_add(b, FLOW_OP_DROP, overflow ? PKT_DROP_RECURSION : reason_if_empty);
+}
+
+const char *flow_op_name(enum flow_op_kind kind)
+{
+	return (unsigned)kind < FLOW_N_OPS ? names[kind] : "unknown";
+}
