@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes and the telemetry socket that every DPDK program offers."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+
+def wait_for(what, condition, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise TimeoutError("%s did not happen within %d s" % (what, seconds))
+
+
+def run(argv, **kwargs):
+    """Runs a command to its end; its output is part of the error if it fails."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False, **kwargs)
+    if done.returncode:
+        raise RuntimeError("%s: exit status %d\n%s" % (" ".join(argv), done.returncode, done.stdout))
+    return done.stdout
+
+
+class Daemon:
+    """A background process whose output goes to a file; ends with its owner."""
+
+    def __init__(self, argv, log, stdin=subprocess.DEVNULL, env=None):
+        self.log = log
+        with open(log, "ab") as out:
+            self.process = subprocess.Popen(argv, stdin=stdin, stdout=out,
+                                            stderr=subprocess.STDOUT,
+                                            env=dict(os.environ, **(env or {})))
+
+    def check(self):
+        if self.process.poll() is not None:
+            with open(self.log, errors="replace") as log:
+                raise RuntimeError("ended with %d:\n%s" % (self.process.returncode,
+                                                           log.read()[-4000:]))
+
+    def stop(self):
+        if self.process.stdin:
+            self.process.stdin.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+
+class Telemetry:
+    """DPDK's socket: counts of the drivers, whatever the program says of itself."""
+
+    def __init__(self, file_prefix):
+        path = "/var/run/dpdk/%s/dpdk_telemetry.v2" % file_prefix
+        wait_for("telemetry at " + path, lambda: os.path.exists(path))
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.socket.recv(1 << 16)
+
+    def ask(self, command):
+        self.socket.send(command.encode())
+        answer = json.loads(self.socket.recv(1 << 16))
+        return answer.get(command.split(",")[0])
+
+    def ethdevs(self):
+        return self.ask("/ethdev/list") or []
+
+    def sent(self, ports):
+        return sum(self.ask("/ethdev/stats,%d" % port)["opackets"] for port in ports)
+
+    def close(self):
+        self.socket.close()
+
+
+def rates(telemetry, seconds, window=0.25):
+    """Packets a second sent by all ports, for each window."""
+    ports = telemetry.ethdevs()
+    result = []
+    before, last = telemetry.sent(ports), time.monotonic()
+    end = last + seconds
+    while last < end:
+        time.sleep(window)
+        count, now = telemetry.sent(ports), time.monotonic()
+        result.append((count - before) / (now - last))
+        before, last = count, now
+    return result

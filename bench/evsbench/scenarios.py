@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured: ports, rules, traffic, and the ratio to OVS that evs must reach.
+
+A port is a DPDK virtual device: `null` makes packets, `sink` swallows them, a capture is replayed
+for ever. Packets are counted where they leave, by the driver.
+"""
+import os
+
+from . import traffic
+
+
+class Scenario:
+    def __init__(self, name, target, help_text, make):
+        self.name, self.target, self.help, self.make = name, target, help_text, make
+
+
+def null_device(i, size=60):
+    return "net_null%d,size=%d,copy=0" % (i, size)
+
+
+def sink_device(i):
+    return "net_null%d,no-rx=1" % i
+
+
+def replay_device(i, path):
+    return "net_pcap%d,rx_pcap=%s,infinite_rx=1" % (i, path)
+
+
+def capture(folder, name, frames):
+    path = os.path.join(folder, name + ".pcap")
+    if not os.path.exists(path):
+        traffic.write_pcap(path, frames())
+    return path
+
+
+FORWARD = ["priority=1,in_port=1,actions=output:2", "priority=1,in_port=2,actions=output:1"]
+
+
+# Matching the protocol keeps OVS from its short cut for rules that match the input port alone:
+# the flow caches are what these scenarios measure.
+FORWARD_UDP = ["priority=1,in_port=1,udp,actions=output:2",
+               "priority=1,in_port=1,udp6,actions=output:2"]
+
+
+def p2p_null(folder):
+    return {"devices": [null_device(0), null_device(1)], "rules": FORWARD}
+
+
+def one_way(n, make=traffic.udp4, name="udp4"):
+    def build(folder):
+        path = capture(folder, "%s-%d" % (name, n), lambda: map(make, traffic.flows(n)))
+        return {"devices": [replay_device(0, path), sink_device(1)], "rules": FORWARD_UDP}
+    return build
+
+
+def l2(n):
+    """n pairs of stations, one of each pair on either side, learnt by NORMAL."""
+    def frames(side):
+        for i, flow in enumerate(traffic.flows(n)):
+            a, b = (bytes([2, 0, 0, s]) + i.to_bytes(2, "big") for s in (side, 3 - side))
+            yield traffic.udp4(flow, dst=b, src=a)
+
+    def build(folder):
+        paths = [capture(folder, "l2-%d-%d" % (n, side), lambda side=side: frames(side))
+                 for side in (1, 2)]
+        return {"devices": [replay_device(i, path) for i, path in enumerate(paths)],
+                "rules": ["priority=0,actions=NORMAL"]}
+    return build
+
+
+def acl(n_rules, n_flows):
+    def build(folder):
+        rules, flow_list = traffic.acl(n_rules, n_flows)
+        path = capture(folder, "acl-%d-%d" % (n_rules, n_flows),
+                       lambda: map(traffic.udp4, flow_list))
+        return {"devices": [replay_device(0, path), sink_device(1)],
+                "rules": traffic.acl_text(rules, "output:2") + ["priority=0,actions=drop"]}
+    return build
+
+
+SCENARIOS = [
+    Scenario("p2p-null", 2.2, "one flow, null to null, both ways", p2p_null),
+    Scenario("flows-1k", 2.1, "1,000 UDP flows, port to port", one_way(1000)),
+    Scenario("flows-10k", 2.6, "10,000 UDP flows", one_way(10000)),
+    Scenario("flows-100k", 2.3, "100,000 UDP flows", one_way(100000)),
+    Scenario("l2-1k", 2.8, "1,000 MAC pairs, NORMAL, both ways", l2(1000)),
+    Scenario("acl-10k", 30, "1,000 rules of 20 shapes, 10,000 flows", acl(1000, 10000)),
+    Scenario("acl-100k", 1000, "1,000 rules of 20 shapes, 100,000 flows", acl(1000, 100000)),
+    Scenario("ipv6-10k", None, "10,000 UDP flows over IPv6, 78-byte frames",
+             one_way(10000, traffic.udp6, "udp6")),
+]

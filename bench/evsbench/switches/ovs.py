@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open vSwitch with DPDK, from Debian's package, in folders and a network namespace of its own."""
+import os
+
+from ..proc import Daemon, Telemetry, run, wait_for
+
+VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+
+
+class Ovs:
+    name = "ovs"
+
+    def __init__(self, folder, worker_cpu, control_cpu):
+        self.folder = os.path.join(folder, "ovs")
+        self.worker_cpu, self.control_cpu = worker_cpu, control_cpu
+        self.prefix = "evsbench-ovs-%d" % os.getpid()
+        self.daemons = []
+        self.env = {"OVS_RUNDIR": self.folder, "OVS_DBDIR": self.folder,
+                    "OVS_SYSCONFDIR": self.folder, "OVS_LOGDIR": self.folder}
+
+    def vsctl(self, *args):
+        return run(["ovs-vsctl", "--db=unix:" + self.folder + "/db.sock", "--timeout=60", *args])
+
+    def start(self):
+        os.makedirs(self.folder, exist_ok=True)
+        database = self.folder + "/conf.db"
+        run(["ovsdb-tool", "create", database, SCHEMA])
+        self.daemons.append(Daemon(
+            ["taskset", "-c", str(self.control_cpu), "ovsdb-server", database,
+             "--remote=punix:" + self.folder + "/db.sock",
+             "--unixctl=" + self.folder + "/ovsdb.ctl"], self.folder + "/ovsdb.log", env=self.env))
+        wait_for("ovsdb-server", lambda: os.path.exists(self.folder + "/db.sock"))
+        self.vsctl("--no-wait", "init")
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
+                   'other_config:dpdk-extra="--no-pci --file-prefix %s"' % self.prefix,
+                   "other_config:pmd-cpu-mask=0x%x" % (1 << self.worker_cpu),
+                   "other_config:dpdk-lcore-mask=0x%x" % (1 << self.control_cpu),
+                   "other_config:dpdk-socket-mem=1024")
+        self.daemons.append(Daemon(
+            ["unshare", "--net", VSWITCHD, "unix:" + self.folder + "/db.sock",
+             "--unixctl=" + self.folder + "/vswitchd.ctl"], self.folder + "/vswitchd.log",
+            env=self.env))
+        self.vsctl("add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev",
+                   "fail-mode=secure", "protocols=OpenFlow13")
+
+    def load(self, devices, rules):
+        for i, device in enumerate(devices):
+            name = "p%d" % i
+            self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=dpdk",
+                       "options:dpdk-devargs=\"%s\"" % device, "ofport_request=%d" % (i + 1))
+            error = self.vsctl("get", "Interface", name, "error").strip()
+            if error not in ("[]", '""'):
+                raise RuntimeError("OVS refused %s: %s" % (device, error))
+        path = self.folder + "/rules.txt"
+        with open(path, "w") as out:
+            out.write("\n".join(rules) + "\n")
+        run(["ovs-ofctl", "-O", "OpenFlow13", "add-flows", "unix:" + self.folder + "/br0.mgmt",
+             path])
+
+    def telemetry(self):
+        for daemon in self.daemons:
+            daemon.check()
+        return Telemetry(self.prefix)
+
+    def stop(self):
+        for daemon in reversed(self.daemons):
+            daemon.stop()
