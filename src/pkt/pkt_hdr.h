@@ -71,13 +71,14 @@ enum pkt_exthdr {
 	PKT_EXTHDR_UNSEQ = 1 << 8,
 };
 
-#define PKT_IPV4_MF      0x2000
-#define PKT_IPV4_FRAGOFS 0x1fff
-#define PKT_MPLS_BOS     0x00000100 /* host order */
-#define PKT_ND_SOLICIT   135
-#define PKT_ND_ADVERT    136
-#define PKT_ND_OPT_SLL   1
-#define PKT_ND_OPT_TLL   2
+#define PKT_IPV4_MF        0x2000
+#define PKT_IPV4_FRAGOFS   0x1fff
+#define PKT_MPLS_BOS       0x00000100 /* host order */
+#define PKT_ND_SOLICIT     135
+#define PKT_ND_ADVERT      136
+#define PKT_ND_OPT_SLL     1
+#define PKT_ND_OPT_TLL     2
+#define PKT_ND_OPTIONS_MAX 16 /* options looked at: a bound for crafted messages */
 
 /* Words as they lie in memory (wire order), and numbers. */
 EVS_INLINE uint16_t pkt_ld16(const uint8_t *p)

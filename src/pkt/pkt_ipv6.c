@@ -129,7 +129,9 @@ void pkt_ipv6_walk(struct pkt_frame *f, uint32_t l3, struct pkt_ipv6_walk *walk)
 	struct order o = {.rank = RANK_START};
 	const uint8_t *p = pkt_frame_at(f, l3, PKT_IPV6_SIZE);
 	*walk = (struct pkt_ipv6_walk){
-	        .l4 = l3 + PKT_IPV6_SIZE, .proto_ofs = l3 + 6, .proto = p[6]};
+	        .l4 = l3 + PKT_IPV6_SIZE, .proto_ofs = l3 + 6, .proto = p ? p[6] : PKT_IP_NONEXT};
+	if (p == NULL)
+		return;
 	for (unsigned i = 0; i < PKT_EXTHDR_MAX; i++) {
 		if (walk->proto == PKT_IP_NONEXT) {
 			walk->exthdr |= PKT_EXTHDR_NONEXT;

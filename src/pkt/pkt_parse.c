@@ -12,8 +12,6 @@
 #include "pkt/pkt_ipv6_pvt.h"
 #include "pkt/pkt_parse_pvt.h"
 
-#define ND_OPTIONS_MAX 16 /* options looked at: a bound for crafted messages */
-
 /* Ports, type and code, flags. Sets ofs->l4 if the header is whole. */
 static const uint8_t *parse_l4(struct pkt_frame *f, uint32_t l4, bool is_ipv6,
                                struct pkt_key_base *base, struct pkt_offsets *ofs)
@@ -70,7 +68,7 @@ static void parse_nd(struct pkt_frame *f, uint32_t l4, struct pkt_key_ipv6 *ipv6
 	memcpy(ipv6->nd_target, p + 8, 16);
 	bool sll = false, tll = false;
 	uint32_t ofs = l4 + PKT_ND_SIZE;
-	for (unsigned i = 0; i < ND_OPTIONS_MAX; i++) {
+	for (unsigned i = 0; i < PKT_ND_OPTIONS_MAX; i++) {
 		p = pkt_frame_at(f, ofs, 8);
 		if (p == NULL || p[1] == 0 || ofs + p[1] * 8u > f->end)
 			return;
