@@ -52,7 +52,7 @@ struct pmd_config {
 };
 
 int pmd_init(const struct pmd_config *config, struct evs_error *err); /* [ctl] */
-void pmd_configure(const struct pmd_config *config); /* [ctl] under traffic */
+void pmd_configure(const struct pmd_config *config);                  /* [ctl] under traffic */
 /* [ctl] Stops all workers, credits their flows, runs what waits for them; bounded, under 1 s.
  * Ports that are still attached are as if detached. */
 void pmd_fini(void);
@@ -95,8 +95,8 @@ struct pmd_punt {
  * the control thread if it sleeps. */
 bool pmd_punt(unsigned worker, const struct pmd_punt *punt);
 int pmd_punt_fd(void); /* [ctl] eventfd that becomes readable */
-/* [ctl] Up to max records; returns how many. The eventfd rings again only after a call that
- * returned less than max. Records that point into a port must not outlive its detachment. */
+/* [ctl] To be called when the eventfd is readable: up to max records; returns how many. If some may
+ * be left, the eventfd stays readable. */
 unsigned pmd_punt_drain(void (*take)(const struct pmd_punt *punt, void *arg), void *arg,
                         unsigned max);
 

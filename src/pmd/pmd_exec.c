@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Execution of programs: a group of packets with one program goes through it op by op.
+ * Threads: worker. Owner of packets: the group, until an op gives them away.
+ *
+ * Copies are references first: a packet that goes to one more receiver gets a higher reference
+ * count, and whoever edits a packet that is shared makes its own copy before (pkt_make_writable).
+ * The last receiver of a program gets the packet itself.
+ */
+#include "pmd/pmd_pvt.h"
+
+EVS_INLINE const struct flow_op *op_next(const struct flow_op *op)
+{
+	return (const struct flow_op *)((const uint8_t *)op + op->size);
+}
+
+void pmd_exec_drop(struct pmd_worker *w, struct pmd_exec *x, uint32_t mask, enum pkt_drop reason)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < x->n; i++) {
+		if (mask & UINT32_C(1) << i) {
+			uint16_t in_port = w->burst.base[x->slot[i]].in_port;
+
+			pmd_drop(w, pmd_view_of(w, in_port), &x->mbuf[i], 1, reason);
+			continue;
+		}
+		x->mbuf[kept] = x->mbuf[i];
+		x->ofs[kept] = x->ofs[i];
+		x->slot[kept++] = x->slot[i];
+	}
+	x->n = (uint16_t)kept;
+}
+
+/* The whole group, which seldom comes from several ports. */
+static EVS_HOT void drop_all(struct pmd_worker *w, struct pmd_exec *x, enum pkt_drop reason)
+{
+	const struct pkt_key_base *base = w->burst.base;
+	uint16_t in_port = base[x->slot[0]].in_port;
+	uint16_t differs = 0;
+
+	for (unsigned i = 1; i < x->n; i++)
+		differs |= base[x->slot[i]].in_port ^ in_port;
+	if (evs_unlikely(differs)) {
+		pmd_exec_drop(w, x, UINT32_MAX, reason);
+		return;
+	}
+	pmd_drop(w, pmd_view_of(w, in_port), x->mbuf, x->n, reason);
+	x->n = 0;
+}
+
+/* Gives every packet of the group `refs` more owners. */
+static EVS_HOT void share(struct pmd_worker *w, struct pmd_exec *x, unsigned refs)
+{
+	for (unsigned i = 0; i < x->n; i++) {
+		struct rte_mbuf *m = x->mbuf[i];
+
+		do
+			rte_mbuf_refcnt_update(m, (int16_t)refs);
+		while (evs_unlikely((m = m->next) != NULL));
+	}
+	evs_counter_add(&w->account.copies, refs * x->n);
+	x->given = true;
+	x->is_private = false;
+}
+
+/* A row of outputs: one reference count update for all of them. Returns the op after the row. */
+static EVS_HOT const struct flow_op *output(struct pmd_worker *w, struct pmd_exec *x,
+                                            const struct flow_op *op, const struct flow_op *end)
+{
+	const struct flow_op *after = op;
+	unsigned refs = 0;
+
+	for (; after < end && after->kind == FLOW_OP_OUTPUT; after = op_next(after))
+		refs++;
+	if (after >= end)
+		refs--;
+	if (refs)
+		share(w, x, refs);
+	for (; op < after; op = op_next(op))
+		pmd_out_append(w, pmd_view_of(w, op->arg), x->mbuf, x->n);
+	if (after >= end)
+		x->n = 0;
+	return after;
+}
+
+/* Hands one packet, or a copy of it, to the control thread. */
+static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i,
+                     const struct flow_op_controller *controller, bool last)
+{
+	const struct pkt_key_base *base = &w->burst.base[x->slot[i]];
+	struct rte_mbuf *m = x->mbuf[i];
+	struct pmd_punt punt = {.kind = PMD_PUNT_CONTROLLER,
+	                        .in_port = base->in_port,
+	                        .total_len = m->pkt_len,
+	                        .controller = *controller};
+	enum pkt_drop reason = PKT_DROP_PUNT_FULL;
+	bool room = pmd_punt_room(w);
+
+	if (!last) {
+		evs_counter_add(&w->account.copies, 1);
+		m = room ? rte_pktmbuf_copy(m, m->pool, 0,
+		                            controller->max_len == UINT16_MAX ? UINT32_MAX
+		                                                              : controller->max_len)
+		         : NULL;
+		if (room && !m)
+			reason = PKT_DROP_NO_MBUF;
+	}
+	if (base->lines & PKT_LINE_TUN)
+		punt.tun = w->burst.ext[x->slot[i]].tun;
+	punt.mbuf = m;
+	if (m && room && pmd_punt(w->id, &punt))
+		evs_counter_add(&w->account.punted, 1);
+	else
+		pmd_drop(w, pmd_view_of(w, base->in_port), m ? &m : NULL, 1, reason);
+}
+
+static void punt(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op, bool last)
+{
+	for (unsigned i = 0; i < x->n; i++)
+		punt_one(w, x, i, (const struct flow_op_controller *)op->payload, last);
+	if (last)
+		x->n = 0;
+	else
+		x->given = true;
+}
+
+static void exec(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op,
+                 const struct flow_op *end);
+
+/* Runs the ops that a CLONE holds, on references; the last op's on the packets themselves. */
+static void run_clone(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op, bool last)
+{
+	struct pmd_exec copy;
+
+	if (!last)
+		share(w, x, 1);
+	copy = *x;
+	copy.depth++;
+	if (evs_unlikely(copy.depth > PMD_MAX_CLONES))
+		pmd_exec_drop(w, &copy, UINT32_MAX, PKT_DROP_RECURSION);
+	else
+		exec(w, &copy, (const struct flow_op *)op->payload, op_next(op));
+	if (last)
+		x->n = 0;
+}
+
+/* The program ended and nobody took the packets. */
+static void leave(struct pmd_worker *w, struct pmd_exec *x)
+{
+	if (!x->given) {
+		pmd_exec_drop(w, x, UINT32_MAX, PKT_DROP_RULE);
+		return;
+	}
+	evs_counter_add(&w->account.copies, -(uint64_t)x->n); /* the last reference was enough */
+	rte_pktmbuf_free_bulk(x->mbuf, x->n);
+}
+
+static EVS_HOT void exec(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op,
+                         const struct flow_op *end)
+{
+	while (op < end && x->n) {
+		const struct flow_op *next = op_next(op);
+
+		switch (op->kind) {
+		case FLOW_OP_OUTPUT:
+			op = output(w, x, op, end);
+			continue;
+		case FLOW_OP_DROP:
+			drop_all(w, x, op->arg);
+			break;
+		case FLOW_OP_CONTROLLER:
+			punt(w, x, op, next >= end);
+			break;
+		case FLOW_OP_CLONE:
+			run_clone(w, x, op, next >= end);
+			break;
+		case FLOW_OP_RECIRC:
+			pmd_again_add(w, x, ((const struct flow_op_recirc *)op->payload)->id);
+			break;
+		case FLOW_OP_SET_QUEUE:
+			x->queue = op->arg;
+			break;
+		default:
+			if (!pmd_edit(w, x, op))
+				pmd_exec_drop(w, x, UINT32_MAX, PKT_DROP_BAD_ACTION);
+		}
+		op = next;
+	}
+	if (x->n)
+		leave(w, x);
+}
+
+EVS_HOT void pmd_exec_run(struct pmd_worker *w, const uint8_t *ops, uint32_t size, uint32_t members)
+{
+	struct pmd_exec x;
+
+	x.n = x.depth = 0;
+	x.queue = 0;
+	x.given = x.is_private = false;
+	for (; members; members &= members - 1) {
+		unsigned i = (unsigned)__builtin_ctz(members);
+
+		x.mbuf[x.n] = w->burst.mbuf[i];
+		x.ofs[x.n] = w->burst.ofs[i];
+		x.slot[x.n++] = (uint8_t)i;
+	}
+	exec(w, &x, (const struct flow_op *)ops, (const struct flow_op *)(ops + size));
+}

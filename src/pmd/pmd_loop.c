@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop of a worker: receive, parse, look up, group by program, execute, send.
+ * Threads: worker. Owner of packets: the worker, from receive to send.
+ */
+#include "pmd/pmd_pvt.h"
+
+const char *const pmd_stage_names[PMD_N_STAGES] = {
+        [PMD_STAGE_RX] = "receive",        [PMD_STAGE_PARSE] = "parse",
+        [PMD_STAGE_LOOKUP] = "lookup",     [PMD_STAGE_MISS] = "miss",
+        [PMD_STAGE_ACTIONS] = "actions",   [PMD_STAGE_TX] = "transmit",
+        [PMD_STAGE_AGAIN] = "recirculate", [PMD_STAGE_OTHER] = "other",
+};
+
+/* Ends a stage that began at *mark. */
+EVS_INLINE void stage(struct pmd_worker *w, bool sample, enum pmd_stage s, uint64_t *mark)
+{
+	uint64_t now;
+
+	if (!sample)
+		return;
+	now = evs_clock_tsc();
+	evs_counter_add(&w->stage_tsc[s], now - *mark);
+	*mark = now;
+}
+
+unsigned pmd_loop_sift(struct pmd_worker *w, unsigned n, uint32_t mask, enum pkt_drop reason)
+{
+	struct pkt_burst *b = &w->burst;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (mask & UINT32_C(1) << i) {
+			pmd_drop(w, pmd_view_of(w, b->base[i].in_port), &b->mbuf[i], 1, reason);
+			continue;
+		}
+		if (kept != i) {
+			b->mbuf[kept] = b->mbuf[i];
+			b->ofs[kept] = b->ofs[i];
+			b->base[kept] = b->base[i];
+			if (b->base[i].lines)
+				b->ext[kept] = b->ext[i];
+		}
+		kept++;
+	}
+	return kept;
+}
+
+static uint32_t fragments(const struct pkt_burst *b, unsigned n)
+{
+	uint32_t mask = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		mask |= (uint32_t)(b->base[i].frag != 0) << i;
+	return mask;
+}
+
+/* Several programs in one burst: what is one output goes straight to its buffer, the rest in groups
+ * by program. Packets of one flow have one program, so their order stays. */
+static EVS_HOT void run_mixed(struct pmd_worker *w, unsigned n)
+{
+	uint32_t rest = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct flow *flow = w->flows[i];
+
+		if (evs_unlikely(!flow))
+			continue;
+		if (evs_likely(flow->prog->simple_port))
+			pmd_out_one(w, pmd_view_of(w, flow->prog->simple_port), w->burst.mbuf[i]);
+		else
+			rest |= UINT32_C(1) << i;
+	}
+	while (rest) {
+		const struct flow_prog *prog = w->flows[__builtin_ctz(rest)]->prog;
+		uint32_t members = 0;
+
+		for (uint32_t m = rest; m; m &= m - 1) {
+			unsigned i = (unsigned)__builtin_ctz(m);
+
+			members |= (uint32_t)(w->flows[i]->prog == prog) << i;
+		}
+		rest &= ~members;
+		pmd_exec_run(w, prog->ops, prog->size, members);
+	}
+}
+
+/* Runs the programs of flows[0..n). A run of one program, the common case, is found by comparing
+ * pointers only. */
+EVS_INLINE void run(struct pmd_worker *w, unsigned n)
+{
+	const struct flow *first = w->flows[0];
+	const struct flow_prog *prog;
+	uintptr_t differs = 0;
+
+	for (unsigned i = 1; i < n; i++)
+		differs |= (uintptr_t)w->flows[i] ^ (uintptr_t)first;
+	if (evs_unlikely(!first)) {
+		run_mixed(w, n);
+		return;
+	}
+	prog = first->prog;
+	for (unsigned i = 1; differs && i < n; i++) {
+		if (!w->flows[i] || w->flows[i]->prog != prog) {
+			run_mixed(w, n);
+			return;
+		}
+	}
+	if (evs_likely(prog->simple_port))
+		pmd_out_append(w, pmd_view_of(w, prog->simple_port), w->burst.mbuf, n);
+	else
+		pmd_exec_run(w, prog->ops, prog->size, (uint32_t)((UINT64_C(1) << n) - 1));
+}
+
+EVS_INLINE void walk(struct pmd_worker *w, unsigned n, const bool sample, uint64_t *mark)
+{
+	uint32_t missed = flow_cache_lookup(w->cache, &w->burst, n, w->flows, w->now_ms);
+	uint64_t tx_tsc;
+
+	stage(w, sample, PMD_STAGE_LOOKUP, mark);
+	if (evs_unlikely(missed)) {
+		pmd_miss(w, missed);
+		stage(w, sample, PMD_STAGE_MISS, mark);
+	}
+	tx_tsc = w->stage_tsc[PMD_STAGE_TX];
+	run(w, n);
+	stage(w, sample, PMD_STAGE_ACTIONS, mark);
+	if (sample) /* what was sent on the way is counted by pmd_out_send */
+		w->stage_tsc[PMD_STAGE_ACTIONS] -= w->stage_tsc[PMD_STAGE_TX] - tx_tsc;
+}
+
+EVS_HOT void pmd_loop_walk(struct pmd_worker *w, unsigned n)
+{
+	uint64_t mark = 0;
+
+	walk(w, n, false, &mark);
+}
+
+/* n packets of one queue, from the driver to the output buffers. */
+EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n, const bool sample)
+{
+	struct pmd_view *v = pmd_view_of(w, rxq->in_port);
+	struct pkt_burst *b = &w->burst;
+	uint64_t mark = sample ? evs_clock_tsc() : 0, bytes = 0;
+	uint32_t bad, config = evs_load_relaxed(&rxq->port->config);
+
+	evs_counter_add(&w->account.rx, n);
+	bad = pkt_parse_burst(b, n, rxq->in_port, w->isa);
+	for (unsigned i = 0; i < n; i++)
+		bytes += b->mbuf[i]->pkt_len;
+	evs_counter_add(&v->counters->rx_pkts, n);
+	evs_counter_add(&v->counters->rx_bytes, bytes);
+	stage(w, sample, PMD_STAGE_PARSE, &mark);
+
+	if (evs_unlikely(config & (PORT_CONFIG_DOWN | PORT_CONFIG_NO_RECV))) {
+		pmd_drop(w, v, b->mbuf, n, PKT_DROP_RX_PORT_DOWN);
+		return;
+	}
+	if (evs_unlikely(bad))
+		n = pmd_loop_sift(w, n, bad, PKT_DROP_RX_TRUNCATED);
+	if (evs_unlikely(evs_load_relaxed(&pmd_settings.drop_fragments)) &&
+	    (bad = fragments(b, n)) != 0)
+		n = pmd_loop_sift(w, n, bad, PKT_DROP_RX_FRAGMENT);
+	if (evs_unlikely(n == 0))
+		return;
+	walk(w, n, sample, &mark);
+	if (evs_unlikely(w->again_head != w->again_tail)) {
+		pmd_again_run(w);
+		stage(w, sample, PMD_STAGE_AGAIN, &mark);
+	}
+}
+
+/* The same with a time stamp after each stage, for one burst in PMD_SAMPLE_PERIOD. */
+static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n)
+{
+	uint64_t *tsc = w->stage_tsc;
+
+	w->sample = PMD_SAMPLE_PERIOD;
+	w->sampling = true;
+	evs_counter_add(&w->stage_pkts, n);
+	evs_counter_add(&tsc[PMD_STAGE_RX], evs_clock_tsc() - w->now_tsc);
+	receive(w, rxq, n, true);
+}
+
+EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq)
+{
+	struct port *port = rxq->port;
+	unsigned n = port->rx(port, rxq->queue, w->burst.mbuf, PKT_BURST_MAX);
+	uint64_t now;
+
+	if (n == 0)
+		return 0;
+	evs_counter_add(&w->bursts, 1);
+	if (evs_unlikely(--w->sample == 0))
+		receive_sampled(w, rxq, n);
+	else
+		receive(w, rxq, n, false);
+
+	now = evs_clock_tsc();
+	evs_counter_add(&rxq->pkts, n);
+	evs_counter_add(&rxq->busy_tsc, now - w->now_tsc);
+	w->now_tsc = now;
+	if (evs_unlikely(now - w->flushed_tsc > evs_load_relaxed(&pmd_settings.flush_tsc)))
+		pmd_out_flush(w);
+	return n;
+}
+
+/* After a loop: time, load, sleep. n: packets that the loop handled. */
+EVS_INLINE void turn(struct pmd_worker *w, uint64_t loop_tsc, unsigned n)
+{
+	uint64_t now = evs_clock_tsc();
+
+	if (evs_unlikely(w->sampling)) {
+		evs_counter_add(&w->stage_tsc[PMD_STAGE_OTHER], now - w->now_tsc);
+		w->sampling = false;
+	}
+	w->now_tsc = w->flushed_tsc = now;
+	evs_counter_add(&w->loops, 1);
+	if (evs_unlikely(now >= w->ms_tsc)) {
+		w->now_ms = evs_clock_ms();
+		w->ms_tsc = now + evs_clock_tsc_hz / 1000;
+	}
+	if (n) {
+		evs_counter_add(&w->busy_tsc, now - loop_tsc);
+		w->idle_since_tsc = 0;
+		return;
+	}
+	if (evs_load_relaxed(&pmd_settings.adaptive_sleep))
+		pmd_sleep(w);
+	evs_counter_add(&w->idle_tsc, w->now_tsc - loop_tsc);
+}
+
+EVS_HOT void pmd_loop_run(struct pmd_worker *w)
+{
+	while (evs_likely(!evs_load_relaxed(&w->stop))) {
+		const struct pmd_poll *poll = evs_load_acquire(&w->poll);
+		uint64_t loop_tsc = w->now_tsc;
+		unsigned n = 0;
+
+		for (unsigned i = 0; i < poll->n; i++)
+			n += poll_queue(w, poll->rxq[i]);
+		pmd_out_flush(w);
+		n += pmd_inject_run(w);
+		flow_cache_poll(w->cache);
+		turn(w, loop_tsc, n);
+		evs_rcu_quiescent(w->id);
+	}
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Output: from a worker's buffer towards a port to the driver.
+ * Threads: worker. Owner: the packets are the driver's, or dropped, when a function here returns.
+ *
+ * One pass over the burst sums the bytes and finds out whether any packet needs more than to be
+ * passed on: too long, or asking for an offload that the port has not. Only then the slow way
+ * is gone: each packet is prepared in software and held against the MTU.
+ */
+#include <rte_ether.h>
+
+#include "pkt/pkt_edit.h"
+#include "pmd/pmd_pvt.h"
+
+#define MAX_RETRIES 8 /* of a guest that empties its ring slowly, while there is progress */
+
+#define ALL_CAPS (PORT_TX_MULTI_SEG | PORT_TX_L4_CSUM | PORT_TX_TSO | PORT_TX_IP_CSUM)
+
+static EVS_COLD void refuse(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                            unsigned n, uint64_t *bytes)
+{
+	for (unsigned i = 0; i < n; i++)
+		*bytes -= mbufs[i]->pkt_len;
+	pmd_drop(w, v, mbufs, n, v->port->drop_full);
+}
+
+/* A guest's ring may have room again in a moment. */
+static EVS_COLD unsigned retry(struct pmd_view *v, uint16_t txq, struct rte_mbuf **mbufs,
+                               unsigned sent, unsigned n)
+{
+	struct port *port = v->port;
+
+	if (port->drop_full != PKT_DROP_GUEST_RING_FULL)
+		return sent;
+	for (unsigned i = 0, last = sent; i < MAX_RETRIES && last > 0 && sent < n; i++) {
+		last = port->tx(port, txq, mbufs + sent, (uint16_t)(n - sent));
+		sent += last;
+	}
+	return sent;
+}
+
+EVS_INLINE void transmit(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                         unsigned n, uint64_t bytes)
+{
+	struct port *port = v->port;
+	uint16_t txq = evs_load_relaxed(&v->txq);
+	rte_spinlock_t *lock = port->tx_locks ? &port->tx_locks[txq] : NULL;
+	unsigned sent;
+
+	if (lock)
+		rte_spinlock_lock(lock);
+	sent = port->tx(port, txq, mbufs, (uint16_t)n);
+	if (evs_unlikely(sent < n))
+		sent = retry(v, txq, mbufs, sent, n);
+	if (lock)
+		rte_spinlock_unlock(lock);
+	if (evs_unlikely(sent < n))
+		refuse(w, v, mbufs + sent, n - sent, &bytes);
+	evs_counter_add(&v->counters->tx_pkts, sent);
+	evs_counter_add(&v->counters->tx_bytes, bytes);
+	evs_counter_add(&w->account.tx, sent);
+}
+
+/* Bytes of VLAN tags at the start of the frame. */
+static uint32_t tags_size(const struct rte_mbuf *m)
+{
+	uint32_t size = 0;
+
+	while (size < 2 * 4 && m->data_len >= size + 14) {
+		const rte_be16_t *type = rte_pktmbuf_mtod_offset(m, rte_be16_t *, size + 12);
+
+		if (*type != rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN) &&
+		    *type != rte_cpu_to_be_16(RTE_ETHER_TYPE_QINQ))
+			break;
+		size += 4;
+	}
+	return size;
+}
+
+/* Is the frame, or each that the port will cut it into, within the MTU? */
+static bool fits(const struct rte_mbuf *m, uint32_t max_len)
+{
+	uint64_t len = m->pkt_len;
+
+	if (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) {
+		len = m->l2_len + m->l3_len + m->l4_len + m->tso_segsz;
+		if (m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK)
+			len += m->outer_l2_len + m->outer_l3_len;
+		len = EVS_MIN(len, m->pkt_len);
+	}
+	return len <= max_len || len <= (uint64_t)max_len + tags_size(m);
+}
+
+/* Makes of one packet what the port can send; returns how many pieces there are, 0: dropped. */
+static unsigned prepare(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf *m,
+                        struct rte_mbuf **pieces)
+{
+	uint32_t caps = v->port->tx_caps;
+	int n;
+
+	pieces[0] = m;
+	if (!pkt_offload_needed(m, caps))
+		return 1;
+	n = pkt_make_writable(&m, m->pool);
+	if (n == 0)
+		n = pkt_offload_prepare(m, caps, m->pool, pieces, PKT_OFFLOAD_MAX);
+	if (n <= 0) {
+		pmd_drop(w, v, &m, 1, pkt_offload_drop(n));
+		return 0;
+	}
+	evs_counter_add(&w->account.copies, (unsigned)n - 1);
+	return (unsigned)n;
+}
+
+/* The burst holds packets that may need preparation or be too long. */
+static void send_odd(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs, unsigned n)
+{
+	struct rte_mbuf *pieces[PKT_OFFLOAD_MAX], *ready[PKT_BURST_MAX];
+	uint32_t max_len = evs_load_relaxed(&v->port->mtu) + RTE_ETHER_HDR_LEN;
+	uint64_t bytes = 0;
+	unsigned n_ready = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned n_pieces = prepare(w, v, mbufs[i], pieces);
+
+		for (unsigned p = 0; p < n_pieces; p++) {
+			if (!fits(pieces[p], max_len)) {
+				pmd_drop(w, v, &pieces[p], 1, PKT_DROP_TX_MTU);
+				continue;
+			}
+			bytes += pieces[p]->pkt_len;
+			ready[n_ready++] = pieces[p];
+			if (n_ready == PKT_BURST_MAX) {
+				transmit(w, v, ready, n_ready, bytes);
+				n_ready = 0;
+				bytes = 0;
+			}
+		}
+	}
+	if (n_ready)
+		transmit(w, v, ready, n_ready, bytes);
+}
+
+EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                           unsigned n)
+{
+	const struct port *port = v->port;
+	uint64_t bytes = 0, odd = 0, requests;
+	uint32_t max_len, max_segs;
+
+	if (evs_unlikely(!port) || evs_unlikely(evs_load_relaxed(&port->config) &
+	                                        (PORT_CONFIG_DOWN | PORT_CONFIG_NO_FWD))) {
+		pmd_drop(w, v, mbufs, n, PKT_DROP_TX_PORT_DOWN);
+		return;
+	}
+	max_len = evs_load_relaxed(&port->mtu) + RTE_ETHER_HDR_LEN;
+	max_segs = port->tx_caps & PORT_TX_MULTI_SEG ? UINT16_MAX : 1;
+	requests = (port->tx_caps & ALL_CAPS) == ALL_CAPS ? 0 : PKT_TX_REQUEST;
+	for (unsigned i = 0; i < n; i++) {
+		const struct rte_mbuf *m = mbufs[i];
+
+		bytes += m->pkt_len;
+		odd |= (m->ol_flags & requests) | (m->pkt_len > max_len) | (m->nb_segs > max_segs);
+	}
+	if (evs_likely(!odd))
+		transmit(w, v, mbufs, n, bytes);
+	else
+		send_odd(w, v, mbufs, n);
+}
+
+static EVS_COLD void send_sampled(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                                  unsigned n)
+{
+	uint64_t start = evs_clock_tsc();
+
+	send_burst(w, v, mbufs, n);
+	evs_counter_add(&w->stage_tsc[PMD_STAGE_TX], evs_clock_tsc() - start);
+}
+
+EVS_HOT void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                          unsigned n)
+{
+	if (evs_unlikely(w->sampling))
+		send_sampled(w, v, mbufs, n);
+	else
+		send_burst(w, v, mbufs, n);
+}
+
+EVS_HOT void pmd_out_flush(struct pmd_worker *w)
+{
+	struct pmd_view *v = w->waiting;
+
+	w->waiting = NULL;
+	w->flushed_tsc = w->now_tsc;
+	while (v) {
+		struct pmd_view *next = v->next;
+		unsigned n = v->n;
+
+		v->listed = false;
+		v->n = 0;
+		if (n)
+			pmd_out_send(w, v, v->mbuf, n);
+		v = next;
+	}
+}
