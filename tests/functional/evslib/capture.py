@@ -7,12 +7,14 @@ from .wait import wait_for
 
 
 class Capture:
-    """From the moment of its making until stop(): with lab.capture(ns, iface) as cap: ..."""
+    """From the moment of its making until stop(): with lab.capture(ns, iface) as cap: ...
 
-    def __init__(self, netns, iface, path, expression=""):
+    It ends by itself after `limit` packets: scapy reads some 1,000 a second."""
+
+    def __init__(self, netns, iface, path, expression="", limit=5000):
         self.path, self.said = path, str(path) + ".log"
         with open(self.said, "wb") as said:
-            self.process = netns.popen("tcpdump", "-n", "-U", "-B", "8192", "-i", iface, "-w", path,
+            self.process = netns.popen("tcpdump", "-n", "-U", "-B", "8192", "-c", limit, "-i", iface, "-w", path,
                                        *expression.split(), stdout=said, stderr=said)
         wait_for(lambda: "listening on" in open(self.said).read(), f"tcpdump listens on {iface}")
 

@@ -83,6 +83,6 @@ class Lab:
         evsd.call("port.add", bridge=bridge, name=name, type=type, iface=near, **options)
         return guest, far
 
-    def capture(self, netns, iface, expression=""):
+    def capture(self, netns, iface, expression="", limit=5000):
         self.n_captures += 1
-        return Capture(netns, iface, self.dir / f"capture{self.n_captures}.pcap", expression)
+        return Capture(netns, iface, self.dir / f"capture{self.n_captures}.pcap", expression, limit)
