@@ -32,7 +32,7 @@ def answer_to(evsd, line):
     (b'{"jsonrpc":"1.0","id":1,"method":"version"}\n', -32600),
     (b'{"jsonrpc":"2.0","id":1,"method":"no.such"}\n', -32601),
     (b'{"jsonrpc":"2.0","id":1,"method":"bridge.add"}\n', -32602),
-    (b'{"jsonrpc":"2.0","id":1,"method":"bridge.add","params":{"name":"x","nmae":1}}\n', -32602),
+    (b'{"jsonrpc":"2.0","id":1,"method":"bridge.add","params":{"name":"x","nom":1}}\n', -32602),
     (b'{"jsonrpc":"2.0","id":1,"method":"bridge.add","params":{"name":17}}\n', -32602),
     (b'{"jsonrpc":"2.0","id":1,"method":"bridge.add","params":["x"]}\n', -32602),
 ])
