@@ -147,6 +147,8 @@ uint32_t pl_tick(void);
 void pl_stats_sync(void);
 /* [ctl] Kills every cached flow (of one worker, or of all: worker < 0). */
 void pl_cache_flush(int worker);
+/* [ctl] The worker ended and its cache is about to be destroyed: takes the last statistics. */
+void pl_worker_gone(unsigned worker);
 /* [ctl] Sets idle timeout of cached flows; 0: the default of 10 s. */
 void pl_cache_set_idle(uint32_t idle_ms);
 
