@@ -6,6 +6,7 @@ PYTHON := /usr/bin/python3
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+BENCH_OPTIONS ?=
 GCC := CC=gcc $(MESON) setup --werror --prefix $(PREFIX)
 CLANG := CC=clang $(MESON) setup --werror
 
@@ -27,12 +28,12 @@ test: ## build, clang + sanitizers, unit tests, lint, functional tests
 	@tools/install-deps build test
 	@$(PYTHON) tools/run-tests
 
-bench: ## benchmarks: micro benchmarks, then bench/run
+bench: ## micro benchmarks, then evs beside OVS-DPDK (BENCH_OPTIONS: see bench/bench.py --help)
 	@tools/install-deps build bench
 	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
 	@ninja -C build --quiet
-	@$(MESON) test -C build --benchmark --no-rebuild --verbose
-	@if [ -x bench/run ]; then bench/run; fi
+	@$(MESON) test -C build --benchmark --verbose
+	@$(PYTHON) bench/bench.py $(BENCH_OPTIONS)
 
 lint: ## format, layers, sizes, headers, hot symbols, spelling, shell scripts
 	@tools/install-deps build test

@@ -106,7 +106,7 @@ class Evsd:
         """Received + copied + injected = sent + dropped + held + punted, to the packet, once all is quiet."""
         def balanced():
             stats = self.call("stats.show")
-            assert stats["balance"] == 0, stats
+            assert stats["in-flight"] == 0, stats
             return True
         wait_for(balanced, "every received packet is accounted for")
 
