@@ -105,9 +105,8 @@ struct port_type {
 	const char *help;
 	const struct port_option *options; /* ends with a NULL name; common ones not here */
 	bool has_datapath; /* false: patch: exists in translation only, in no port_table */
-	/* [ctl] Opens the device and fills port; name, index, mtu and (if the user gave one) mac
-	 * are set. The device runs when it returns 0. On failure nothing is left behind and err
-	 * names cause and remedy. */
+	/* [ctl] Opens the device and fills port; name, index and mtu are set. The device runs when
+	 * it returns 0. On failure nothing is left behind and err names cause and remedy. */
 	int (*create)(struct port *port, const struct port_args *args, struct evs_error *err);
 	void (*destroy)(struct port *port); /* [ctl] no worker uses it any more */
 	/* [ctl] The rest may be NULL: not supported. set applies changed options of the type under
@@ -158,7 +157,11 @@ struct port {
 	struct port_link link;
 	struct rte_mempool *pool; /* buffers of received packets; NULL: the type receives none */
 	int numa_node;
-	uint16_t rxq_alloc;           /* length of rxq_drops */
+	uint16_t rxq_alloc;           /* length of rxq_drops; a type may set more than n_rxq */
+	bool link_check;              /* [any w] port_poll_links looks at it next time */
+	bool link_polled;             /* looks at it each time: no event tells */
+	int ifindex;                  /* kernel interface, 0: none */
+	char ifname[IFNAMSIZ];        /* empty: none */
 	void *owner;                  /* of the pipeline: its view of the port */
 	struct port_counters cleared; /* the sum at the last port_counters_clear */
 };
@@ -201,6 +204,7 @@ void port_counters_clear(struct port *port);
  * of some milliseconds runs behind it for devices that can not tell. */
 void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg);
 int port_link_fd(void);
+void port_link_wake(void); /* [any thread] makes port_link_fd readable: look at link_check */
 
 /* [ctl] Set by evsd (pmd_port_queues_changed): n_rxq changed while the port is attached. */
 extern int (*port_queues_changed)(struct port *port, struct evs_error *err);
