@@ -91,7 +91,11 @@ struct api_param {
 	uint64_t min, max; /* of API_UINT */
 };
 
-enum api_column_flag { API_COL_RIGHT = 0x01, API_COL_LONG = 0x02 }; /* LONG: may be cut */
+enum api_column_flag {
+	API_COL_RIGHT = 0x01,
+	API_COL_LONG = 0x02,   /* may be wrapped */
+	API_COL_OFPORT = 0x04, /* OpenFlow port number: LOCAL has a name */
+};
 
 struct api_column {
 	const char *title;

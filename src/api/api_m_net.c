@@ -89,10 +89,9 @@ const struct api_method api_bridge_show = {
 	         "customer VLANs that a dot1q-tunnel port takes (all)"},                           \
 	        {"qinq-ethtype", API_CHOICE, API_NULL, "802.1ad|802.1q",                           \
 	         "ethertype of the service tag of a dot1q-tunnel port (802.1ad)"},                 \
-	        {"protected", API_BOOL, API_NULL, "on|off",                                        \
-	         "protected ports do not exchange packets (off)"},                                 \
 	{                                                                                          \
-		"admin", API_CHOICE, API_NULL, "up|down", "administrative state (up)"              \
+		"protected", API_BOOL, API_NULL, "on|off",                                         \
+		        "protected ports do not exchange packets (off)"                            \
 	}
 
 const struct api_method api_port_add = {
@@ -144,7 +143,7 @@ const struct api_method api_port_show = {
                          {0}},
         .columns = COLUMNS{{"PORT", "name"},
                            {"BRIDGE", "bridge"},
-                           {"NO", "ofport", API_COL_RIGHT},
+                           {"NO", "ofport", API_COL_RIGHT | API_COL_OFPORT},
                            {"TYPE", "type"},
                            {"LINK", "link"},
                            {"MTU", "mtu", API_COL_RIGHT},

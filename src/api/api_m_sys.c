@@ -153,7 +153,7 @@ const struct api_method api_log_level = {
         .help = "Show or set how much is logged, per room",
         .example = "log level port debug",
         .params = PARAMS{{"room", API_STR, API_POS, "ROOM", "a room of the source; left out: all"},
-                         {"level", API_CHOICE, API_POS, "err|warn|notice|info|debug",
+                         {"level", API_CHOICE, API_POS, "err|warn|notice|info|debug|default",
                           "the new level"},
                          {0}},
         .columns = COLUMNS{{"ROOM", "room"}, {"LEVEL", "level"}, {0}},
@@ -182,7 +182,7 @@ const struct api_method api_config_save = {
 
 const struct api_method api_config_load = {
         .name = "config.load",
-        .flags = API_WRITE,
+        .flags = API_ACT,
         .help = "Make the configuration that of a file, wholly or not at all",
         .more = "What is the same already is left alone; what the file lacks is deleted.",
         .example = "config load /root/evs.json",

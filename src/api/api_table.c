@@ -162,7 +162,7 @@ json_t *api_method_describe(const struct api_method *method)
 		json_array_append_new(params, describe_param(p));
 	for (const struct api_column *c = method->columns; c && c->title; c++)
 		json_array_append_new(columns, json_string(c->key));
-	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:b, s:o, s:o}", "method", method->name,
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:b, s:o, s:o}", "name", method->name,
 	                 "access", access, "help", method->help, "more", method->more, "example",
 	                 method->example, "open", !!(method->flags & API_OPEN), "params", params,
 	                 "columns", columns);
