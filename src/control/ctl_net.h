@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bridges and ports as the control thread knows them: what ties the pipeline's view, the datapath's
+ * port, and the configuration together. Threads: control. Owner: ctl_net.c.
+ */
+#ifndef CTL_NET_H
+#define CTL_NET_H
+
+#include <sys/queue.h>
+
+#include "control/ctl_pvt.h"
+#include "pipeline/pl.h"
+#include "port/port.h"
+
+struct ctl_port {
+	TAILQ_ENTRY(ctl_port) link; /* of its bridge */
+	struct ctl_bridge *bridge;
+	struct pl_port *pl; /* NULL: being deleted */
+	struct port *port;  /* NULL: patch port */
+	bool local;         /* the bridge's internal port */
+	char type[PORT_NAME_LEN];
+	char name[PORT_NAME_LEN];
+	/* while it is being deleted */
+	void (*gone)(void *arg, int ret);
+	void *gone_arg;
+};
+
+struct ctl_bridge {
+	TAILQ_ENTRY(ctl_bridge) link;
+	struct pl_bridge *pl;
+	TAILQ_HEAD(, ctl_port) ports; /* those being deleted are not in it */
+	unsigned n_ports;
+	unsigned n_controllers;
+	char name[PORT_NAME_LEN];
+};
+
+TAILQ_HEAD(ctl_bridge_list, ctl_bridge);
+extern struct ctl_bridge_list ctl_bridges;
+
+/* NULL with err (may be NULL): the name and the remedy. */
+struct ctl_bridge *ctl_bridge_lookup(const char *name, struct evs_error *err);
+struct ctl_port *ctl_port_lookup(const char *name, struct evs_error *err);
+struct ctl_port *ctl_port_by_port(const struct port *port);
+
+/* Options for the port room. Strings are borrowed from params. -E2BIG with err. */
+int ctl_port_args(const struct api_method *method, const json_t *params, struct port_args *args,
+                  struct evs_error *err);
+/* The pipeline's view of a port as params have it. */
+void ctl_port_config(const json_t *params, struct pl_port_config *config);
+
+struct ctl_port_spec {
+	const char *type, *name;
+	bool local;
+	const struct port_args *args;
+	struct pl_port_config config; /* index is filled in */
+};
+/* Opens the device, makes it part of the bridge, gives it to the workers. */
+int ctl_port_open(struct ctl_bridge *bridge, struct ctl_port_spec *spec, struct ctl_port **portp,
+                  struct evs_error *err);
+/* Takes it from bridge and workers; gone(arg, 0) when the device is closed. port is invalid now. */
+void ctl_port_close(struct ctl_port *port, void (*gone)(void *arg, int ret), void *arg);
+/* Tells the pipeline, OpenFlow and subscribers that link or flags changed. */
+void ctl_port_state_changed(struct ctl_port *port);
+void ctl_port_event(const struct ctl_port *port, const char *event);
+
+/* IP address of a host interface: set and brought up, or taken away. "IP/LEN". */
+int ctl_netdev_address(const char *ifname, const char *address, bool add, struct evs_error *err);
+/* 0 if the text is an address with a prefix length. */
+int ctl_netdev_address_check(const char *address, struct evs_error *err);
+
+/* Removes a port and its static MAC entries from the document. */
+void ctl_forget_port(const char *name);
+
+void ctl_net_fini(void); /* closes all ports and bridges; waits for grace periods */
+
+#endif
