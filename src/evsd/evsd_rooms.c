@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rooms of the datapath, and the doors between those that do not know each other: a miss of a
+ * worker goes to the pipeline, what it learned comes back through the workers' rings.
+ * Threads: main starts; translate and post_learn run on workers.
+ */
+#include <string.h>
+
+#include "base/evs_rcu.h"
+#include "evsd/evsd_pvt.h"
+#include "pipeline/pl.h"
+#include "pkt/pkt_parse.h"
+#include "pmd/pmd.h"
+#include "port/port.h"
+
+#define CACHE_FLOWS (1u << 20) /* of each worker; memory is taken as it is used */
+#define CACHE_MASKS 256
+
+/* [worker] */
+static bool post_learn(unsigned worker, const struct pl_learn *learn)
+{
+	struct pmd_punt punt = {
+	        .kind = PMD_PUNT_LEARN,
+	        .bridge = learn->bridge,
+	        .in_port = learn->in_port,
+	        .vlan = learn->vlan,
+	};
+
+	memcpy(punt.mac, learn->mac, sizeof(punt.mac));
+	return pmd_punt(worker, &punt);
+}
+
+static int pmd_start(const struct evsd_options *options, struct evs_error *err)
+{
+	struct pmd_config config = {
+	        .translate = pl_translate,
+	        .cache = {.n_flows = CACHE_FLOWS,
+	                  .n_exact = 2 * CACHE_FLOWS,
+	                  .n_exact_ext = CACHE_FLOWS / 2,
+	                  .max_masks = CACHE_MASKS},
+	        .isa = pkt_isa_best(),
+	        .flush_us = 50,
+	        .miss_budget_pps = 0,
+	        .adaptive_sleep = pmd_sleep_wise(evsd_cpus_last(&options->workers)),
+	};
+
+	return pmd_init(&config, err);
+}
+
+static int pl_start(struct evs_error *err)
+{
+	struct pl_config config = {.worker_cache = pmd_worker_cache, .post_learn = post_learn};
+
+	return pl_init(&config, err);
+}
+
+int evsd_rooms_init(const struct evsd_options *options, struct evs_error *err)
+{
+	int ret = port_init(EVS_MAX_WORKERS, err);
+
+	if (ret)
+		return ret;
+	port_queues_changed = pmd_port_queues_changed;
+	ret = pmd_start(options, err);
+	if (ret)
+		goto fail_pmd;
+	ret = pl_start(err);
+	if (ret)
+		goto fail_pl;
+	return 0;
+
+fail_pl:
+	pmd_fini();
+fail_pmd:
+	port_fini();
+	return ret;
+}
+
+void evsd_rooms_fini(void)
+{
+	pmd_fini();
+	pl_fini();
+	port_fini();
+}
