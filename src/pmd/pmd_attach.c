@@ -60,11 +60,11 @@ static struct pmd_rxq *queue_make(struct port *port, uint16_t queue)
 	q->port = port;
 	q->queue = queue;
 	q->in_port = port->index;
-	q->state = PMD_RXQ_IDLE;
 	return q;
 }
 
-/* Makes the queues from p->n_rxq up to n and gives them to workers: all, or none. */
+/* Makes the queues from p->n_rxq up to n and gives them to workers: all, or none. They start after
+ * a grace period, since another worker may still poll a queue of this number that left just now. */
 static int queues_add(struct pmd_port *p, uint16_t n, struct evs_error *err)
 {
 	uint16_t from = p->n_rxq, i;
@@ -76,7 +76,7 @@ static int queues_add(struct pmd_port *p, uint16_t n, struct evs_error *err)
 	}
 	for (i = from; i < n; i++) {
 		p->n_rxq = (uint16_t)(i + 1);
-		pmd_place_assign(p->rxq[i], pmd_place_pick(p->port));
+		pmd_place_start(p->rxq[i]);
 	}
 	return 0;
 fail:

@@ -4,10 +4,10 @@
  * Threads: control. Owner: queues, views and poll lists are made and freed here; workers see them
  * through pointers that are swapped, and never after a grace period.
  *
- * Life of a queue: IDLE (nobody polls it) -> POLLED -> MOVING (its old worker's list lost it, the
- * grace period runs) -> POLLED by its target, which may change while it is under way. Callbacks run
- * in the order of their calls, so an arrival that was called for before its port left
- * finds the queue still there and marked as leaving.
+ * Life of a queue: MOVING (nobody polls it, a grace period runs) -> POLLED by its target, or IDLE
+ * if there is no worker -> MOVING (its worker's list lost it) -> POLLED by the next. The target may
+ * change while the queue is under way. Callbacks run in the order of their calls, so an arrival
+ * that was called for before its port left finds the queue still there and marked as leaving.
  */
 #include <stdlib.h>
 
@@ -95,6 +95,13 @@ void pmd_place_assign(struct pmd_rxq *q, struct pmd_worker *w)
 		pmd_place_take(q);
 		evs_rcu_call(queue_arrive, q);
 	}
+}
+
+void pmd_place_start(struct pmd_rxq *q)
+{
+	q->state = PMD_RXQ_MOVING;
+	q->target = pmd_place_pick(q->port);
+	evs_rcu_call(queue_arrive, q);
 }
 
 static double weight(const struct pmd_rxq *q)

@@ -122,7 +122,11 @@ struct pmd_worker {
 	uint64_t loops;
 	uint64_t busy_tsc EVS_CACHE_ALIGNED, idle_tsc, translations, translate_tsc, sleeps;
 	uint64_t idle_since_tsc; /* 0: not idle */
-	uint32_t nap_ns;
+	struct {
+		uint32_t ns, deep_ns; /* the next nap; the longest */
+		uint32_t left;        /* naps until the cost is measured again */
+		uint64_t cpu_ns;      /* at the last measurement */
+	} nap;
 	uint64_t stage_tsc[PMD_N_STAGES] EVS_CACHE_ALIGNED;
 	uint64_t stage_pkts;
 
@@ -216,6 +220,7 @@ extern struct pmd_port *pmd_ports[PKT_PORT_MAX + 1]; /* attached, by port index 
 void pmd_place_measure(void);
 /* Where a queue of this port had best go; NULL: there is no worker. */
 struct pmd_worker *pmd_place_pick(const struct port *port);
+void pmd_place_start(struct pmd_rxq *q);                        /* a new queue */
 void pmd_place_assign(struct pmd_rxq *q, struct pmd_worker *w); /* w NULL: nobody polls it */
 void pmd_place_take(struct pmd_rxq *q);                         /* from its worker's list */
 void pmd_place_spread(bool only_if_better);
