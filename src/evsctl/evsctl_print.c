@@ -89,9 +89,7 @@ static void print_table(const struct api_column *columns, json_t *rows)
 		size_t n = 0;
 
 		for (const struct api_column *c = columns; c->title; c++)
-			scols_line_set_data(
-			        line, n++,
-			        evsctl_value_text(evsctl_member(row, c->key), buf, sizeof(buf)));
+			scols_line_set_data(line, n++, cell(c, row, buf, sizeof(buf)));
 	}
 	if (!isatty(STDOUT_FILENO))
 		scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
