@@ -160,7 +160,7 @@ static void vlans_become_bits(void **state)
 static void suggestions_are_near(void **state)
 {
 	assert_string_equal(api_method_suggest("port.ad"), "port.add");
-	assert_string_equal(api_method_suggest("brige.show"), "bridge.show");
+	assert_string_equal(api_method_suggest("bridge.shw"), "bridge.show");
 	assert_null(api_method_suggest("something.quite.different"));
 }
 
