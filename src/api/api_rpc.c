@@ -38,9 +38,8 @@ int api_rpc_request_read(json_t *message, struct api_rpc_request *req, struct ev
 		return evs_error_set(err, -EINVAL, "a request needs \"jsonrpc\":\"2.0\"");
 	if (!req->method)
 		return evs_error_set(err, -EINVAL, "a request needs a method, as text");
-	if (req->params && !json_is_object(req->params))
-		return evs_error_set(err, -EINVAL,
-		                     "params must be an object: evs takes parameters by name");
+	if (req->params && !json_is_object(req->params) && !json_is_array(req->params))
+		return evs_error_set(err, -EINVAL, "params must be an object");
 	return 0;
 }
 

@@ -225,7 +225,7 @@ int ctl_stats_show(struct ctl_call *call)
 	set_count(out, "dropped", account.dropped);
 	set_count(out, "punted", account.punted);
 	json_object_set_new(
-	        out, "balance",
+	        out, "in-flight",
 	        json_integer((json_int_t)(account.rx + account.injected + account.copies -
 	                                  account.tx - account.dropped - account.punted)));
 	json_object_set_new(out, "drops-by-reason", drops_by_reason(&sum));

@@ -187,7 +187,7 @@ static void requests_are_read(void **state)
 	        {"{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"version\"}", -EINVAL, true},
 	        {"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"version\"}", -EINVAL, false},
 	        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":7}", -EINVAL, true},
-	        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"v\",\"params\":[1]}", -EINVAL, true},
+	        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"v\",\"params\":1}", -EINVAL, true},
 	        {"42", -EINVAL, false},
 	};
 
