@@ -30,10 +30,17 @@ static bool post_learn(unsigned worker, const struct pl_learn *learn)
 	return pmd_punt(worker, &punt);
 }
 
+static void kill_flows(unsigned worker)
+{
+	pl_cache_flush((int)worker);
+}
+
 static int pmd_start(const struct evsd_options *options, struct evs_error *err)
 {
 	struct pmd_config config = {
 	        .translate = pl_translate,
+	        .kill_flows = kill_flows,
+	        .credit = pl_flow_left,
 	        .cache = {.n_flows = CACHE_FLOWS,
 	                  .n_exact = 2 * CACHE_FLOWS,
 	                  .n_exact_ext = CACHE_FLOWS / 2,

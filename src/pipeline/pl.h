@@ -147,8 +147,9 @@ uint32_t pl_tick(void);
 void pl_stats_sync(void);
 /* [ctl] Kills every cached flow (of one worker, or of all: worker < 0). */
 void pl_cache_flush(int worker);
-/* [ctl] The worker ended and its cache is about to be destroyed: takes the last statistics. */
-void pl_worker_gone(unsigned worker);
+/* [ctl] What flow_cache_reap calls for each flow that left the cache of a worker, with the worker's
+ * number as arg: takes its last statistics. For a worker that ended: pl_cache_flush before. */
+void pl_flow_left(struct flow *flow, void *worker);
 /* [ctl] Sets idle timeout of cached flows; 0: the default of 10 s. */
 void pl_cache_set_idle(uint32_t idle_ms);
 

@@ -346,7 +346,7 @@ void pl_barrier(void (*done)(void *arg), void *arg)
 
 /* Flows on their way out */
 
-static void left(struct flow *flow, void *arg)
+void pl_flow_left(struct flow *flow, void *arg)
 {
 	unsigned worker = (unsigned)(uintptr_t)arg;
 
@@ -383,28 +383,10 @@ uint32_t pl_reap(void)
 		struct flow_cache *cache = cache_of(w);
 
 		if (cache)
-			n += flow_cache_reap(cache, left, (void *)(uintptr_t)w);
+			n += flow_cache_reap(cache, pl_flow_left, (void *)(uintptr_t)w);
 	}
 	gone_run();
 	return n;
-}
-
-static bool credit_visit(struct flow *flow, void *arg)
-{
-	pl_flow_credit(flow);
-	return true;
-}
-
-void pl_worker_gone(unsigned worker)
-{
-	struct flow_cache *cache = cache_of(worker);
-
-	if (!cache)
-		return;
-	flow_cache_reap(cache, left, (void *)(uintptr_t)worker);
-	flow_cache_walk(cache, credit_visit, NULL);
-	n_left[worker] = n_killed[worker];
-	gone_run();
 }
 
 struct flush {

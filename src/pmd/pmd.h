@@ -39,8 +39,10 @@ typedef void pmd_translate_fn(unsigned worker, const struct pkt_burst *burst, un
 
 struct pmd_config {
 	pmd_translate_fn *translate;
-	/* [ctl] When a worker ends: each of its cached flows with its last figures, before they
-	 * are freed, as in flow_cache_reap. NULL: none. */
+	/* [ctl] When a worker ended: kills all flows of its cache. NULL: pmd does. */
+	void (*kill_flows)(unsigned worker);
+	/* [ctl] Then for each with its last figures, before it is freed, as in flow_cache_reap; arg
+	 * is the worker's number. NULL: none. */
 	void (*credit)(struct flow *flow, void *arg);
 	struct flow_cache_config cache; /* of each worker; numa_node and isa are filled in */
 	enum pkt_isa isa;

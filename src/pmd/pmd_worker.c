@@ -207,7 +207,8 @@ static void no_credit(struct flow *flow, void *arg)
 static uint32_t reap_step(struct pmd_worker *w)
 {
 	flow_cache_poll(w->cache);
-	return flow_cache_reap(w->cache, pmd_config.credit ? pmd_config.credit : no_credit, NULL);
+	return flow_cache_reap(w->cache, pmd_config.credit ? pmd_config.credit : no_credit,
+	                       (void *)(uintptr_t)w->id);
 }
 
 static void worker_reap(void *arg)
@@ -238,7 +239,10 @@ static void worker_stop(void *arg)
 	pmd_punt_wipe(w);
 	assert(balanced(&w->account));
 	w->state = PMD_WORKER_ENDED;
-	flow_cache_walk(w->cache, kill_flow, w->cache);
+	if (pmd_config.kill_flows)
+		pmd_config.kill_flows(w->id);
+	else
+		flow_cache_walk(w->cache, kill_flow, w->cache);
 }
 
 static void worker_end(void *arg)
