@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a flow cache consists of. Threads: see the parts.
+ */
+#ifndef FLOW_CACHE_PVT_H
+#define FLOW_CACHE_PVT_H
+
+#include "flow/flow_cache.h"
+#include "flow/flow_exact_pvt.h"
+#include "flow/flow_intern_pvt.h"
+#include "flow/flow_pool_pvt.h"
+#include "flow/flow_wide_pvt.h"
+
+typedef uint32_t flow_lookup_fn(struct flow_cache *cache, struct pkt_burst *burst, unsigned n,
+                                struct flow **flows, uint32_t now_ms);
+typedef struct flow *flow_lookup_one_fn(struct flow_cache *cache, struct pkt_burst *burst,
+                                        unsigned i, uint32_t now_ms);
+
+/* The look-up in one variant of the vector code. */
+struct flow_lookup_ops {
+	flow_lookup_fn *burst;
+	flow_lookup_one_fn *one;
+};
+
+extern const struct flow_lookup_ops flow_lookup_ops_c, flow_lookup_ops_avx2, flow_lookup_ops_avx512;
+
+struct flow_cache {
+	const struct flow_lookup_ops *ops;
+	uint32_t epoch;  /* of the exact cache */
+	uint32_t now_ms; /* of the last look-up */
+	struct flow_exact exact[FLOW_EXACT_N_CLASSES];
+	struct flow_wide wide;
+	struct flow_pool pool;
+	struct flow_intern intern;
+	struct flow_arena arena;
+	uint32_t swept_ms;                               /* up to when the hand has aged entries */
+	uint32_t reorder_ms;                             /* of the last reordering */
+	struct flow_cache_stats stats EVS_CACHE_ALIGNED; /* [worker w, any r] */
+};
+
+/* Epochs change rarely; everything that depends on them is done here. [worker] */
+EVS_INLINE void flow_cache_set_now(struct flow_cache *cache, uint32_t now_ms)
+{
+	uint32_t epoch = now_ms >> FLOW_EPOCH_SHIFT;
+
+	cache->now_ms = now_ms;
+	if (evs_unlikely(epoch != cache->epoch)) {
+		cache->epoch = epoch;
+		for (unsigned i = 0; i < FLOW_EXACT_N_CLASSES; i++)
+			flow_exact_set_epoch(&cache->exact[i], epoch);
+	}
+}
+
+EVS_INLINE void flow_count(struct flow *flow, uint32_t n_pkts, uint64_t n_bytes,
+                           const struct pkt_key_base *base, uint32_t now_ms)
+{
+	uint16_t flags = base->ip_proto == 6 ? base->tcp_flags : 0;
+
+	evs_counter_add(&flow->n_pkts, n_pkts);
+	evs_counter_add(&flow->n_bytes, n_bytes);
+	evs_store_relaxed(&flow->used_ms, now_ms);
+	evs_store_relaxed(&flow->tcp_flags, flow->tcp_flags | flags);
+}
+
+#endif
