@@ -179,8 +179,8 @@ static int bind_queue(int fd, int ifindex)
 
 static int join_fanout(struct port *port, const struct ap *ap, unsigned n)
 {
-	const int group = (getpid() ^ (port->index << 4)) & 0xffff;
-	const int mode = group | ((PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG) << 16);
+	const unsigned group = ((unsigned)getpid() ^ (unsigned)port->index << 4) & 0xffff;
+	const unsigned mode = group | PACKET_FANOUT_HASH << 16;
 
 	for (unsigned i = 0; n > 1 && i < n; i++)
 		if (setsockopt(ap->queue[i].fd, SOL_PACKET, PACKET_FANOUT, &mode, sizeof(mode)))

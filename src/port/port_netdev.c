@@ -5,10 +5,12 @@
  */
 #include "port/port_netdev.h"
 
+#include <fcntl.h>
 #include <linux/net_namespace.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <stdio.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +21,7 @@
 #include "port/port_pvt.h"
 
 static int request_fd = -1, event_fd = -1;
+static int away_fd = -1; /* between port_netdev_enter and leave */
 static uint32_t sequence;
 
 /* A request that grows by attributes. */
@@ -69,11 +72,13 @@ static int transact(struct request *req, void (*take)(const struct nlmsghdr *hdr
 {
 	char buf[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
 
+	const int fd = away_fd >= 0 ? away_fd : request_fd;
+
 	req->hdr.nlmsg_seq = ++sequence;
-	if (send(request_fd, req, req->hdr.nlmsg_len, 0) < 0)
+	if (send(fd, req, req->hdr.nlmsg_len, 0) < 0)
 		return -errno;
 	for (;;) {
-		ssize_t len = recv(request_fd, buf, sizeof(buf), 0);
+		ssize_t len = recv(fd, buf, sizeof(buf), 0);
 
 		if (len < 0 && errno == EINTR)
 			continue;
@@ -251,12 +256,57 @@ static int open_socket(int flags, uint32_t groups)
 	return fd;
 }
 
-int port_netdev_init(struct evs_error *err)
+static int open_requests(void)
 {
 	const struct timeval patience = {.tv_sec = 1};
+	const int on = 1;
+	int fd = open_socket(0, 0);
+
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	}
+	return fd;
+}
+
+/* A socket belongs to the namespace in which it was opened: so only this thread changes over,
+ * and only to open one. */
+int port_netdev_enter(int ns_fd)
+{
+	int home, ret = 0;
+
+	if (is_ours(ns_fd))
+		return 0;
+	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (home < 0)
+		return -errno;
+	if (setns(ns_fd, CLONE_NEWNET)) {
+		ret = -errno;
+	} else {
+		away_fd = open_requests();
+		ret = away_fd < 0 ? -errno : 0;
+		if (setns(home, CLONE_NEWNET)) {
+			EVS_LOG(port, ERR, "no way back to evsd's network namespace: %s",
+			        strerror(errno));
+			abort(); /* every later request would go astray */
+		}
+	}
+	close(home);
+	return ret;
+}
+
+void port_netdev_leave(void)
+{
+	if (away_fd >= 0)
+		close(away_fd);
+	away_fd = -1;
+}
+
+int port_netdev_init(struct evs_error *err)
+{
 	const int on = 1, size = 1 << 20;
 
-	request_fd = open_socket(0, 0);
+	request_fd = open_requests();
 	event_fd = open_socket(SOCK_NONBLOCK, RTMGRP_LINK);
 	if (request_fd < 0 || event_fd < 0) {
 		int error = errno;
@@ -265,8 +315,6 @@ int port_netdev_init(struct evs_error *err)
 		return evs_error_set(err, -error, "could not open a netlink socket: %s",
 		                     strerror(error));
 	}
-	setsockopt(request_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(request_fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	setsockopt(event_fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (setsockopt(event_fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)))
 		EVS_LOG(port, NOTICE,

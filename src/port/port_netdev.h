@@ -4,7 +4,7 @@
  * another network namespace, and the socket that tells of changes.
  * Threads: control.
  *
- * A namespace is named by the kernel's id for it as seen from ours (nsid), which needs no
+ * A namespace is named by the kernel's id for it as seen from ours (nsid), which needs no lasting
  * descriptor into it: a namespace in which a port's device lies can still be deleted.
  */
 #ifndef PORT_NETDEV_H
@@ -39,8 +39,13 @@ int port_netdev_get(const struct port_netdev *dev, struct port_netdev_info *info
 int port_netdev_set_mtu(const struct port_netdev *dev, uint32_t mtu);
 int port_netdev_set_mac(const struct port_netdev *dev, const struct rte_ether_addr *mac);
 int port_netdev_set_flags(const struct port_netdev *dev, unsigned flags, unsigned mask);
+/* What follows, up to port_netdev_leave, is done in the namespace behind the descriptor (names are
+ * looked up there, with nsid PORT_NETDEV_HERE): the kernel reads devices of other namespaces by
+ * id, but does not change them so. Needs CAP_SYS_ADMIN; 0 if the namespace is ours anyway. */
+int port_netdev_enter(int ns_fd);
+void port_netdev_leave(void);
 /* The id of the namespace behind a descriptor; gives it one if it has none. PORT_NETDEV_HERE if it
- * is ours. Negative errno below PORT_NETDEV_HERE's value never clash: errors are <= -2. */
+ * is ours. */
 int port_netdev_nsid(int ns_fd, int *nsid);
 
 #endif

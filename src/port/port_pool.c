@@ -29,7 +29,8 @@ struct pool {
 	uint16_t room; /* bytes of a buffer after the headroom */
 	int numa_node;
 	unsigned n_users;
-	bool own; /* of one port */
+	unsigned n_lost; /* buffers that a driver keeps for ever */
+	bool own;        /* of one port */
 };
 
 static struct pool *pools;
@@ -107,6 +108,11 @@ static void free_pool(struct pool **link)
 	free(pool);
 }
 
+static bool is_whole(const struct pool *pool)
+{
+	return rte_mempool_in_use_count(pool->mp) <= pool->n_lost;
+}
+
 /* Frees pools without users whose buffers are all back: those of one port, or any kind. */
 static void reap(bool any)
 {
@@ -115,7 +121,7 @@ static void reap(bool any)
 	while (*link) {
 		struct pool *pool = *link;
 
-		if (pool->n_users == 0 && (any || pool->own) && rte_mempool_full(pool->mp))
+		if (pool->n_users == 0 && (any || pool->own) && is_whole(pool))
 			free_pool(link);
 		else
 			link = &pool->next;
@@ -218,10 +224,17 @@ void port_pool_put(struct rte_mempool *mp)
 	reap(false);
 }
 
+void port_pool_lose(struct rte_mempool *mp, unsigned n)
+{
+	for (struct pool *pool = pools; pool; pool = pool->next)
+		if (pool->mp == mp)
+			pool->n_lost += n;
+}
+
 void port_pools_fini(void)
 {
 	while (pools) {
-		if (!rte_mempool_full(pools->mp))
+		if (!is_whole(pools))
 			EVS_LOG(port, WARN, "%u packet buffers did not come back",
 			        rte_mempool_in_use_count(pools->mp));
 		free_pool(&pools);

@@ -24,6 +24,9 @@ void port_pools_fini(void);
 struct rte_mempool *port_pool_get_own(uint16_t mtu, int numa_node, unsigned n,
                                       struct evs_error *err);
 
+/* The driver of the port that had this pool to itself does not give n buffers back at its end. */
+void port_pool_lose(struct rte_mempool *pool, unsigned n);
+
 /* [worker] The driver refused mbufs[i]: moves it behind the other ones, so that the burst can go
  * on with one less, in order; what is left at the end is the caller's to drop. */
 EVS_INLINE void port_tx_put_aside(struct rte_mbuf **mbufs, uint16_t i, uint16_t n)

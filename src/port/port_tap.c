@@ -27,7 +27,6 @@
 
 #define READ_PAUSE_US 16
 #define SEGS_MAX      64
-#define TAP_MAX_MTU   9216
 
 struct tap_queue {
 	int fd;
@@ -142,29 +141,54 @@ static void tap_get_link(struct port *port, struct port_link *link)
 	                  link->up ? PKT_DROP_TX_RING_FULL : PKT_DROP_TX_PORT_DOWN);
 }
 
-static int tap_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err)
+/* Where the device is now. Returns what the change returns. */
+static int change(struct port *port, int (*set)(const struct port_netdev *dev, const void *value),
+                  const void *value)
 {
 	struct tap *tap = port->priv;
-	int ret;
+	struct port_netdev dev;
+	int ns_fd = ioctl(tap->queue[0].fd, TUNGETDEVNETNS), ret = 0;
 
 	track(port);
-	ret = port_netdev_set_mtu(&tap->dev, mtu);
+	dev = tap->dev;
+	dev.nsid = PORT_NETDEV_HERE;
+	if (ns_fd >= 0)
+		ret = port_netdev_enter(ns_fd);
+	if (!ret)
+		ret = set(&dev, value);
+	port_netdev_leave();
+	if (ns_fd >= 0)
+		close(ns_fd);
+	return ret;
+}
+
+static int apply_mtu(const struct port_netdev *dev, const void *value)
+{
+	return port_netdev_set_mtu(dev, *(const uint16_t *)value);
+}
+
+static int apply_mac(const struct port_netdev *dev, const void *value)
+{
+	return port_netdev_set_mac(dev, value);
+}
+
+static int tap_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err)
+{
+	int ret = change(port, apply_mtu, &mtu);
+
 	if (ret)
-		return evs_error_set(err, ret, "interface '%s' refuses MTU %u: %s", tap->dev.name,
+		return evs_error_set(err, ret, "interface '%s' refuses MTU %u: %s", port->ifname,
 		                     mtu, strerror(-ret));
 	return 0;
 }
 
 static int tap_set_mac(struct port *port, const struct rte_ether_addr *mac, struct evs_error *err)
 {
-	struct tap *tap = port->priv;
-	int ret;
+	int ret = change(port, apply_mac, mac);
 
-	track(port);
-	ret = port_netdev_set_mac(&tap->dev, mac);
 	if (ret)
 		return evs_error_set(err, ret, "interface '%s' refuses the address: %s",
-		                     tap->dev.name, strerror(-ret));
+		                     port->ifname, strerror(-ret));
 	return 0;
 }
 

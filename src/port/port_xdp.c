@@ -5,6 +5,8 @@
  *
  * An AF_XDP socket says nothing about checksums, and a local sender (the peer of a veth) leaves
  * them to the device: so frames that carry just the pseudo-header sum are completed.
+ * The driver keeps the buffers of its fill rings when it closes. So each port has a pool to
+ * itself, which goes with it.
  */
 #include <rte_ethdev.h>
 #include <stdio.h>
@@ -16,6 +18,9 @@
 #include "port/port_netdev.h"
 #include "port/port_pvt.h"
 #include "port/port_vnet.h"
+
+#define POOL_BUFFERS 4095
+#define FILL_RING    2048
 
 static EVS_HOT uint16_t xdp_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs,
                                uint16_t n)
@@ -60,6 +65,7 @@ static int xdp_create(struct port *port, const struct port_args *args, struct ev
 		ret = check_interface(port, ifname, err);
 	if (!ret) {
 		eth->n_rxq_wish = (uint16_t)rxq;
+		eth->n_mbufs = (unsigned)(POOL_BUFFERS + (rxq - 1) * FILL_RING);
 		snprintf(eth->devargs, sizeof(eth->devargs),
 		         "net_af_xdp%u,iface=%s,start_queue=0,queue_count=%u", port->index, ifname,
 		         (unsigned)rxq);
@@ -75,6 +81,7 @@ static int xdp_create(struct port *port, const struct port_args *args, struct ev
 
 static void xdp_destroy(struct port *port)
 {
+	port_pool_lose(port->pool, port->n_rxq * FILL_RING);
 	port_eth_close(port);
 	free(port->priv);
 }
