@@ -8,7 +8,7 @@ import os
 import pytest
 from evslib import wait_for
 
-N_ROUNDS = 25
+N_ROUNDS = int(os.environ.get("EVS_ROUNDS", 25))
 
 
 def start_ping(guest, address, lab):
