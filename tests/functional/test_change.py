@@ -8,7 +8,7 @@ import os
 import pytest
 from evslib import wait_for
 
-N_ROUNDS = int(os.environ.get("EVS_ROUNDS", 25))
+N_ROUNDS = int(os.environ.get("EVS_ROUNDS", 50))
 
 
 def start_ping(guest, address, lab):
@@ -17,6 +17,7 @@ def start_ping(guest, address, lab):
 
 
 def ping_loss(process, lab):
+    """(sent, lost) but for the last echo, which the end of ping may have cut off."""
     process.send_signal(2)
     process.wait(5)
     words = (lab.dir / "ping.log").read_text().split(" packets transmitted, ")
@@ -32,11 +33,11 @@ def test_ports_added_and_deleted_under_traffic(lab):
     process = start_ping(a, "10.0.0.2", lab)
     for _ in range(N_ROUNDS):
         for i in range(8):
-            evsd.call("port.add", bridge="br0", name=f"p{i}", type="dpdk", devargs=f"net_null_e{lab.token}{i}")
+            evsd.call("port.add", bridge="br0", name=f"p{i}", type="dpdk", devargs=f"net_null_e{lab.token}{i},no-rx=1")
         for i in range(8):
             evsd.call("port.del", name=f"p{i}")
     sent, lost = ping_loss(process, lab)
-    assert sent > 20 and lost <= 1, (sent, lost)
+    assert sent > 10 and lost <= 1, (sent, lost)
     assert set(evsd.ports()) == {"a", "b"}
     evsd.check_accounts()
 

@@ -35,7 +35,8 @@ def answer_to(evsd, line):
     (b'{"jsonrpc":"2.0","id":1,"method":"bridge.add","params":{"name":"x","nom":1}}\n', -32602),
     (b'{"jsonrpc":"2.0","id":1,"method":"bridge.add","params":{"name":17}}\n', -32602),
     (b'{"jsonrpc":"2.0","id":1,"method":"bridge.add","params":["x"]}\n', -32602),
-])
+], ids=["no-json", "no-utf8", "too-deep", "number", "empty-batch", "no-method", "wrong-version", "unknown-method",
+        "no-params", "unknown-param", "wrong-type", "by-position"])
 def test_bad_requests_get_their_code(evsd, line, code):
     answer = answer_to(evsd, line)
     assert answer["error"]["code"] == code, answer

@@ -26,6 +26,9 @@ class Capture:
 
     def packets(self):
         """What was captured so far, as scapy packets."""
+        import scapy.layers.inet
+        import scapy.layers.inet6
+        import scapy.layers.l2  # noqa: F401 - the types of link that a file may name
         from scapy.error import Scapy_Exception
         from scapy.utils import rdpcap
         try:
