@@ -306,8 +306,10 @@ int pl_fdb_del(struct pl_bridge *bridge, const struct rte_ether_addr *addr, uint
 	struct pl_mac *mac = pl_fdb_lookup(&bridge->fdb, pl_mac_id(addr->addr_bytes, vlan));
 
 	if (!mac)
-		return evs_error_set(err, -ENOENT, "bridge '%s' has no such MAC entry in VLAN %u",
-		                     bridge->name, vlan);
+		return evs_error_set(err, -ENOENT,
+		                     "bridge '%s' has no MAC entry " RTE_ETHER_ADDR_PRT_FMT
+		                     " in VLAN %u",
+		                     bridge->name, RTE_ETHER_ADDR_BYTES(addr), vlan);
 	entry_remove(bridge, mac);
 	return 0;
 }

@@ -157,7 +157,8 @@ static void learn(struct pl_xlate *x, uint16_t vlan)
 	struct pl_mac *mac;
 
 	PL_LOOK(x, pkt.base.eth_src);
-	if (!x->in || (src[0] & 1))
+	/* nobody owns a group address or the null address */
+	if (!x->in || !rte_is_valid_assigned_ether_addr((const struct rte_ether_addr *)src))
 		return;
 	pl_ref_add(x, FLOW_REF_FDB_SRC, bridge, id);
 	mac = pl_fdb_lookup(&bridge->fdb, id);
