@@ -50,7 +50,7 @@ static uint32_t fragments(const struct pkt_burst *b, unsigned n)
 {
 	uint32_t mask = 0;
 
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)PKT_BURST_MAX); i++)
 		mask |= (uint32_t)(b->base[i].frag != 0) << i;
 	return mask;
 }

@@ -133,7 +133,7 @@ struct pmd_worker {
 	struct flow *flows[PKT_BURST_MAX] EVS_CACHE_ALIGNED;
 	struct pkt_burst burst EVS_CACHE_ALIGNED;
 	struct flow_xlate xlate EVS_CACHE_ALIGNED;
-	struct pmd_view *view[PKT_PORT_MAX + 1]; /* never NULL [ctl w, worker r] relaxed */
+	struct pmd_view *view[PKT_PORT_MAX + 1]; /* never NULL [ctl w, worker r] */
 	struct pmd_view nowhere;
 	struct port_counters lost; /* of nowhere */
 	uint32_t again_head, again_tail;
@@ -232,7 +232,7 @@ void pmd_attach_fini(void); /* workers have ended */
 
 EVS_INLINE struct pmd_view *pmd_view_of(struct pmd_worker *w, unsigned port)
 {
-	return evs_load_relaxed(&w->view[port & PKT_PORT_MAX]);
+	return evs_load_acquire(&w->view[port & PKT_PORT_MAX]);
 }
 
 /* Puts one packet into the output buffer of a port. */

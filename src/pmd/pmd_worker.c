@@ -351,7 +351,7 @@ void pmd_workers_walk(void (*visit)(unsigned worker, const struct pmd_worker_sta
 	for (unsigned id = 0; id < EVS_MAX_WORKERS; id++) {
 		struct pmd_worker_stats stats = {0};
 
-		if (!pmd_workers[id] || pmd_workers[id]->state == PMD_WORKER_ENDED)
+		if (!pmd_workers[id] || pmd_workers[id]->state != PMD_WORKER_RUNNING)
 			continue;
 		stats_of(pmd_workers[id], &stats);
 		visit(id, &stats, arg);
