@@ -238,11 +238,11 @@ static void worker_stop(void *arg)
 	pthread_join(w->thread, NULL);
 	pmd_punt_wipe(w);
 	assert(balanced(&w->account));
-	w->state = PMD_WORKER_ENDED;
 	if (pmd_config.kill_flows)
 		pmd_config.kill_flows(w->id);
 	else
 		flow_cache_walk(w->cache, kill_flow, w->cache);
+	w->state = PMD_WORKER_ENDED;
 }
 
 static void worker_end(void *arg)
