@@ -35,6 +35,7 @@
 	X(SET_MPLS, "set-mpls", flow_op_set_mpls) /* the top label stack entry */                  \
 	X(PUSH_MPLS, "push-mpls", flow_op_push_mpls)                                               \
 	X(POP_MPLS, "pop-mpls", flow_op_pop_mpls)                                                  \
+	X(COPY_TTL, "copy-ttl", flow_op_none) /* arg: 1 to the top label, 0 from it */             \
 	X(SET_PBB, "set-pbb", flow_op_set_pbb)                                                     \
 	X(PUSH_PBB, "push-pbb", flow_op_push_pbb)                                                  \
 	X(POP_PBB, "pop-pbb", flow_op_none)                                                        \

@@ -248,7 +248,8 @@ static void pass_run(void *arg)
 {
 	struct pass *pass = arg;
 
-	if (pass->any || pl_of_pass_begin(pass->seq))
+	pl_of_pass_begin(pass->seq);
+	if (pass->any)
 		pass_walk(pass);
 	pl_of_pass_end(pass->seq);
 	gone_add(pass);
@@ -330,6 +331,13 @@ void pl_change_rules(void)
 
 void pl_change_call(void (*fn)(void *arg), void *arg)
 {
+	list_add(&collecting->gone, fn, arg);
+	wanted();
+}
+
+void pl_change_batch(void (*fn)(void *arg), void *arg)
+{
+	collecting->any = true;
 	list_add(&collecting->gone, fn, arg);
 	wanted();
 }

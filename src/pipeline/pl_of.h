@@ -44,7 +44,7 @@ void pl_table_stats(struct pl_bridge *bridge, uint8_t table_id, struct of_table_
  */
 struct pl_flow_cursor {
 	uint32_t table;
-	uint32_t pos[2];
+	uint32_t slot;
 };
 bool pl_flow_walk(struct pl_bridge *bridge, const struct of_flow_request *request,
                   struct pl_flow_cursor *cursor, unsigned max,

@@ -24,6 +24,7 @@ enum pl_change {
 enum pl_ref_flag {
 	PL_REF_FLOOD = 0x01, /* FDB, BRIDGE: depends on the set of ports too */
 	PL_REF_STATE = 0x02, /* PORT: depends on flags and link too */
+	PL_REF_FIRST = 0x08, /* GROUP: counts for the group, not for the bucket alone */
 	PL_REF_ANY = 0x04,   /* BRIDGE: depends on more than can be named: any change ends it */
 };
 
@@ -158,6 +159,9 @@ void pl_change_all(void);
 /* Calls fn(arg) after the walk that handles what has been announced so far, when the flows that it
  * killed are gone: nothing refers to arg any more. */
 void pl_change_call(void (*fn)(void *arg), void *arg);
+
+/* pl_change_rules and pl_change_call in one. */
+void pl_change_batch(void (*fn)(void *arg), void *arg);
 
 /* Kills a live flow; every kill goes through here. */
 void pl_flow_kill(unsigned worker, struct flow_cache *cache, struct flow *flow);

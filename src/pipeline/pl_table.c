@@ -1,19 +1,387 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of a bridge.
- * Threads: control writes, workers read.
+ * Tables and rules, and the commit that makes changes visible.
+ * Threads: control writes, workers read. Owner: this file.
+ *
+ * Life of a removed rule: out of the next version -(commit, grace period, walk)-> unlinked from its
+ * table -(the flows that hit it are gone: its counters are final, flow-removed is sent)-> freed
+ * after one more grace period.
  */
 #include "pipeline/pl_of_pvt.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/evs_clock.h"
+#include "base/evs_log.h"
 
 uint64_t pl_version = 1;
+
+/* What leaves with one version. */
+struct batch {
+	struct batch *next;
+	uint64_t seq;
+	struct pl_vec rules, groups, meters;
+};
+
+static struct batch *pending;                                  /* of the next version */
+static struct batch *unlinking, **unlinking_tail = &unlinking; /* wait for their walk */
+static TAILQ_HEAD(, pl_table) dirty = TAILQ_HEAD_INITIALIZER(dirty);
+static bool touched;
+static pl_flow_removed_fn *flow_removed;
+static void *flow_removed_arg;
+
+void pl_vec_add(struct pl_vec *vec, void *item)
+{
+	if (vec->n == vec->cap) {
+		vec->cap = vec->cap ? vec->cap * 2 : 16;
+		vec->item = realloc(vec->item, vec->cap * sizeof(void *));
+		if (!vec->item)
+			abort(); /* a removed rule that is forgotten would be met for ever */
+	}
+	vec->item[vec->n++] = item;
+}
+
+static struct batch *batch_now(void)
+{
+	if (!pending) {
+		pending = calloc(1, sizeof(*pending));
+		if (!pending)
+			abort(); /* as above */
+	}
+	return pending;
+}
+
+void pl_pending_touch(void)
+{
+	touched = true;
+}
+
+void pl_pending_group(struct pl_group *removed)
+{
+	pl_vec_add(&batch_now()->groups, removed);
+}
+
+void pl_pending_meter(struct pl_meter *removed)
+{
+	pl_vec_add(&batch_now()->meters, removed);
+}
+
+static void table_touch(struct pl_table *table)
+{
+	touched = true;
+	if (table->is_dirty)
+		return;
+	table->is_dirty = true;
+	TAILQ_INSERT_TAIL(&dirty, table, dirty);
+}
+
+/* Rules */
+
+struct pl_rule *pl_rule_create(struct pl_table *table, const struct of_flow_mod *mod)
+{
+	size_t size = sizeof(struct pl_rule) + flow_cls_match_size(&mod->match.mask);
+	struct pl_rule *rule = calloc(1, size);
+
+	if (!rule)
+		return NULL;
+	rule->code = pl_code_create(&mod->insts);
+	if (!rule->code) {
+		free(rule);
+		return NULL;
+	}
+	rule->table = table;
+	rule->cookie = mod->cookie;
+	rule->created_ns = evs_clock_ns();
+	rule->used_ms = evs_clock_ms();
+	rule->idle_timeout = mod->idle_timeout;
+	rule->hard_timeout = mod->hard_timeout;
+	rule->flags = (uint8_t)mod->flags;
+	return rule;
+}
+
+static bool matches_all(const struct flow_key *mask)
+{
+	const uint64_t *word = (const uint64_t *)mask;
+	uint64_t any = 0;
+
+	for (unsigned i = 0; i < FLOW_KEY_N_U64; i++)
+		any |= word[i];
+	return !any;
+}
+
+static void rule_free(struct pl_rule *rule)
+{
+	free(rule->code);
+	free(rule);
+}
+
+int pl_rule_insert(struct pl_rule *rule, const struct flow_match *match, uint16_t priority)
+{
+	struct pl_table *table = rule->table;
+	int rc;
+
+	rule->cls.priority = priority;
+	rule->is_miss = priority == 0 && matches_all(&match->mask);
+	rc = pl_slots_add(&table->slots, rule);
+	if (rc)
+		goto free_rule;
+	rc = flow_cls_insert(&table->cls, &rule->cls, &match->key, &match->mask, pl_next_version());
+	if (rc)
+		goto free_slot;
+	table->n_rules++;
+	pl_code_count(table->bridge, rule->code, 1);
+	if (rule->idle_timeout || rule->hard_timeout)
+		pl_timeout_add(rule);
+	pl_added_collect(rule);
+	table_touch(table);
+	return 0;
+free_slot:
+	pl_slots_del(&table->slots, rule);
+free_rule:
+	rule_free(rule);
+	return rc;
+}
+
+void pl_rule_remove(struct pl_rule *rule, uint8_t reason, bool notify)
+{
+	struct pl_table *table = rule->table;
+
+	flow_cls_remove(&table->cls, &rule->cls, pl_next_version());
+	pl_slots_del(&table->slots, rule);
+	rule->reason = reason;
+	rule->notify = notify && (rule->flags & OFPFF_SEND_FLOW_REM);
+	table->n_rules--;
+	pl_code_count(table->bridge, rule->code, -1);
+	pl_timeout_del(rule);
+	if (table->bridge->tables->implicit == rule)
+		table->bridge->tables->implicit = NULL;
+	pl_vec_add(&batch_now()->rules, rule);
+	table_touch(table);
+}
+
+void pl_on_flow_removed(pl_flow_removed_fn *fn, void *arg)
+{
+	flow_removed = fn;
+	flow_removed_arg = arg;
+}
+
+static void tell_removed(const struct pl_rule *rule)
+{
+	uint64_t age_ns = evs_clock_ns() - rule->created_ns;
+	struct of_flow_removed msg = {
+	        .cookie = rule->cookie,
+	        .priority = rule->cls.priority,
+	        .reason = rule->reason,
+	        .table_id = rule->table->id,
+	        .duration_sec = (uint32_t)(age_ns / 1000000000u),
+	        .duration_nsec = (uint32_t)(age_ns % 1000000000u),
+	        .idle_timeout = rule->idle_timeout,
+	        .hard_timeout = rule->hard_timeout,
+	        .packet_count = rule->n_pkts,
+	        .byte_count = rule->n_bytes,
+	};
+
+	flow_cls_rule_match(&rule->cls, &msg.match.key, &msg.match.mask);
+	flow_removed(rule->table->bridge, &msg, flow_removed_arg);
+}
+
+/* Batches */
+
+static void batch_free(void *arg)
+{
+	struct batch *batch = arg;
+
+	for (uint32_t i = 0; i < batch->rules.n; i++)
+		rule_free(batch->rules.item[i]);
+	for (uint32_t i = 0; i < batch->groups.n; i++)
+		pl_group_free(batch->groups.item[i]);
+	for (uint32_t i = 0; i < batch->meters.n; i++)
+		pl_meter_free(batch->meters.item[i]);
+	free(batch->rules.item);
+	free(batch->groups.item);
+	free(batch->meters.item);
+	free(batch);
+}
+
+/* No cached flow refers to what is in it: counters are final. */
+static void batch_gone(void *arg)
+{
+	struct batch *batch = arg;
+
+	for (uint32_t i = 0; i < batch->rules.n; i++) {
+		const struct pl_rule *rule = batch->rules.item[i];
+
+		if (rule->notify && flow_removed)
+			tell_removed(rule);
+	}
+	evs_rcu_call(batch_free, batch);
+}
+
+/* No reader looks at a version that has it. */
+static void batch_unlink(struct batch *batch)
+{
+	for (uint32_t i = 0; i < batch->rules.n; i++) {
+		struct pl_rule *rule = batch->rules.item[i];
+
+		flow_cls_unlink(&rule->table->cls, &rule->cls);
+	}
+	for (uint32_t i = 0; i < batch->groups.n; i++)
+		pl_group_unlink(batch->groups.item[i]);
+	for (uint32_t i = 0; i < batch->meters.n; i++)
+		pl_meter_unlink(batch->meters.item[i]);
+}
+
+static void batch_mark(struct batch *batch, uint64_t seq)
+{
+	batch->seq = seq;
+	for (uint32_t i = 0; i < batch->rules.n; i++)
+		((struct pl_rule *)batch->rules.item[i])->change_seq = seq;
+	for (uint32_t i = 0; i < batch->groups.n; i++)
+		((struct pl_group *)batch->groups.item[i])->change_seq = seq;
+	for (uint32_t i = 0; i < batch->meters.n; i++)
+		((struct pl_meter *)batch->meters.item[i])->change_seq = seq;
+}
+
+void pl_commit(void)
+{
+	struct batch *batch = pending;
+	struct pl_table *table;
+
+	if (!touched && !batch)
+		return;
+	while ((table = TAILQ_FIRST(&dirty))) {
+		TAILQ_REMOVE(&dirty, table, dirty);
+		table->is_dirty = false;
+		if (flow_cls_publish(&table->cls))
+			abort(); /* readers would not find rules that were acknowledged */
+	}
+	evs_store_release(&pl_version, pl_version + 1);
+	touched = false;
+	pending = NULL;
+	pl_added_commit(pl_change_seq());
+	if (!batch) {
+		pl_change_rules();
+		return;
+	}
+	batch_mark(batch, pl_change_seq());
+	*unlinking_tail = batch;
+	unlinking_tail = &batch->next;
+	pl_change_batch(batch_gone, batch);
+}
+
+void pl_of_pass_begin(uint64_t seq)
+{
+	pl_added_begin(seq);
+}
+
+void pl_of_pass_end(uint64_t seq)
+{
+	pl_added_end();
+	while (unlinking && unlinking->seq <= seq) {
+		struct batch *batch = unlinking;
+
+		unlinking = batch->next;
+		if (!unlinking)
+			unlinking_tail = &unlinking;
+		batch_unlink(batch);
+	}
+}
+
+bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref *ref)
+{
+	const struct pl_rule *rule = ref->obj;
+
+	switch (ref->kind) {
+	case FLOW_REF_RULE:
+		return rule->change_seq >= seq || pl_added_hit(flow, ref, rule->table);
+	case FLOW_REF_TABLE_MISS:
+		return pl_added_hit(flow, ref, ref->obj);
+	case FLOW_REF_GROUP:
+		return ((const struct pl_group *)ref->obj)->change_seq >= seq;
+	case FLOW_REF_METER:
+		return ((const struct pl_meter *)ref->obj)->change_seq >= seq;
+	default:
+		return false;
+	}
+}
+
+static void credit_rule(struct pl_rule *rule, const struct pl_credit *credit)
+{
+	rule->table->n_lookups += credit->pkts;
+	rule->table->n_matched += credit->pkts;
+	while (rule->successor)
+		rule = rule->successor;
+	rule->n_pkts += credit->pkts;
+	rule->n_bytes += credit->bytes;
+	if ((int32_t)(credit->used_ms - rule->used_ms) > 0)
+		rule->used_ms = credit->used_ms;
+}
+
+static void credit_group(struct pl_group *group, const struct flow_ref *ref,
+                         const struct pl_credit *credit)
+{
+	if (ref->flags & PL_REF_FIRST) {
+		group->n_pkts += credit->pkts;
+		group->n_bytes += credit->bytes;
+	}
+	if (ref->arg < group->n_buckets) {
+		group->buckets[ref->arg].n_pkts += credit->pkts;
+		group->buckets[ref->arg].n_bytes += credit->bytes;
+	}
+}
+
+void pl_of_credit(const struct flow_ref *ref, const struct pl_credit *credit)
+{
+	if (ref->kind == FLOW_REF_RULE)
+		credit_rule(ref->obj, credit);
+	else if (ref->kind == FLOW_REF_TABLE_MISS)
+		((struct pl_table *)ref->obj)->n_lookups += credit->pkts;
+	else if (ref->kind == FLOW_REF_GROUP)
+		credit_group(ref->obj, ref, credit);
+	else if (ref->kind == FLOW_REF_RECIRC)
+		pl_recirc_used((uint32_t)ref->arg, credit->used_ms);
+}
+
+void pl_of_tick(uint32_t now_ms)
+{
+	pl_timeout_run(now_ms);
+	pl_recirc_tick(now_ms);
+}
+
+/* Tables of a bridge */
+
+static void implicit_add(struct pl_bridge *bridge)
+{
+	static const struct of_action normal = {
+	        .kind = OF_ACTION_OUTPUT, .size8 = 1, .port = OFPP_NORMAL};
+	struct of_flow_mod mod = {
+	        .insts = {.set = OF_INST_APPLY_ACTIONS, .apply = {&normal, sizeof(normal)}},
+	};
+	struct pl_rule *rule = pl_rule_create(pl_table_at(bridge, 0), &mod);
+
+	if (!rule || pl_rule_insert(rule, &mod.match, 0))
+		EVS_LOG(pipeline, ERR, "bridge '%s': no memory for its NORMAL rule", bridge->name);
+	else
+		bridge->tables->implicit = rule;
+}
 
 static bool acts_as_normal(const struct pl_bridge *bridge)
 {
 	return bridge->config.fail_mode == PL_FAIL_STANDALONE && !bridge->config.has_controller;
+}
+
+static void tables_free(void *arg)
+{
+	struct pl_tables *tables = arg;
+
+	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
+		if (tables->table[i].bridge)
+			flow_cls_fini(&tables->table[i].cls);
+		free(tables->table[i].slots.slot);
+	}
+	free(tables);
 }
 
 int pl_tables_create(struct pl_bridge *bridge, struct pl_tables **tablesp, struct evs_error *err)
@@ -21,52 +389,62 @@ int pl_tables_create(struct pl_bridge *bridge, struct pl_tables **tablesp, struc
 	struct pl_tables *tables = calloc(1, sizeof(*tables));
 
 	if (!tables)
-		return evs_error_set(err, -ENOMEM, "bridge '%s': no memory for its tables",
-		                     bridge->name);
+		goto no_memory;
 	tables->bridge = bridge;
-	tables->normal = acts_as_normal(bridge);
+	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
+		struct pl_table *table = &tables->table[i];
+
+		if (flow_cls_init(&table->cls))
+			goto free_tables;
+		table->bridge = bridge;
+		table->id = (uint8_t)i;
+		snprintf(table->name, sizeof(table->name), "table%u", i);
+	}
 	*tablesp = tables;
+	if (acts_as_normal(bridge)) {
+		implicit_add(bridge);
+		pl_commit();
+	}
 	return 0;
+free_tables:
+	tables_free(tables);
+no_memory:
+	return evs_error_set(err, -ENOMEM, "bridge '%s': no memory for its tables", bridge->name);
+}
+
+/* Rules that are gone too need their table for one grace period more. */
+static void tables_gone(void *arg)
+{
+	evs_rcu_call(tables_free, arg);
+}
+
+static void remove_silently(struct pl_rule *rule, void *arg)
+{
+	pl_rule_remove(rule, OFPRR_DELETE, false);
 }
 
 void pl_tables_destroy(struct pl_tables *tables)
 {
-	pl_change_call(free, tables);
+	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
+		uint32_t cursor = 0;
+
+		pl_slots_walk(&tables->table[i].slots, &cursor, UINT32_MAX, remove_silently, NULL);
+	}
+	pl_groups_clear(tables);
+	pl_meters_clear(tables);
+	pl_commit();
+	pl_change_call(tables_gone, tables);
 }
 
 void pl_tables_bridge_set(struct pl_bridge *bridge)
 {
-	bool normal = acts_as_normal(bridge);
+	struct pl_tables *tables = bridge->tables;
 
-	if (bridge->tables->normal == normal)
+	if (acts_as_normal(bridge) && !tables->table[0].n_rules)
+		implicit_add(bridge);
+	else if (!acts_as_normal(bridge) && tables->implicit)
+		pl_rule_remove(tables->implicit, OFPRR_DELETE, false);
+	else
 		return;
-	evs_store_relaxed(&bridge->tables->normal, normal);
-	pl_change_bridge(bridge, PL_CHANGE_ALL);
-}
-
-void pl_commit(void)
-{
-	evs_store_release(&pl_version, pl_version + 1);
-}
-
-bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref *ref)
-{
-	return false;
-}
-
-bool pl_of_pass_begin(uint64_t seq)
-{
-	return false;
-}
-
-void pl_of_pass_end(uint64_t seq)
-{
-}
-
-void pl_of_credit(const struct flow_ref *ref, const struct pl_credit *credit)
-{
-}
-
-void pl_of_tick(uint32_t now_ms)
-{
+	pl_commit();
 }

@@ -8,6 +8,8 @@
 
 #include "pipeline/pl_xlate_pvt.h"
 
+struct pl_rule;
+
 struct pl_trace {
 	void (*line)(const char *text, void *arg);
 	void *arg;
@@ -15,6 +17,7 @@ struct pl_trace {
 };
 
 void pl_trace_line(struct pl_xlate *x, const char *fmt, ...) EVS_PRINTF(2, 3) EVS_COLD;
+void pl_trace_rule(struct pl_xlate *x, const struct pl_rule *rule) EVS_COLD;
 
 #define PL_TRACE(x, ...)                                                                           \
 	do {                                                                                       \

@@ -17,25 +17,41 @@ void pl_look_mask(struct pl_xlate *x, const struct flow_key *mask)
 		wc[i] |= m[i] & ~fixed[i];
 }
 
-/* Which groups of fields a byte of the key belongs to; shared bytes belong to all their owners. */
-static uint32_t group_of(size_t ofs)
+/* Bytes that several protocols share belong to one group: a rule of another protocol differs in
+ * eth_type already. */
+uint32_t pl_group_of(size_t ofs)
 {
 	const size_t ext = offsetof(struct flow_key, pkt.ext);
 
 	if (ofs >= offsetof(struct flow_key, regs))
 		return FLOW_REWRITTEN_PIPE;
+	if (ofs >= ext + offsetof(struct pkt_key_ext, tmd))
+		return FLOW_REWRITTEN_TUN;
 	if (ofs >= ext + offsetof(struct pkt_key_ext, ct))
-		return ofs >= ext + offsetof(struct pkt_key_ext, tmd) ? FLOW_REWRITTEN_TUN
-		                                                      : FLOW_REWRITTEN_CT;
+		return FLOW_REWRITTEN_CT;
 	if (ofs >= ext + offsetof(struct pkt_key_ext, tun))
 		return FLOW_REWRITTEN_TUN;
+	if (ofs >= ext + offsetof(struct pkt_key_ipv6, nd_target))
+		return ofs < ext + offsetof(struct pkt_key_ipv6, flabel) ||
+		                       ofs >= ext + offsetof(struct pkt_key_ipv6, nd_sll)
+		               ? FLOW_REWRITTEN_L4
+		               : FLOW_REWRITTEN_L3;
 	if (ofs >= ext)
-		return FLOW_REWRITTEN_L3 | FLOW_REWRITTEN_L4;
+		return FLOW_REWRITTEN_L3;
 	if (ofs < offsetof(struct flow_key, pkt.base.vlan))
 		return FLOW_REWRITTEN_ETH;
 	if (ofs < offsetof(struct flow_key, pkt.base.ip_proto))
 		return FLOW_REWRITTEN_VLAN;
-	return FLOW_REWRITTEN_L3 | FLOW_REWRITTEN_L4 | FLOW_REWRITTEN_MPLS;
+	return ofs >= offsetof(struct flow_key, pkt.base.tp_src) &&
+	                       ofs < offsetof(struct flow_key, pkt.base.ip_ttl)
+	               ? FLOW_REWRITTEN_L4
+	               : FLOW_REWRITTEN_L3;
+}
+
+static void mark_rewritten(struct pl_xlate *x, size_t ofs, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		x->pkt.rewritten |= pl_group_of(ofs + i);
 }
 
 void pl_write(struct pl_xlate *x, size_t ofs, size_t size, const void *value, const void *mask)
@@ -52,7 +68,7 @@ void pl_write(struct pl_xlate *x, size_t ofs, size_t size, const void *value, co
 		dirty[i] |= bits;
 	}
 	x->pkt.any_fixed = x->pkt.any_dirty = true;
-	x->pkt.rewritten |= group_of(ofs);
+	mark_rewritten(x, ofs, size);
 }
 
 void pl_define(struct pl_xlate *x, size_t ofs, size_t size)
@@ -60,7 +76,7 @@ void pl_define(struct pl_xlate *x, size_t ofs, size_t size)
 	memset((uint8_t *)&x->pkt.fixed + ofs, 0xff, size);
 	memset((uint8_t *)&x->pkt.dirty + ofs, 0, size);
 	x->pkt.any_fixed = true;
-	x->pkt.rewritten |= group_of(ofs);
+	mark_rewritten(x, ofs, size);
 }
 
 struct flow_ref *pl_ref_add(struct pl_xlate *x, enum flow_ref_kind kind, const void *obj,
@@ -69,7 +85,7 @@ struct flow_ref *pl_ref_add(struct pl_xlate *x, enum flow_ref_kind kind, const v
 	struct flow_xlate *out = x->out;
 	struct flow_ref *ref;
 
-	if (kind != FLOW_REF_RULE && kind != FLOW_REF_GROUP) {
+	if (kind != FLOW_REF_RULE && (kind != FLOW_REF_GROUP || arg == UINT32_MAX)) {
 		for (uint32_t i = 0; i < out->n_refs; i++)
 			if (out->refs[i].obj == obj && out->refs[i].arg == arg &&
 			    out->refs[i].kind == kind)
@@ -111,7 +127,8 @@ void pl_copy_begin(struct pl_xlate *x, struct pl_copy *copy)
 	copy->pkt = x->pkt;
 	copy->snap = x->snap;
 	copy->in = x->in;
-	copy->rule = x->rule;
+	copy->set = x->set;
+	copy->cookie = x->cookie;
 	copy->table = x->table;
 	copy->is_miss = x->is_miss;
 	copy->in_set = x->in_set;
@@ -139,11 +156,12 @@ void pl_copy_end(struct pl_xlate *x, struct pl_copy *copy)
 	x->pkt = copy->pkt;
 	x->snap = copy->snap;
 	x->in = copy->in;
-	x->rule = copy->rule;
+	x->set = copy->set;
+	x->cookie = copy->cookie;
 	x->table = copy->table;
 	x->is_miss = copy->is_miss;
 	x->in_set = copy->in_set;
-	x->frozen = false;
+	x->stopped = false;
 }
 
 /* Output */
@@ -235,8 +253,8 @@ void pl_xlate_enter(struct pl_xlate *x, const struct pl_snap *snap, const struct
 		x->pkt.rewritten |= FLOW_REWRITTEN_PIPE;
 	x->snap = snap;
 	x->in = in;
-	x->rule = NULL;
-	x->in_set = false;
+	x->cookie = UINT64_MAX;
+	x->is_miss = x->in_set = false;
 	memset(key->regs, 0, sizeof(key->regs));
 	memset(&key->pipe, 0, sizeof(key->pipe));
 	key->pipe.in_port = in ? rte_cpu_to_be_32(in->ofport) : 0;

@@ -31,6 +31,21 @@ struct pl_tags {
 	struct pkt_vlan tag[PL_MAX_TAGS]; /* [0] is the outer one; unused ones are zero */
 };
 
+/* What a pop brought to light is not in the key: to see it, the packet must be parsed anew. */
+enum pl_stale {
+	PL_STALE_L3 = 1,   /* addresses and tags are right */
+	PL_STALE_TAGS = 2, /* addresses are right */
+	PL_STALE_ALL = 3,
+};
+
+#define PL_ACTSET_MAX 48
+
+/* The action set (section 5.10): at most one action of a kind, and one set-field of a field. */
+struct pl_actset {
+	uint32_t n;
+	const struct of_action *act[PL_ACTSET_MAX];
+};
+
 /* The packet, as it is at one point of the translation. Saved and restored around copies. */
 struct pl_pkt {
 	struct flow_key key;   /* now */
@@ -41,29 +56,31 @@ struct pl_pkt {
 	bool tags_moved; /* pushed or popped: all of tags was looked at */
 	bool any_fixed, any_dirty;
 	bool hidden_tag; /* below tags there is one more that the parser did not show */
-	bool stale; /* what lies below is not in key: to see it, the packet must be parsed anew */
+	uint8_t stale; /* enum pl_stale */
 	uint32_t queue, base_queue;
 	uint32_t rewritten; /* enum flow_rewritten */
 };
 
 struct pl_trace;
-struct pl_rule;
+struct pl_code;
 
 struct pl_xlate {
 	struct flow_xlate *out;
 	const struct pl_snap *snap; /* the bridge that the packet is in */
 	const struct pl_view *in;   /* the port it came in by; NULL: none (packet-out) */
-	const struct pl_rule *rule; /* the rule whose actions run; NULL: none */
+	struct pl_actset *set;      /* of the pipeline that runs; NULL: packet-out */
 	struct pl_trace *trace;     /* NULL: not traced */
 	uint64_t version;
+	uint64_t cookie; /* of the rule whose actions run; all ones: none */
 	uint32_t now_ms;
 	uint16_t worker;
 	uint16_t in_index;
-	uint8_t table; /* of `rule` */
-	bool is_miss;  /* `rule` is a table-miss rule */
+	uint8_t table; /* of that rule */
+	bool is_miss;  /* it is a table-miss rule */
 	bool in_set;   /* executing an action set or a bucket */
 	bool quiet;    /* learn nothing, post nothing */
-	bool frozen;   /* the rest goes on after RECIRC */
+	bool stopped;  /* nothing more happens to this copy: it was dropped, or goes on after RECIRC
+	                */
 	bool failed;   /* the whole packet is dropped for `reason` */
 	uint32_t depth, n_steps, n_out;
 	uint32_t n_edits;     /* ops emitted that change the packet */
@@ -91,7 +108,8 @@ struct pl_copy {
 	struct pl_pkt pkt;
 	const struct pl_snap *snap;
 	const struct pl_view *in;
-	const struct pl_rule *rule;
+	struct pl_actset *set;
+	uint64_t cookie;
 	uint32_t mark, n_edits;
 	uint8_t table;
 	bool is_miss, in_set;
@@ -112,6 +130,8 @@ EVS_INLINE void pl_look(struct pl_xlate *x, size_t ofs, size_t size)
 	pl_look((x), offsetof(struct flow_key, member), sizeof(((struct flow_key *)0)->member))
 void pl_look_mask(struct pl_xlate *x, const struct flow_key *mask);
 void pl_write(struct pl_xlate *x, size_t ofs, size_t size, const void *value, const void *mask);
+/* The group of fields (enum flow_rewritten) of a byte of the key. */
+uint32_t pl_group_of(size_t ofs);
 /* A value that is known to translation: not for a set op, but after a push or pop. */
 void pl_define(struct pl_xlate *x, size_t ofs, size_t size);
 
@@ -133,7 +153,33 @@ void pl_commit_edits(struct pl_xlate *x);
 /* pl_normal.c */
 void pl_normal(struct pl_xlate *x);
 /* pl_xlate_table.c */
+/* The pipeline from a table on, with an empty action set. */
 void pl_xlate_table(struct pl_xlate *x, unsigned table);
+/* A rule's instructions, but meter; then the tables it leads to, or the action set. */
+void pl_xlate_code(struct pl_xlate *x, const struct pl_code *code);
+/* pl_xlate_action.c */
+void pl_actset_write(struct pl_actset *set, const struct of_actions *actions);
+void pl_xlate_actset(struct pl_xlate *x, struct pl_actset *set); /* in the order of section 5.10 */
+/* An action list in its order. code: whose apply-actions they are, for freezing; NULL: none. */
+void pl_xlate_apply(struct pl_xlate *x, const struct of_actions *actions,
+                    const struct pl_code *code);
+void pl_xlate_controller(struct pl_xlate *x, uint8_t reason, uint16_t max_len);
+/* pl_xlate_header.c */
+void pl_push_vlan(struct pl_xlate *x, uint16_t tpid);
+void pl_pop_vlan(struct pl_xlate *x);
+void pl_push_mpls(struct pl_xlate *x, uint16_t eth_type);
+void pl_pop_mpls(struct pl_xlate *x, uint16_t eth_type);
+void pl_push_pbb(struct pl_xlate *x);
+void pl_pop_pbb(struct pl_xlate *x);
+void pl_set_field(struct pl_xlate *x, const struct of_action *action);
+/* pl_xlate_ttl.c */
+void pl_ttl_action(struct pl_xlate *x, const struct of_action *action);
+/* pl_xlate_group.c */
+void pl_xlate_group(struct pl_xlate *x, uint32_t group_id);
+/* pl_recirc.c */
+/* Emits RECIRC; what is left of the work waits under its id. */
+void pl_freeze(struct pl_xlate *x, const struct pl_code *code, const struct of_actions *rest);
+void pl_freeze_list(struct pl_xlate *x, const struct of_action *const *list, unsigned n);
 /* Goes on where a packet was frozen. */
 void pl_xlate_thaw(struct pl_xlate *x, uint32_t recirc_id);
 

@@ -119,6 +119,8 @@ int pkt_pop_vlan(struct rte_mbuf *m, struct pkt_offsets *ofs);
 int pkt_push_mpls(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_push_mpls *push);
 /* Removes the top label stack entry; what follows is of eth_type. */
 int pkt_pop_mpls(struct rte_mbuf *m, struct pkt_offsets *ofs, rte_be16_t eth_type);
+/* Copies the TTL of what is under the top label to it (outwards), or the other way. */
+int pkt_copy_ttl(struct rte_mbuf *m, struct pkt_offsets *ofs, bool outwards);
 /* Backbone header before the whole frame: the frame's addresses, 0x88e7, I-TAG. */
 int pkt_push_pbb(struct rte_mbuf *m, struct pkt_offsets *ofs, rte_be32_t itag);
 /* The customer addresses become the frame's; a B-TAG that was not popped before stays. */

@@ -61,6 +61,7 @@ EVS_HOT bool pmd_edit(struct pmd_worker *w, struct pmd_exec *x, const struct flo
 		EDIT(SET_MPLS, pkt_edit_mpls, p);
 		EDIT(PUSH_MPLS, pkt_push_mpls, p);
 		EDIT(POP_MPLS, pkt_pop_mpls, ((const struct flow_op_pop_mpls *)p)->eth_type);
+		EDIT(COPY_TTL, pkt_copy_ttl, op->arg);
 		EDIT(SET_PBB, pkt_edit_pbb, p);
 		EDIT(PUSH_PBB, pkt_push_pbb, ((const struct flow_op_push_pbb *)p)->itag);
 		EDIT(POP_PBB, pkt_pop_pbb);
