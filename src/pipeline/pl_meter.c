@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Meters.
- * Threads: control writes, workers look up.
+ * Meters: the table of a bridge, and meter-mod (OpenFlow 1.3.5, section 5.7 and 7.3.4.4).
+ * Threads: control writes, workers look up. Owner: this file; the meter proper belongs to who made
+ * it (pl_meter_ops), and lives as long as a cached flow refers to it.
  */
 #include "pipeline/pl_of_pvt.h"
 
 #include <stdlib.h>
+
+#include "base/evs_clock.h"
+
+#define MAX_BANDS 8
 
 struct pl_meter *pl_meter_lookup(const struct pl_tables *tables, uint32_t id, uint64_t version)
 {
@@ -27,9 +32,241 @@ void pl_meter_unlink(struct pl_meter *meter)
 
 void pl_meter_free(struct pl_meter *meter)
 {
+	pl_globals.config.meter_ops->destroy(meter->meter);
 	free(meter);
+}
+
+static int create(struct pl_bridge *bridge, const struct of_meter_mod *mod,
+                  struct pl_meter **meterp)
+{
+	struct pl_meter *meter = calloc(1, sizeof(*meter) + mod->n_bands * sizeof(meter->bands[0]));
+
+	if (!meter)
+		return -ENOMEM;
+	meter->meter = pl_globals.config.meter_ops->create(mod);
+	if (!meter->meter) {
+		free(meter);
+		return -ENOMEM;
+	}
+	meter->id = mod->meter_id;
+	meter->bridge = bridge;
+	meter->flags = mod->flags;
+	meter->n_bands = mod->n_bands;
+	if (mod->n_bands)
+		memcpy(meter->bands, mod->bands, mod->n_bands * sizeof(meter->bands[0]));
+	meter->created_ns = evs_clock_ns();
+	meter->added = pl_next_version();
+	meter->removed = FLOW_CLS_VERSION_MAX;
+	*meterp = meter;
+	return 0;
+}
+
+static void link_meter(struct pl_meter *meter)
+{
+	struct pl_meter **head = &meter->bridge->tables->meters[meter->id % PL_GROUP_BUCKETS];
+
+	meter->next = *head;
+	evs_store_release(head, meter);
+	meter->bridge->tables->n_meters++;
+	pl_pending_touch();
+}
+
+static void remove_meter(struct pl_meter *meter)
+{
+	evs_store_relaxed(&meter->removed, pl_next_version());
+	meter->bridge->tables->n_meters--;
+	pl_pending_meter(meter);
+}
+
+static int check_bands(const struct of_meter_mod *mod, struct of_error *err)
+{
+	if (mod->n_bands > MAX_BANDS)
+		return of_error_set(err, OFPMMFC_OUT_OF_BANDS);
+	for (uint32_t i = 0; i < mod->n_bands; i++) {
+		const struct of_meter_band *band = &mod->bands[i];
+
+		if (band->type != OFPMBT_DROP && band->type != OFPMBT_DSCP_REMARK)
+			return of_error_set(err, OFPMMFC_BAD_BAND);
+		if (!band->rate)
+			return of_error_set(err, OFPMMFC_BAD_RATE);
+		if (band->type == OFPMBT_DSCP_REMARK && band->prec_level > 3)
+			return of_error_set(err, OFPMMFC_BAD_BAND_VALUE);
+	}
+	return 0;
+}
+
+static int check(const struct of_meter_mod *mod, struct of_error *err)
+{
+	const uint16_t known = OFPMF_KBPS | OFPMF_PKTPS | OFPMF_BURST | OFPMF_STATS;
+
+	if (mod->meter_id == 0 || mod->meter_id > OFPM_MAX)
+		return of_error_set(err, OFPMMFC_INVALID_METER);
+	if ((mod->flags & ~known) || !(mod->flags & OFPMF_KBPS) == !(mod->flags & OFPMF_PKTPS))
+		return of_error_set(err, OFPMMFC_BAD_FLAGS);
+	return check_bands(mod, err);
+}
+
+static int set(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct pl_meter *old,
+               struct of_error *err)
+{
+	struct pl_meter *meter;
+	int rc = check(mod, err);
+
+	if (rc)
+		return rc;
+	if (!pl_globals.config.meter_ops || (!old && bridge->tables->n_meters >= PL_MAX_METERS))
+		return of_error_set(err, OFPMMFC_OUT_OF_METERS);
+	rc = create(bridge, mod, &meter);
+	if (rc)
+		return rc;
+	if (old) {
+		meter->n_rule_refs = old->n_rule_refs;
+		remove_meter(old);
+	}
+	link_meter(meter);
+	return 0;
+}
+
+static void remove_user(struct pl_rule *rule, void *arg)
+{
+	if ((rule->code->set & OF_INST_METER) && rule->code->meter_id == *(const uint32_t *)arg)
+		pl_rule_remove(rule, OFPRR_DELETE, true);
+}
+
+/* Rules that name the meter go with it (section 6.6). */
+static void delete_one(struct pl_meter *meter, void *arg)
+{
+	struct pl_tables *tables = meter->bridge->tables;
+
+	for (unsigned i = 0; i < PL_MAX_TABLES && meter->n_rule_refs; i++) {
+		uint32_t cursor = 0;
+
+		pl_slots_walk(&tables->table[i].slots, &cursor, UINT32_MAX, remove_user,
+		              &meter->id);
+	}
+	remove_meter(meter);
+}
+
+static void each_meter(const struct pl_tables *tables,
+                       void (*fn)(struct pl_meter *meter, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < PL_GROUP_BUCKETS; i++) {
+		struct pl_meter *meter;
+
+		for (meter = tables->meters[i]; meter; meter = meter->next)
+			if (pl_exists(meter->added, &meter->removed, pl_next_version()))
+				fn(meter, arg);
+	}
 }
 
 void pl_meters_clear(struct pl_tables *tables)
 {
+	each_meter(tables, delete_one, NULL);
+}
+
+int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct of_error *err)
+{
+	struct pl_meter *old = pl_meter_lookup(bridge->tables, mod->meter_id, pl_next_version());
+
+	switch (mod->command) {
+	case OFPMC_ADD:
+		return old ? of_error_set(err, OFPMMFC_METER_EXISTS) : set(bridge, mod, NULL, err);
+	case OFPMC_MODIFY:
+		return old ? set(bridge, mod, old, err) : of_error_set(err, OFPMMFC_UNKNOWN_METER);
+	case OFPMC_DELETE:
+		if (mod->meter_id == OFPM_ALL)
+			pl_meters_clear(bridge->tables);
+		else if (mod->meter_id == 0 || mod->meter_id > OFPM_MAX)
+			return of_error_set(err, OFPMMFC_INVALID_METER);
+		else if (old)
+			delete_one(old, NULL);
+		return 0;
+	default:
+		return of_error_set(err, OFPMMFC_BAD_COMMAND);
+	}
+}
+
+/* Statistics */
+
+struct visitor {
+	void (*stats)(const struct of_meter_stats *stats, void *arg);
+	void (*config)(const struct of_meter_config *config, void *arg);
+	void *arg;
+};
+
+static void tell_stats(struct pl_meter *meter, void *arg)
+{
+	const struct visitor *visitor = arg;
+	struct of_band_counter bands[MAX_BANDS] = {0};
+	uint64_t age_ns = evs_clock_ns() - meter->created_ns;
+	struct of_meter_stats stats = {
+	        .meter_id = meter->id,
+	        .flow_count = meter->n_rule_refs,
+	        .duration_sec = (uint32_t)(age_ns / 1000000000u),
+	        .duration_nsec = (uint32_t)(age_ns % 1000000000u),
+	        .bands = bands,
+	        .n_bands = meter->n_bands,
+	};
+
+	pl_globals.config.meter_ops->stats(meter->meter, &stats, bands);
+	visitor->stats(&stats, visitor->arg);
+}
+
+static void tell_config(struct pl_meter *meter, void *arg)
+{
+	const struct visitor *visitor = arg;
+	struct of_meter_config config = {
+	        .flags = meter->flags,
+	        .meter_id = meter->id,
+	        .bands = meter->bands,
+	        .n_bands = meter->n_bands,
+	};
+
+	visitor->config(&config, visitor->arg);
+}
+
+static int walk(struct pl_bridge *bridge, uint32_t meter_id,
+                void (*fn)(struct pl_meter *meter, void *arg), struct visitor *visitor,
+                struct of_error *err)
+{
+	struct pl_meter *meter;
+
+	if (meter_id == OFPM_ALL) {
+		each_meter(bridge->tables, fn, visitor);
+		return 0;
+	}
+	meter = pl_meter_lookup(bridge->tables, meter_id, pl_next_version());
+	if (!meter)
+		return of_error_set(err, OFPMMFC_UNKNOWN_METER);
+	fn(meter, visitor);
+	return 0;
+}
+
+int pl_meter_walk(struct pl_bridge *bridge, uint32_t meter_id,
+                  void (*visit)(const struct of_meter_stats *stats, void *arg), void *arg,
+                  struct of_error *err)
+{
+	struct visitor visitor = {.stats = visit, .arg = arg};
+
+	return walk(bridge, meter_id, tell_stats, &visitor, err);
+}
+
+int pl_meter_config_walk(struct pl_bridge *bridge, uint32_t meter_id,
+                         void (*visit)(const struct of_meter_config *config, void *arg), void *arg,
+                         struct of_error *err)
+{
+	struct visitor visitor = {.config = visit, .arg = arg};
+
+	return walk(bridge, meter_id, tell_config, &visitor, err);
+}
+
+void pl_meter_features(struct of_meter_features *features)
+{
+	memset(features, 0, sizeof(*features));
+	if (!pl_globals.config.meter_ops)
+		return;
+	features->max_meter = PL_MAX_METERS;
+	features->band_types = 1u << OFPMBT_DROP | 1u << OFPMBT_DSCP_REMARK;
+	features->capabilities = OFPMF_KBPS | OFPMF_PKTPS | OFPMF_BURST | OFPMF_STATS;
+	features->max_bands = MAX_BANDS;
 }

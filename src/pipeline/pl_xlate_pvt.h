@@ -56,7 +56,7 @@ struct pl_pkt {
 	bool tags_moved; /* pushed or popped: all of tags was looked at */
 	bool any_fixed, any_dirty;
 	bool hidden_tag; /* below tags there is one more that the parser did not show */
-	uint8_t stale; /* enum pl_stale */
+	uint8_t stale;   /* enum pl_stale */
 	uint32_t queue, base_queue;
 	uint32_t rewritten; /* enum flow_rewritten */
 };
