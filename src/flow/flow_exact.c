@@ -129,24 +129,25 @@ static int find_same(const struct flow_exact *exact, uint32_t home, const struct
 	return -1;
 }
 
-/* A place for a new entry, as k of home ^ k, or -1: refused. A free entry near home is best; an
- * idle one does if no free one is close; among entries at work, luck. */
+/* A place for a new entry, as k of home ^ k, or -1: refused. The home, whose line is in the
+ * first-level cache, if nobody works there; but one in four looks further all the same, or two new
+ * flows with one home would replace each other for ever. Then a free entry close by, then an
+ * idle one; among entries at work, luck. */
 static int find_place(struct flow_exact *exact, uint32_t home)
 {
+	const struct flow_entry *entry = flow_exact_entry(exact, home, exact->class);
 	uint32_t random = next_random(exact);
-	int n = random & 3 ? LOOK_FREE : FLOW_EXACT_WAYS;
-	int idle = -1;
+	int n = random & 1 ? LOOK_FREE : FLOW_EXACT_WAYS;
+	int idle = is_working(exact, entry) ? -1 : 0;
 
-	for (int k = 0; k < n; k++) {
-		const struct flow_entry *entry =
-		        flow_exact_entry(exact, home ^ (uint32_t)k, exact->class);
-
+	if (!entry->life || (idle == 0 && random >> 4 & 3))
+		return 0;
+	for (int k = 1; k < n; k++) {
+		entry = flow_exact_entry(exact, home ^ (uint32_t)k, exact->class);
 		if (!entry->life)
 			return k;
-		if (idle < 0 && !is_working(exact, entry))
+		if (!is_working(exact, entry))
 			idle = k;
-		if (idle >= 0 && k + 1 >= LOOK_FREE)
-			break;
 	}
 	if (idle < 0 && !(random >> 8 & REFUSE_MASK))
 		idle = (int)(random >> 16 & (FLOW_EXACT_WAYS - 1));

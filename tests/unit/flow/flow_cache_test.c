@@ -208,7 +208,7 @@ static void sweep_does_not_evict(void **state)
 	xlate_init(b, 2);
 	udp(b, 0, 0, 0);
 	install(b, 0);
-	for (unsigned round = 0; round < 3; round++)
+	for (unsigned round = 0; round < 16; round++)
 		for (unsigned i = 0; i < 1000; i++) {
 			udp(b, 0, i, 53);
 			assert_int_equal(lookup(b, 1), 0);
