@@ -105,7 +105,6 @@ static int locate_l4(const struct rte_mbuf *m, struct place *place)
 	return 0;
 }
 
-/* Padding after the packet does not count to a checksum over the frame: not such a one either. */
 static int locate(const struct rte_mbuf *m, struct place *place)
 {
 	rte_be16_t type;
@@ -123,7 +122,7 @@ static int locate(const struct rte_mbuf *m, struct place *place)
 		return -EINVAL;
 	if (!ret)
 		ret = locate_l4(m, place);
-	return ret ? ret : place->end == m->pkt_len ? 0 : -EINVAL;
+	return ret ? ret : place->end <= m->pkt_len ? 0 : -EINVAL;
 }
 
 static uint32_t csum_offset(uint8_t proto)
@@ -132,10 +131,28 @@ static uint32_t csum_offset(uint8_t proto)
 	                            : offsetof(struct rte_udp_hdr, dgram_cksum);
 }
 
+/* Fills in, here and now, the checksum at start + offset over [start, end), with what the field
+ * holds (the pseudo-header sum) in it. */
+static int complete(struct rte_mbuf *m, uint32_t start, uint32_t offset, uint32_t end)
+{
+	uint16_t sum;
+
+	if (start >= end || start + offset + sizeof(sum) > m->data_len)
+		return -EINVAL;
+	if (rte_raw_cksum_mbuf(m, start, end - start, &sum))
+		return -EINVAL;
+	sum = sum == 0xffff ? sum : (uint16_t)~sum;
+	memcpy(rte_pktmbuf_mtod_offset(m, char *, start + offset), &sum, sizeof(sum));
+	return 0;
+}
+
 static int request(struct rte_mbuf *m, const struct place *place, uint16_t gso_size)
 {
-	uint32_t headers = place->l2_len + place->l3_len + place->l4_len;
+	uint32_t start = place->l2_len + place->l3_len, headers = start + place->l4_len;
 
+	if (place->end != m->pkt_len) /* padding, of which no checksum should know */
+		return gso_size ? -EINVAL
+		                : complete(m, start, csum_offset(place->proto), place->end);
 	m->l2_len = place->l2_len & L2_LEN_MAX;
 	m->l3_len = place->l3_len & L3_LEN_MAX;
 	m->l4_len = place->l4_len & 0xff;
@@ -161,21 +178,6 @@ int port_vnet_request(struct rte_mbuf *m, uint16_t gso_size)
 	return ret ? ret : request(m, &place, gso_size);
 }
 
-/* A checksum that is not the one of a plain packet, as inside a tunnel: filled in here, which needs
- * no knowledge of the protocol. */
-static int complete(struct rte_mbuf *m, uint32_t start, uint32_t offset)
-{
-	uint16_t sum;
-
-	if (start >= m->pkt_len || start + offset + sizeof(sum) > m->data_len)
-		return -EINVAL;
-	if (rte_raw_cksum_mbuf(m, start, m->pkt_len - start, &sum))
-		return -EINVAL;
-	sum = sum == 0xffff ? sum : (uint16_t)~sum;
-	memcpy(rte_pktmbuf_mtod_offset(m, char *, start + offset), &sum, sizeof(sum));
-	return 0;
-}
-
 int port_vnet_rx_slow(const struct virtio_net_hdr *hdr, struct rte_mbuf *m)
 {
 	const uint8_t gso_type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
@@ -189,7 +191,8 @@ int port_vnet_rx_slow(const struct virtio_net_hdr *hdr, struct rte_mbuf *m)
 	}
 	if (locate(m, &place) || hdr->csum_start != place.l2_len + place.l3_len ||
 	    hdr->csum_offset != csum_offset(place.proto))
-		return is_gso ? -EINVAL : complete(m, hdr->csum_start, hdr->csum_offset);
+		return is_gso ? -EINVAL /* else as inside a tunnel: no need to know what it is */
+		              : complete(m, hdr->csum_start, hdr->csum_offset, m->pkt_len);
 	if (!is_gso)
 		return request(m, &place, 0);
 	if (gso_type != (place.is_ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) ||

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The port type `vhost-user`: sockets, queues as the guest has them, status.
+ * Threads: control. Owner: struct vhu is the port's priv.
+ */
+#include <rte_log.h>
+#include <rte_vhost.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/evs_clock.h"
+#include "base/evs_log.h"
+#include "port/port_args.h"
+#include "vhost/vhu_pvt.h"
+
+#define LOOK_PAUSE_NS 5000000 /* at least between two changes of queues */
+
+static void put_pool(void *pool)
+{
+	port_pool_put(pool);
+}
+
+/* Buffers follow the guest's memory. */
+static void follow_numa(struct port *port, struct vhu *vhu, int numa_node)
+{
+	struct rte_mempool *pool, *old = port->pool;
+
+	if (numa_node < 0 || numa_node == port->numa_node)
+		return;
+	port->numa_node = numa_node;
+	pool = port_pool_get(PORT_MTU_DEFAULT, numa_node, NULL);
+	if (!pool)
+		return; /* those of the other node do as well, only slower */
+	port->pool = pool;
+	evs_store_release(&vhu->pool, pool);
+	evs_rcu_call(put_pool, old);
+}
+
+/* Spreads the workers over the rings that the guest receives from. */
+static void map_workers(struct vhu *vhu, uint64_t rings)
+{
+	uint16_t enabled[VHU_MAX_PAIRS], n = 0;
+
+	for (uint16_t pair = 0; pair < VHU_MAX_PAIRS; pair++)
+		if (rings >> (2 * pair) & 1)
+			enabled[n++] = (uint16_t)(2 * pair);
+	for (unsigned i = 0; n && i < EVS_MAX_WORKERS; i++)
+		evs_store_relaxed(&vhu->txq[i].ring, enabled[i % n]);
+}
+
+static uint16_t count_rxq(uint64_t rings)
+{
+	uint16_t n = 1;
+
+	for (uint16_t pair = 0; pair < VHU_MAX_PAIRS; pair++)
+		if (rings >> (2 * pair + 1) & 1)
+			n = (uint16_t)(pair + 1);
+	return n;
+}
+
+/* Brings the port into line with the mailbox. */
+static void apply(struct port *port, struct vhu *vhu)
+{
+	uint64_t rings = evs_load_acquire(&vhu->rings);
+	struct evs_error err;
+	uint16_t n_rxq;
+	int numa_node;
+
+	if (evs_load_acquire(&vhu->vid) < 0 || rings == vhu->rings_seen)
+		return;
+	vhu->rings_seen = rings;
+	pthread_mutex_lock(&vhu->lock);
+	numa_node = vhu->facts.numa_node;
+	pthread_mutex_unlock(&vhu->lock);
+	follow_numa(port, vhu, numa_node);
+	map_workers(vhu, rings);
+	n_rxq = count_rxq(rings);
+	if (n_rxq == port->n_rxq)
+		return;
+	port->n_rxq = n_rxq;
+	if (port_queues_changed && port_queues_changed(port, &err))
+		EVS_LOG(vhost, ERR, "%s", err.text);
+}
+
+static void vhu_get_link(struct port *port, struct port_link *link)
+{
+	const uint64_t receiving = 0x55555555;
+	struct vhu *vhu = port->priv;
+	uint64_t now = evs_clock_ns();
+
+	if (now - vhu->last_look_ns < LOOK_PAUSE_NS) {
+		port->link_polled = true; /* look again when the timer says so */
+		*link = port->link;
+		return;
+	}
+	port->link_polled = false;
+	vhu->last_look_ns = now;
+	apply(port, vhu);
+	*link = (struct port_link){.full_duplex = true};
+	link->up = !(port->config & PORT_CONFIG_DOWN) && evs_load_acquire(&vhu->vid) >= 0 &&
+	           (evs_load_acquire(&vhu->rings) & receiving);
+}
+
+static void vhu_get_status(struct port *port,
+                           void (*add)(void *arg, const char *key, const char *value), void *arg)
+{
+	struct vhu *vhu = port->priv;
+	uint64_t rings = evs_load_acquire(&vhu->rings);
+	bool ready = evs_load_acquire(&vhu->vid) >= 0;
+	struct vhu_facts facts;
+	char text[320];
+
+	pthread_mutex_lock(&vhu->lock);
+	facts = vhu->facts;
+	pthread_mutex_unlock(&vhu->lock);
+	add(arg, "path", vhu->path);
+	add(arg, "mode", vhu->is_client ? "client" : "server");
+	add(arg, "socket",
+	    facts.connected  ? "connected"
+	    : vhu->is_client ? "connecting"
+	                     : "listening");
+	add(arg, "guest", ready ? "ready" : "not ready");
+	vhu_features_format(vhu->driver_features, text, sizeof(text));
+	add(arg, "features_offered", text);
+	if (!ready)
+		return;
+	vhu_features_format(facts.features, text, sizeof(text));
+	add(arg, "features", text);
+	snprintf(text, sizeof(text), "%u regions, %llu MB", facts.n_regions,
+	         (unsigned long long)facts.memory_bytes >> 20);
+	add(arg, "memory", text);
+	snprintf(text, sizeof(text), "%d", facts.numa_node);
+	add(arg, "numa", text);
+	for (uint16_t i = 0; i < facts.n_rings; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "ring%u", i);
+		snprintf(text, sizeof(text), "%s, %u entries, %s",
+		         i & 1 ? "from guest" : "to guest", facts.ring_size[i],
+		         rings >> i & 1 ? "enabled" : "disabled");
+		add(arg, key, text);
+	}
+}
+
+static void vhu_get_xstats(struct port *port,
+                           void (*add)(void *arg, const char *key, uint64_t value), void *arg)
+{
+	const struct vhu *vhu = port->priv;
+	char key[32];
+
+	add(arg, "guest_connects", evs_load_relaxed(&vhu->n_connects));
+	add(arg, "guest_interrupts", evs_load_relaxed(&vhu->n_kicks));
+	for (uint16_t q = 0; q < port->n_rxq; q++) {
+		snprintf(key, sizeof(key), "rx_q%u_packets", q);
+		add(arg, key, evs_load_relaxed(&port->rxq_drops[q].rx_pkts));
+	}
+	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
+		uint64_t n = evs_load_relaxed(&vhu->txq[w].n_pkts);
+
+		if (n == 0)
+			continue;
+		snprintf(key, sizeof(key), "tx_worker%u_packets", w);
+		add(arg, key, n);
+	}
+}
+
+/* The guest's device has its MTU from whoever made the guest; evs keeps to its own. */
+static int vhu_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err)
+{
+	(void)port;
+	(void)mtu;
+	(void)err;
+	return 0;
+}
+
+/* A socket that a daemon left behind when it was killed; one that answers is not touched. */
+static int remove_stale(const char *path, struct evs_error *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct stat st;
+	int fd, ret;
+
+	if (lstat(path, &st))
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return evs_error_set(err, -EEXIST,
+		                     "'%s' is there and is no socket: choose another "
+		                     "path, or remove it",
+		                     path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ret = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
+	close(fd);
+	if (ret != ECONNREFUSED)
+		return evs_error_set(err, -EADDRINUSE,
+		                     "another process listens on '%s': choose another path, or "
+		                     "mode=client if it is the guest's",
+		                     path);
+	return unlink(path) ? -errno : 0;
+}
+
+static int parse(struct vhu *vhu, const struct port_args *args, uint64_t *flags,
+                 struct evs_error *err)
+{
+	const char *path = port_arg(args, "path"), *mode = port_arg(args, "mode");
+	bool iommu = false, postcopy = false;
+	int ret;
+
+	if (*path != '/' || strlen(path) >= sizeof(vhu->path))
+		return evs_error_set(err, -EINVAL,
+		                     "path=%s: use an absolute path of less than %d "
+		                     "characters",
+		                     path, VHU_PATH_LEN);
+	snprintf(vhu->path, sizeof(vhu->path), "%s", path);
+	vhu->is_client = !mode || !strcmp(mode, "client");
+	if (!vhu->is_client && strcmp(mode, "server"))
+		return evs_error_set(err, -EINVAL,
+		                     "mode=%s: use client (the guest makes the "
+		                     "socket) or server",
+		                     mode);
+	ret = port_arg_bool(args, "iommu", &iommu, err);
+	if (!ret)
+		ret = port_arg_bool(args, "postcopy", &postcopy, err);
+	*flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS |
+	         (vhu->is_client ? RTE_VHOST_USER_CLIENT : 0) |
+	         (iommu ? RTE_VHOST_USER_IOMMU_SUPPORT : 0) |
+	         (postcopy ? RTE_VHOST_USER_POSTCOPY_SUPPORT : 0);
+	return ret;
+}
+
+static int choose_features(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
+{
+	const char *text = port_arg(args, "features");
+	uint64_t supported = 0, wanted;
+	int ret = rte_vhost_driver_get_features(vhu->path, &supported);
+
+	if (ret)
+		return evs_error_set(err, -EIO, "DPDK's vhost does not know '%s'", vhu->path);
+	wanted = vhu_features_default(supported);
+	ret = text ? vhu_features_parse(text, &wanted, err) : 0;
+	if (ret)
+		return ret;
+	if (wanted & ~supported)
+		return evs_error_set(err, -EOPNOTSUPP, "features=%s: not all are supported", text);
+	vhu->driver_features = wanted;
+	if (rte_vhost_driver_disable_features(vhu->path, supported & ~wanted))
+		return evs_error_set(err, -EIO, "DPDK's vhost refuses features %#llx",
+		                     (unsigned long long)wanted);
+	return 0;
+}
+
+static int start(struct vhu *vhu, const struct port_args *args, uint64_t flags,
+                 struct evs_error *err)
+{
+	int ret = vhu->is_client ? 0 : remove_stale(vhu->path, err);
+
+	if (ret)
+		return ret;
+	if (rte_vhost_driver_register(vhu->path, flags))
+		return evs_error_set(err, -EIO,
+		                     "DPDK's vhost refuses the socket '%s' (its log says why)",
+		                     vhu->path);
+	ret = choose_features(vhu, args, err);
+	if (!ret && (rte_vhost_driver_callback_register(vhu->path, &vhu_ops) ||
+	             rte_vhost_driver_start(vhu->path)))
+		ret = evs_error_set(err, -EIO,
+		                    "could not %s '%s': check that its directory is there and "
+		                    "may be %s",
+		                    vhu->is_client ? "connect to" : "listen on", vhu->path,
+		                    vhu->is_client ? "read" : "written");
+	if (ret)
+		rte_vhost_driver_unregister(vhu->path);
+	return ret;
+}
+
+static struct vhu *alloc_vhu(struct port *port)
+{
+	struct vhu *vhu = aligned_alloc(EVS_CACHE_LINE, sizeof(*vhu));
+
+	if (!vhu)
+		return NULL;
+	memset(vhu, 0, sizeof(*vhu));
+	vhu->vid = vhu->conn = VHU_NO_DEVICE;
+	vhu->port = port;
+	pthread_mutex_init(&vhu->lock, NULL);
+	return vhu;
+}
+
+static void free_vhu(struct vhu *vhu)
+{
+	pthread_mutex_destroy(&vhu->lock);
+	free(vhu);
+}
+
+static int vhu_create(struct port *port, const struct port_args *args, struct evs_error *err)
+{
+	struct vhu *vhu = alloc_vhu(port);
+	uint64_t flags = 0;
+	int ret;
+
+	if (!vhu)
+		return evs_error_set(err, -ENOMEM, "no memory for port '%s'", port->name);
+	ret = parse(vhu, args, &flags, err);
+	if (ret)
+		goto fail;
+	port->pool = vhu->pool = port_pool_get(PORT_MTU_DEFAULT, port->numa_node, err);
+	if (!port->pool) {
+		ret = -ENOMEM;
+		goto fail;
+	}
+	port->priv = vhu;
+	port->rx = vhu_rx;
+	port->tx = vhu_tx;
+	port->n_rxq = 1;
+	port->rxq_alloc = VHU_MAX_PAIRS;
+	port->n_txq = EVS_MAX_WORKERS;
+	port->tx_caps = vhu_caps(0);
+	port->drop_full = PKT_DROP_GUEST_NOT_READY;
+	ret = vhu_list_add(vhu);
+	if (ret) {
+		evs_error_set(err, ret, "socket '%s' belongs to another port", vhu->path);
+		goto fail_pool;
+	}
+	ret = start(vhu, args, flags, err);
+	if (ret)
+		goto fail_list;
+	return 0;
+
+fail_list:
+	vhu_list_del(vhu);
+fail_pool:
+	port_pool_put(port->pool);
+fail:
+	free_vhu(vhu);
+	return ret;
+}
+
+static void vhu_destroy(struct port *port)
+{
+	struct vhu *vhu = port->priv;
+
+	evs_store_release(&vhu->is_closing, true);
+	if (rte_vhost_driver_unregister(vhu->path))
+		EVS_LOG(vhost, ERR, "port '%s': DPDK's vhost keeps the socket '%s'", port->name,
+		        vhu->path);
+	vhu_list_del(vhu);
+	free_vhu(vhu);
+	port_pool_put(port->pool);
+}
+
+static const struct port_option options[] = {
+        {"path", "SOCKET", "Unix socket, shared with the guest", PORT_OPTION_REQUIRED},
+        {"mode", "client|server", "client (default): the guest makes the socket, evs connects", 0},
+        {"features", "[-]NAME,…", "virtio features to offer or not to offer, as packed,-tso", 0},
+        {"iommu", "on|off", "offer a guest's IOMMU; off by default", 0},
+        {"postcopy", "on|off", "postcopy live migration; off by default", 0},
+        {NULL, NULL, NULL, 0},
+};
+
+const struct port_type vhu_port_type = {
+        .name = "vhost-user",
+        .help = "a virtual machine, or a container with virtio-user",
+        .options = options,
+        .has_datapath = true,
+        .create = vhu_create,
+        .destroy = vhu_destroy,
+        .set_mtu = vhu_set_mtu,
+        .get_link = vhu_get_link,
+        .get_status = vhu_get_status,
+        .get_xstats = vhu_get_xstats,
+};
+
+void vhu_init(void)
+{
+	/* A guest can make the library log as often as it likes. */
+	rte_log_set_level_pattern("lib.vhost.config", RTE_LOG_ERR);
+	rte_log_set_level_pattern("lib.vhost.data", RTE_LOG_CRIT);
+	port_type_add(&vhu_port_type);
+}

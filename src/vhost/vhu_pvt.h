@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of a vhost-user port. Threads: as the comments of the fields say; "vhost" is any
+ * thread of DPDK's vhost library.
+ */
+#ifndef VHU_PVT_H
+#define VHU_PVT_H
+
+#include <pthread.h>
+
+#include "vhost/vhu.h"
+
+#define VHU_PATH_LEN  108
+#define VHU_NO_DEVICE (-1)
+
+/* What a connected guest is like [vhost w, ctl r, under vhu.lock]. */
+struct vhu_facts {
+	bool connected; /* a socket is there */
+	uint64_t features;
+	uint64_t memory_bytes;
+	unsigned n_regions;
+	int numa_node;
+	uint16_t n_rings;
+	uint16_t ring_size[2 * VHU_MAX_PAIRS];
+	uint16_t mtu; /* 0: the guest was told none */
+};
+
+/* Of one worker's transmit queue. */
+struct vhu_txq {
+	uint64_t n_pkts; /* [worker w, ctl r] */
+	uint16_t ring;   /* [ctl w, worker r] */
+} EVS_CACHE_ALIGNED;
+
+struct vhu {
+	/* read by workers per burst */
+	int vid;                  /* [vhost w, worker r; acquire] VHU_NO_DEVICE: none */
+	struct rte_mempool *pool; /* [ctl w, worker r] */
+	/* mailbox */
+	uint64_t rings EVS_CACHE_ALIGNED; /* [vhost w, ctl r] bitmap of enabled ones */
+	uint64_t n_kicks;                 /* [vhost and workers w, ctl r] calls to the guest */
+	uint64_t n_connects;              /* [vhost w, ctl r] */
+	pthread_mutex_t lock;
+	int conn; /* [vhost, under lock] device of the one connection that we take */
+	struct vhu_facts facts;
+	/* control only */
+	struct port *port;
+	struct vhu *next; /* list under vhu_list_lock */
+	uint64_t driver_features;
+	uint64_t rings_seen;
+	uint64_t last_look_ns;
+	bool is_client, is_closing;
+	char path[VHU_PATH_LEN];
+	struct vhu_txq txq[EVS_MAX_WORKERS];
+};
+
+/* vhu_data.c */
+uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
+uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
+
+/* vhu_event.c */
+struct rte_vhost_device_ops;
+extern const struct rte_vhost_device_ops vhu_ops;
+int vhu_list_add(struct vhu *vhu); /* -EEXIST: the path is in use by another port */
+void vhu_list_del(struct vhu *vhu);
+/* The capabilities of a port whose guest has negotiated these features. */
+uint32_t vhu_caps(uint64_t features);
+
+/* vhu_features.c */
+/* Takes "packed,-tso": what the user adds to or takes from the features offered. */
+int vhu_features_parse(const char *text, uint64_t *features, struct evs_error *err);
+/* "mrg-rxbuf,packed,…"; what has no name comes as a number. */
+void vhu_features_format(uint64_t features, char *text, size_t size);
+/* Not offered unless the user asks for it. */
+uint64_t vhu_features_default(uint64_t supported);
+
+#endif
