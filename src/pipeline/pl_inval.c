@@ -251,7 +251,7 @@ static void pass_run(void *arg)
 	pl_of_pass_begin(pass->seq);
 	if (pass->any)
 		pass_walk(pass);
-	pl_of_pass_end(pass->seq);
+	pl_of_pass_end();
 	gone_add(pass);
 	active = NULL;
 	list_run(&pass->done);

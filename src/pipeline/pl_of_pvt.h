@@ -222,7 +222,7 @@ void pl_recirc_used(uint32_t id, uint32_t used_ms); /* [ctl] a flow that uses it
 bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref *ref);
 /* [ctl] Before and after the walk of a pass. */
 void pl_of_pass_begin(uint64_t seq);
-void pl_of_pass_end(uint64_t seq);
+void pl_of_pass_end(void);
 void pl_of_credit(const struct flow_ref *ref, const struct pl_credit *credit); /* [ctl] */
 void pl_of_tick(uint32_t now_ms);                                              /* [ctl] */
 

@@ -3,9 +3,9 @@
  * Tables and rules, and the commit that makes changes visible.
  * Threads: control writes, workers read. Owner: this file.
  *
- * Life of a removed rule: out of the next version -(commit, grace period, walk)-> unlinked from its
- * table -(the flows that hit it are gone: its counters are final, flow-removed is sent)-> freed
- * after one more grace period.
+ * Life of a removed rule: out of the next version -(commit, grace period, walk; the flows that hit
+ * it left the caches)-> its counters are final, flow-removed is sent, it is unlinked from its table
+ * -(one more grace period)-> freed.
  */
 #include "pipeline/pl_of_pvt.h"
 
@@ -20,13 +20,10 @@ uint64_t pl_version = 1;
 
 /* What leaves with one version. */
 struct batch {
-	struct batch *next;
-	uint64_t seq;
 	struct pl_vec rules, groups, meters;
 };
 
-static struct batch *pending;                                  /* of the next version */
-static struct batch *unlinking, **unlinking_tail = &unlinking; /* wait for their walk */
+static struct batch *pending; /* of the next version */
 static TAILQ_HEAD(, pl_table) dirty = TAILQ_HEAD_INITIALIZER(dirty);
 static bool touched;
 static pl_flow_removed_fn *flow_removed;
@@ -205,20 +202,6 @@ static void batch_free(void *arg)
 	free(batch);
 }
 
-/* No cached flow refers to what is in it: counters are final. */
-static void batch_gone(void *arg)
-{
-	struct batch *batch = arg;
-
-	for (uint32_t i = 0; i < batch->rules.n; i++) {
-		const struct pl_rule *rule = batch->rules.item[i];
-
-		if (rule->notify && flow_removed)
-			tell_removed(rule);
-	}
-	evs_rcu_call(batch_free, batch);
-}
-
 /* No reader looks at a version that has it. */
 static void batch_unlink(struct batch *batch)
 {
@@ -233,9 +216,23 @@ static void batch_unlink(struct batch *batch)
 		pl_meter_unlink(batch->meters.item[i]);
 }
 
+/* No cached flow refers to what is in it: counters are final. */
+static void batch_gone(void *arg)
+{
+	struct batch *batch = arg;
+
+	for (uint32_t i = 0; i < batch->rules.n; i++) {
+		const struct pl_rule *rule = batch->rules.item[i];
+
+		if (rule->notify && flow_removed)
+			tell_removed(rule);
+	}
+	batch_unlink(batch);
+	evs_rcu_call(batch_free, batch);
+}
+
 static void batch_mark(struct batch *batch, uint64_t seq)
 {
-	batch->seq = seq;
 	for (uint32_t i = 0; i < batch->rules.n; i++)
 		((struct pl_rule *)batch->rules.item[i])->change_seq = seq;
 	for (uint32_t i = 0; i < batch->groups.n; i++)
@@ -266,8 +263,6 @@ void pl_commit(void)
 		return;
 	}
 	batch_mark(batch, pl_change_seq());
-	*unlinking_tail = batch;
-	unlinking_tail = &batch->next;
 	pl_change_batch(batch_gone, batch);
 }
 
@@ -276,17 +271,9 @@ void pl_of_pass_begin(uint64_t seq)
 	pl_added_begin(seq);
 }
 
-void pl_of_pass_end(uint64_t seq)
+void pl_of_pass_end(void)
 {
 	pl_added_end();
-	while (unlinking && unlinking->seq <= seq) {
-		struct batch *batch = unlinking;
-
-		unlinking = batch->next;
-		if (!unlinking)
-			unlinking_tail = &unlinking;
-		batch_unlink(batch);
-	}
 }
 
 bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref *ref)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -158,6 +159,44 @@ static EVS_UNUSED void pt_settle(void)
 	pt_n_learned = 0;
 	while (evs_rcu_poll())
 		;
+}
+
+/* Worker 0 with a cache. */
+static EVS_UNUSED void pt_cache_create(void)
+{
+	struct flow_cache_config config = {.n_flows = 1 << 14,
+	                                   .n_exact = 1 << 14,
+	                                   .n_exact_ext = 1 << 12,
+	                                   .max_masks = 128,
+	                                   .numa_node = -1};
+	struct evs_error err = {0};
+
+	if (flow_cache_create(&config, &pt_cache, &err))
+		fail_msg("%s", err.text);
+}
+
+static EVS_UNUSED void pt_cache_destroy(void)
+{
+	flow_cache_destroy(pt_cache);
+	pt_cache = NULL;
+}
+
+static struct rte_mbuf pt_mbuf = {.pkt_len = 100, .data_len = 100};
+
+/* One packet through worker 0: true if a cached flow was there. */
+static EVS_UNUSED bool pt_pass(const struct pkt_key *key)
+{
+	uint32_t now_ms = evs_clock_ms();
+
+	pt_burst_set(key);
+	pt_burst.mbuf[0] = &pt_mbuf;
+	pt_burst.base[0].hash = (uint32_t)pkt_hash_key(&pt_burst.base[0], &pt_burst.ext[0]);
+	if (flow_cache_lookup_one(pt_cache, &pt_burst, 0, now_ms))
+		return true;
+	pl_translate(0, &pt_burst, 0, &pt_xlate);
+	if (!flow_cache_install(pt_cache, &pt_burst, 0, &pt_xlate, now_ms, 1000))
+		fail_msg("not cached");
+	return false;
 }
 
 #endif
