@@ -69,7 +69,8 @@ unsigned pmd_n_workers(void);
 
 /* [ctl] Gives the port's queues to workers; it receives and is sent to from now on. */
 int pmd_port_attach(struct port *port, struct evs_error *err);
-/* [ctl] Takes it from all workers and calls done(port) when nobody touches it any more. */
+/* [ctl] Takes it from all workers and calls done(port) when nobody touches it any more; at once for
+ * a port that is not attached. */
 void pmd_port_detach(struct port *port, void (*done)(struct port *port, void *arg), void *arg);
 /* [ctl] Number of queues changed (vhost-user): redistribute. */
 int pmd_port_queues_changed(struct port *port, struct evs_error *err);

@@ -146,7 +146,11 @@ void pmd_port_detach(struct port *port, void (*done)(struct port *port, void *ar
 {
 	struct pmd_port *p = pmd_ports[port->index];
 
-	assert(p);
+	if (!p) {
+		if (done)
+			done(port, arg);
+		return;
+	}
 	p->done = done;
 	p->arg = arg;
 	queues_del(p, 0);

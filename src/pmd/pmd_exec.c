@@ -55,9 +55,11 @@ static EVS_HOT void share(struct pmd_worker *w, struct pmd_exec *x, unsigned ref
 	for (unsigned i = 0; i < x->n; i++) {
 		struct rte_mbuf *m = x->mbuf[i];
 
-		do
+		rte_mbuf_refcnt_update(m, (int16_t)refs);
+		if (evs_likely(m->nb_segs == 1)) /* `next` is on another line */
+			continue;
+		while ((m = m->next) != NULL)
 			rte_mbuf_refcnt_update(m, (int16_t)refs);
-		while (evs_unlikely((m = m->next) != NULL));
 	}
 	evs_counter_add(&w->account.copies, refs * x->n);
 	x->given = true;

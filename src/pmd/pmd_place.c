@@ -131,8 +131,9 @@ static bool is_running(const struct pmd_worker *w)
 	return w && w->state == PMD_WORKER_RUNNING;
 }
 
-/* The running worker with the least load; on the node, if there is one on it. */
-static struct pmd_worker *least_loaded(int numa_node)
+/* The running worker with the least load; on the node, if there is one on it; among equals the one
+ * that has the queue already. */
+static struct pmd_worker *least_loaded(int numa_node, const struct pmd_worker *present)
 {
 	struct pmd_worker *best = NULL;
 
@@ -144,7 +145,9 @@ static struct pmd_worker *least_loaded(int numa_node)
 			continue;
 		local = numa_node < 0 || w->numa_node == numa_node;
 		best_local = best && (numa_node < 0 || best->numa_node == numa_node);
-		if (!best || local > best_local || (local == best_local && w->load < best->load))
+		if (!best || local > best_local ||
+		    (local == best_local &&
+		     (w->load < best->load || (w->load == best->load && w == present))))
 			best = w;
 	}
 	return best;
@@ -184,7 +187,7 @@ struct pmd_worker *pmd_place_pick(const struct port *port)
 {
 	pmd_place_measure();
 	loads_sum();
-	return least_loaded(port->numa_node);
+	return least_loaded(port->numa_node, NULL);
 }
 
 static int by_weight(const void *a, const void *b)
@@ -215,7 +218,7 @@ void pmd_place_spread(bool only_if_better)
 		qsort(all, n, sizeof(*all), by_weight);
 		loads_clear();
 		for (i = 0; i < n; i++) {
-			to[i] = least_loaded(all[i]->port->numa_node);
+			to[i] = least_loaded(all[i]->port->numa_node, all[i]->owner);
 			if (to[i])
 				to[i]->load += weight(all[i]);
 		}
