@@ -17,7 +17,7 @@
 #define FLOW_FIELDS_OF13(X) \
  X(IN_PORT, "in_port", "in_port", pipe.in_port, 0, 32, 4, BASIC, 0, NONE, 0, NONE, F13, PORT) \
  X(IN_PHY_PORT, "in_phy_port", "in_phy_port", pipe.in_phy_port, 0, 32, 4, BASIC, 1, NONE, 0, IN_PORT, F13, PORT) \
- X(METADATA, "metadata", "metadata", pipe.metadata, 0, 64, 8, BASIC, 2, NONE, 0, NONE, F13 M S, HEX) \
+ X(METADATA, "metadata", "metadata", pipe.metadata, 0, 64, 8, BASIC, 2, NONE, 0, NONE, F13 M, HEX) \
  X(ETH_DST, "eth_dst", "dl_dst", pkt.base.eth_dst, 0, 48, 6, BASIC, 3, NXM0, 1, NONE, F13 M S, ETH) \
  X(ETH_SRC, "eth_src", "dl_src", pkt.base.eth_src, 0, 48, 6, BASIC, 4, NXM0, 2, NONE, F13 M S, ETH) \
  X(ETH_TYPE, "eth_type", "dl_type", pkt.base.eth_type, 0, 16, 2, BASIC, 5, NXM0, 3, NONE, F13, HEX) \
@@ -51,7 +51,7 @@
  X(IPV6_ND_TLL, "ipv6_nd_tll", "nd_tll", pkt.ext.ipv6.nd_tll, 0, 48, 6, BASIC, 33, NXM1, 25, ND_ADV, F13 M S, ETH) \
  X(MPLS_LABEL, "mpls_label", "mpls_label", pkt.base.mpls_lse[0], 12, 20, 4, BASIC, 34, NONE, 0, MPLS, F13 S, DEC) \
  X(MPLS_TC, "mpls_tc", "mpls_tc", pkt.base.mpls_lse[0], 9, 3, 1, BASIC, 35, NONE, 0, MPLS, F13 S, DEC) \
- X(MPLS_BOS, "mpls_bos", "mpls_bos", pkt.base.mpls_lse[0], 8, 1, 1, BASIC, 36, NONE, 0, MPLS, F13, DEC) \
+ X(MPLS_BOS, "mpls_bos", "mpls_bos", pkt.base.mpls_lse[0], 8, 1, 1, BASIC, 36, NONE, 0, MPLS, F13 S, DEC) \
  X(PBB_ISID, "pbb_isid", "pbb_isid", pkt.base.pbb_isid, 0, 24, 3, BASIC, 37, NONE, 0, PBB, F13 M S, HEX) \
  X(TUNNEL_ID, "tunnel_id", "tun_id", pkt.ext.tun.id, 0, 64, 8, BASIC, 38, NXM1, 16, NONE, F13 M S, HEX) \
  X(IPV6_EXTHDR, "ipv6_exthdr", "ipv6_exthdr", pkt.base.ipv6_exthdr, 0, 9, 2, BASIC, 39, NONE, 0, IPV6, F13 M, HEX)
