@@ -9,6 +9,7 @@
 
 #include "pkt/pkt_edit.h"
 #include "pkt/pkt_ipv6_pvt.h"
+#include "pkt/pkt_offload_pvt.h"
 
 /* Words are summed as they lie in memory: the result is in wire order too (RFC 1071, 2.B). */
 EVS_HOT uint64_t pkt_csum_add(uint64_t sum, const void *data, size_t size)
@@ -90,29 +91,15 @@ uint32_t pkt_csum_crc32c_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_
 	return rte_cpu_to_le_32(~crc);
 }
 
-/* Where the request in ol_flags points to, checked against the packet. */
-struct request {
-	uint32_t l3, l4, l4_size, csum_ofs;
-	bool is_ipv6;
-};
-
-static bool is_tunnel(const struct rte_mbuf *m)
+int pkt_request_check_ip(const struct rte_mbuf *m, uint32_t l3, uint32_t header_size, bool is_ipv6,
+                         uint32_t *end)
 {
-	return (m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) != 0;
-}
-
-/* An IP header at l3 of header_size bytes that, by its length, ends at *end within the packet. */
-static int check_ip(struct rte_mbuf *m, uint32_t l3, uint32_t header_size, bool is_ipv6,
-                    uint32_t *end)
-{
+	struct pkt_frame f;
 	uint32_t min = is_ipv6 ? PKT_IPV6_SIZE : PKT_IPV4_SIZE;
-	if (header_size < min || l3 + header_size > m->pkt_len)
-		return -EINVAL;
-	int err = pkt_pull(m, l3 + header_size);
-	if (err)
-		return err;
-	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3);
-	if (p[0] >> 4 != (is_ipv6 ? 6 : 4))
+	pkt_frame_init(&f, m);
+	const uint8_t *p = pkt_frame_at(&f, l3, min);
+	if (p == NULL || header_size < min || l3 + header_size > m->pkt_len ||
+	    p[0] >> 4 != (is_ipv6 ? 6 : 4))
 		return -EINVAL;
 	if (!is_ipv6 && ((p[0] & 0x0fu) * 4 != header_size ||
 	                 (pkt_be16(p + 6) & (PKT_IPV4_MF | PKT_IPV4_FRAGOFS))))
@@ -121,59 +108,66 @@ static int check_ip(struct rte_mbuf *m, uint32_t l3, uint32_t header_size, bool 
 	return *end >= l3 + header_size && *end <= m->pkt_len ? 0 : -EINVAL;
 }
 
-/* Protocol that the flags speak of, and the place of its checksum. */
-static uint8_t request_proto(uint64_t flags, uint32_t *csum_ofs)
+/* Protocol that the flags speak of, 0 if they ask for no L4 work. */
+static uint8_t request_proto(uint64_t flags)
 {
+	if (flags & RTE_MBUF_F_TX_TCP_SEG)
+		return PKT_IP_TCP;
+	if (flags & RTE_MBUF_F_TX_UDP_SEG)
+		return PKT_IP_UDP;
 	switch (flags & RTE_MBUF_F_TX_L4_MASK) {
 	case RTE_MBUF_F_TX_TCP_CKSUM:
-		*csum_ofs = 16;
 		return PKT_IP_TCP;
 	case RTE_MBUF_F_TX_UDP_CKSUM:
-		*csum_ofs = 6;
 		return PKT_IP_UDP;
-	default:
-		*csum_ofs = 8;
+	case RTE_MBUF_F_TX_SCTP_CKSUM:
 		return PKT_IP_SCTP;
+	default:
+		return 0;
 	}
 }
 
-static int request_check(struct rte_mbuf *m, struct request *r)
+int pkt_request_check(const struct rte_mbuf *m, struct pkt_request *r)
 {
-	uint32_t end, base = is_tunnel(m) ? m->outer_l2_len + m->outer_l3_len : 0;
+	struct pkt_frame f;
+	uint32_t end;
 	uint64_t ip = m->ol_flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
 	if (ip != RTE_MBUF_F_TX_IPV4 && ip != RTE_MBUF_F_TX_IPV6)
 		return -EINVAL;
 	r->is_ipv6 = ip == RTE_MBUF_F_TX_IPV6;
-	r->l3 = base + m->l2_len;
+	r->l3 = pkt_request_base(m) + m->l2_len;
 	r->l4 = r->l3 + m->l3_len;
-	int err = check_ip(m, r->l3, m->l3_len, r->is_ipv6, &end);
-	if (err || !(m->ol_flags & RTE_MBUF_F_TX_L4_MASK))
+	int err = pkt_request_check_ip(m, r->l3, m->l3_len, r->is_ipv6, &end);
+	if (err)
 		return err;
-	uint8_t proto = request_proto(m->ol_flags, &r->csum_ofs);
 	r->l4_size = end - r->l4;
-	if (r->l4_size < pkt_l4_min_size(proto, r->is_ipv6))
+	r->csum = 0;
+	r->proto = request_proto(m->ol_flags);
+	if (r->proto == 0)
+		return 0;
+	r->csum = r->l4 + (r->proto == PKT_IP_TCP ? 16 : r->proto == PKT_IP_UDP ? 6 : 8);
+	if (r->l4_size < pkt_l4_min_size(r->proto, r->is_ipv6))
 		return -EINVAL;
-	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, r->l3);
-	if (!r->is_ipv6 ? p[9] != proto : m->l3_len == PKT_IPV6_SIZE && p[6] != proto)
-		return -EINVAL;
-	return pkt_pull(m, r->l4 + pkt_l4_min_size(proto, r->is_ipv6));
+	pkt_frame_init(&f, m);
+	const uint8_t *p = pkt_frame_at(&f, r->l3, PKT_IPV4_SIZE);
+	bool has_exthdr = r->is_ipv6 && m->l3_len > PKT_IPV6_SIZE;
+	return has_exthdr || p[r->is_ipv6 ? 6 : 9] == r->proto ? 0 : -EINVAL;
 }
 
-static int outer_check(struct rte_mbuf *m, uint32_t *udp_size)
+static int outer_check(const struct rte_mbuf *m, uint32_t *udp_size)
 {
 	bool is_ipv6 = (m->ol_flags & RTE_MBUF_F_TX_OUTER_IPV6) != 0;
-	uint32_t end, l4 = m->outer_l2_len + m->outer_l3_len;
-	if (!is_tunnel(m))
+	uint32_t end;
+	if (!pkt_request_is_tunnel(m))
 		return -EINVAL;
-	int err = check_ip(m, m->outer_l2_len, m->outer_l3_len, is_ipv6, &end);
+	int err = pkt_request_check_ip(m, m->outer_l2_len, m->outer_l3_len, is_ipv6, &end);
 	if (err)
 		return err;
 	if ((m->ol_flags & RTE_MBUF_F_TX_OUTER_IP_CKSUM) && is_ipv6)
 		return -EINVAL;
-	*udp_size = end - l4;
-	if (!(m->ol_flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM))
-		return 0;
-	return *udp_size < PKT_UDP_SIZE ? -EINVAL : pkt_pull(m, l4 + PKT_UDP_SIZE);
+	*udp_size = end - m->outer_l2_len - m->outer_l3_len;
+	bool udp = (m->ol_flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM) != 0;
+	return udp && *udp_size < PKT_UDP_SIZE ? -EINVAL : 0;
 }
 
 static void fill_ip(struct rte_mbuf *m, uint32_t l3, uint32_t size)
@@ -188,17 +182,16 @@ static uint16_t udp_form(uint16_t csum)
 	return csum ? csum : 0xffff;
 }
 
-static void fill_l4(struct rte_mbuf *m, const struct request *r)
+static void fill_l4(struct rte_mbuf *m, const struct pkt_request *r)
 {
-	uint8_t *field = rte_pktmbuf_mtod_offset(m, uint8_t *, r->l4 + r->csum_ofs);
-	uint64_t kind = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
-	if (kind == RTE_MBUF_F_TX_SCTP_CKSUM) {
-		pkt_st32(field, pkt_csum_crc32c_mbuf(m, r->l4, r->l4_size, r->csum_ofs));
+	uint8_t *field = rte_pktmbuf_mtod_offset(m, uint8_t *, r->csum);
+	if (r->proto == PKT_IP_SCTP) {
+		pkt_st32(field, pkt_csum_crc32c_mbuf(m, r->l4, r->l4_size, r->csum - r->l4));
 		return;
 	}
 	/* The field holds the pseudo header's sum, so it is summed with the rest. */
 	uint16_t csum = (uint16_t)~pkt_csum_fold(pkt_csum_add_mbuf(0, m, r->l4, r->l4_size));
-	pkt_st16(field, kind == RTE_MBUF_F_TX_UDP_CKSUM ? udp_form(csum) : csum);
+	pkt_st16(field, r->proto == PKT_IP_UDP ? udp_form(csum) : csum);
 }
 
 static void fill_outer_udp(struct rte_mbuf *m, uint32_t size)
@@ -211,22 +204,37 @@ static void fill_outer_udp(struct rte_mbuf *m, uint32_t size)
 	pkt_st16(field, udp_form((uint16_t)~pkt_csum_fold(sum)));
 }
 
+/* All that is written lies in the first segment from here on. */
+static int pull_headers(struct rte_mbuf *m, const struct pkt_request *r)
+{
+	uint32_t size = r->l4 + pkt_l4_min_size(r->proto, r->is_ipv6);
+	if (m->ol_flags & (RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM)) {
+		uint32_t outer = m->outer_l2_len + m->outer_l3_len;
+		if (m->ol_flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
+			outer += PKT_UDP_SIZE;
+		size = EVS_MAX(size, outer);
+	}
+	return pkt_pull(m, size);
+}
+
 int pkt_csum_complete(struct rte_mbuf *m)
 {
 	const uint64_t inner = RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM;
 	const uint64_t outer = RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM;
 	uint64_t flags = m->ol_flags;
-	struct request r = {0};
+	struct pkt_request r = {0};
 	uint32_t udp_size = 0;
 	int err = 0;
 	if (flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))
 		return -EINVAL;
 	if (flags & inner)
-		err = request_check(m, &r);
+		err = pkt_request_check(m, &r);
 	if (err == 0 && (flags & outer))
 		err = outer_check(m, &udp_size);
 	if (err == 0 && (flags & RTE_MBUF_F_TX_IP_CKSUM) && r.is_ipv6)
 		err = -EINVAL;
+	if (err == 0)
+		err = pull_headers(m, &r);
 	if (err)
 		return err;
 	if (flags & RTE_MBUF_F_TX_IP_CKSUM)

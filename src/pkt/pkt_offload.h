@@ -14,12 +14,14 @@
 
 #include "pkt/pkt_csum.h"
 
-/* What the port can do; the values of enum port_tx_cap. */
+/* What the port can do; the first four have the values of enum port_tx_cap. They speak of plain
+ * packets: work inside a tunnel, and SCTP's CRC, are always done here. */
 enum pkt_tx_cap {
 	PKT_TX_MULTI_SEG = 0x01,
 	PKT_TX_L4_CSUM = 0x02,
 	PKT_TX_TSO = 0x04,
 	PKT_TX_IP_CSUM = 0x08,
+	PKT_TX_UFO = 0x10, /* UDP fragmentation (TX_UDP_SEG): guests that negotiated it */
 };
 
 #define PKT_OFFLOAD_MAX 128 /* pieces of one packet; a 64 KB frame by an MSS of 536 has 123 */
@@ -27,18 +29,30 @@ enum pkt_tx_cap {
 /* Does the packet need pkt_offload_prepare for a port with these capabilities? */
 EVS_INLINE bool pkt_offload_needed(const struct rte_mbuf *m, uint32_t caps)
 {
+	const uint32_t all = PKT_TX_L4_CSUM | PKT_TX_TSO | PKT_TX_IP_CSUM;
+	const uint64_t never = RTE_MBUF_F_TX_TUNNEL_MASK | RTE_MBUF_F_TX_OUTER_IP_CKSUM |
+	                       RTE_MBUF_F_TX_OUTER_UDP_CKSUM;
+	if (evs_unlikely(m->nb_segs > 1 && !(caps & PKT_TX_MULTI_SEG)))
+		return true;
 	if (evs_likely(!(m->ol_flags & PKT_TX_REQUEST)))
-		return m->nb_segs > 1 && !(caps & PKT_TX_MULTI_SEG);
-	return caps != (PKT_TX_MULTI_SEG | PKT_TX_L4_CSUM | PKT_TX_TSO | PKT_TX_IP_CSUM);
+		return false;
+	return (caps & all) != all || (m->ol_flags & never) ||
+	       ((m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) && !(caps & PKT_TX_UFO)) ||
+	       (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM;
 }
 
 /*
- * Makes of m what a port with `caps` can send: `out` (room for `max`, at most PKT_OFFLOAD_MAX
- * needed) receives the result, m among it or freed. Buffers come from `pool`; those of a port
- * without MULTI_SEG are one segment each. Order is that of the payload. Returns the number of
- * packets (>= 1), or a negative errno, and then m is still the caller's: -EINVAL: offload fields
- * contradict the packet (drop GUEST_BAD_OFFLOAD) -ENOMEM: pool empty (NO_MBUF) -E2BIG: more than
- * max pieces, or a piece that does not fit a buffer of the pool (SEGMENT)
+ * Makes of m what a port with `caps` can send: `out` (room for `max`; PKT_OFFLOAD_MAX is enough)
+ * receives the result, in the order of the payload; m is among it or was freed. m may be shared:
+ * then copies are changed. Buffers come from `pool`; those for a port without MULTI_SEG are one
+ * segment each. Pieces of a large packet are copies with headers of their own: a port that takes
+ * single buffers gains by it, and one that could take chains is as well served by 1,500 copied
+ * bytes as by three attached buffers. Returns the number of packets (>= 1), or a negative errno,
+ * and then m is still the caller's: -EINVAL: offload fields contradict the packet (drop
+ * GUEST_BAD_OFFLOAD) -ENOMEM: pool empty (NO_MBUF) -E2BIG: more than max pieces, or one that does
+ * not fit a buffer (SEGMENT) -ENOTSUP: a packet of a kind that is not segmented: headers of over
+ * 320 bytes, GRE with checksum or sequence, UDP fragmentation behind IPv6 extension headers
+ * (SEGMENT)
  */
 int pkt_offload_prepare(struct rte_mbuf *m, uint32_t caps, struct rte_mempool *pool,
                         struct rte_mbuf **out, unsigned max);

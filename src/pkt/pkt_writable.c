@@ -5,12 +5,12 @@
 #include "pkt/pkt_edit.h"
 
 #include "pkt/pkt_hdr.h"
+#include "pkt/pkt_offload_pvt.h"
 
 /* Bytes copied of a packet that does not fit one buffer: more than any headers we edit. */
 #define HEAD_SIZE 256
 
-/* Metadata that rte_pktmbuf_copy keeps and that rte_pktmbuf_clone of a tail does not. */
-static void copy_metadata(struct rte_mbuf *to, const struct rte_mbuf *from)
+void pkt_copy_metadata(struct rte_mbuf *to, const struct rte_mbuf *from)
 {
 	to->port = from->port;
 	to->vlan_tci = from->vlan_tci;
@@ -68,7 +68,7 @@ static struct rte_mbuf *copy_head(struct rte_mbuf *m, struct rte_mempool *pool)
 	const void *from = rte_pktmbuf_read(m, 0, size, to);
 	if (from != to)
 		memcpy(to, from, size);
-	copy_metadata(head, m);
+	pkt_copy_metadata(head, m);
 	head->data_len = (uint16_t)size;
 	head->next = tail;
 	head->nb_segs = (uint16_t)(tail->nb_segs + 1);
@@ -82,16 +82,19 @@ static bool is_private_external(struct rte_mbuf *m)
 	       rte_mbuf_ext_refcnt_read(m->shinfo) == 1;
 }
 
+struct rte_mbuf *pkt_copy_writable(struct rte_mbuf *m, struct rte_mempool *pool)
+{
+	if (m->pkt_len + RTE_PKTMBUF_HEADROOM <= rte_pktmbuf_data_room_size(pool))
+		return rte_pktmbuf_copy(m, pool, 0, UINT32_MAX);
+	return copy_head(m, pool);
+}
+
 int pkt_make_writable_slow(struct rte_mbuf **mp, struct rte_mempool *pool)
 {
-	struct rte_mbuf *m = *mp, *copy;
+	struct rte_mbuf *m = *mp;
 	if (pkt_is_writable(m) || is_private_external(m))
 		return 0;
-	uint32_t room = rte_pktmbuf_data_room_size(pool);
-	if (m->pkt_len + RTE_PKTMBUF_HEADROOM <= room)
-		copy = rte_pktmbuf_copy(m, pool, 0, UINT32_MAX);
-	else
-		copy = copy_head(m, pool);
+	struct rte_mbuf *copy = pkt_copy_writable(m, pool);
 	if (copy == NULL)
 		return -ENOMEM;
 	rte_pktmbuf_free(m);
