@@ -9,7 +9,7 @@ import tempfile
 
 from .capture import Capture
 from .evsd import Evsd
-from .netns import Netns, veth
+from .netns import Netns, sh, veth
 
 SERIAL = itertools.count()
 
@@ -60,26 +60,27 @@ class Lab:
     def netns(self, name):
         return Netns(f"evs-{self.token}-{name}", self.stack)
 
-    def tap_guest(self, evsd, name, *addresses, bridge="br0", mtu=None, mac=None, quiet=False, **options):
+    def tap_guest(self, evsd, name, *addresses, bridge="br0", mtu=None, mac=None, quiet=False, offload=False,
+                  **options):
         """A namespace behind a tap port: (namespace, its interface)."""
         iface = self.iface(name)
         if mtu:
             options["mtu"] = mtu
         evsd.call("port.add", bridge=bridge, name=name, type="tap", ifname=iface, **options)
         guest = self.netns(name)
-        guest.take(iface, *addresses, mtu=mtu, mac=mac, quiet=quiet)
+        guest.take(iface, *addresses, mtu=mtu, mac=mac, quiet=quiet, offload=offload)
         return guest, iface
 
-    def veth_guest(self, evsd, name, *addresses, type="af-packet", bridge="br0", mtu=None, quiet=False, **options):
+    def veth_guest(self, evsd, name, *addresses, type="af-packet", bridge="br0", mtu=None, quiet=False, offload=False,
+                   **options):
         """A namespace behind a veth whose near end is the port: (namespace, its interface)."""
         near, far = self.iface(name + "n"), self.iface(name)
-        veth(self.stack, near, far)
+        veth(self.stack, near, far, offload)
         guest = self.netns(name)
         if mtu:
-            from .netns import sh
             sh("ip", "link", "set", near, "mtu", mtu)
             options["mtu"] = mtu
-        guest.take(far, *addresses, mtu=mtu, quiet=quiet)
+        guest.take(far, *addresses, mtu=mtu, quiet=quiet, offload=offload)
         evsd.call("port.add", bridge=bridge, name=name, type=type, iface=near, **options)
         return guest, far
 

@@ -49,15 +49,14 @@ class Netns:
         self.stack.callback(_end, process)
         return process
 
-    def take(self, iface, *addresses, mtu=None, mac=None, quiet=False):
+    def take(self, iface, *addresses, mtu=None, mac=None, quiet=False, offload=False):
         """Moves an interface in here, gives it addresses, brings it up.
 
-        quiet: without IPv6, so that the kernel sends nothing by itself."""
+        quiet: without IPv6, so that the kernel sends nothing by itself. offload: the kernel may leave
+        checksums and segmentation to the switch."""
         sh("ip", "link", "set", iface, "netns", self.name)
-        return self.setup(iface, *addresses, mtu=mtu, mac=mac, quiet=quiet)
-
-    def setup(self, iface, *addresses, mtu=None, mac=None, quiet=False):
-        self.run("ethtool", "-K", iface, "tx", "off", check=False)
+        if not offload:
+            self.run("ethtool", "-K", iface, "tx", "off", check=False)
         if quiet:
             self.sysctl(f"net.ipv6.conf.{iface}.disable_ipv6", 1)
         if mac:
@@ -115,12 +114,13 @@ class Netns:
         sock.close()
 
 
-def veth(stack, name, peer):
+def veth(stack, name, peer, offload=False):
     """A veth pair in the caller's namespace."""
     sh("ip", "link", "add", name, "type", "veth", "peer", "name", peer)
     stack.callback(sh, "ip", "link", "del", name, check=False)
     for iface in (name, peer):
-        sh("ethtool", "-K", iface, "tx", "off", "gro", "off", "gso", "off", "tso", "off", check=False)
+        if not offload:
+            sh("ethtool", "-K", iface, "tx", "off", "gro", "off", "gso", "off", "tso", "off", check=False)
         sh("sysctl", "-qw", f"net.ipv6.conf.{iface}.disable_ipv6=1", check=False)
     sh("ip", "link", "set", name, "up")
 
