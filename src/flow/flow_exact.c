@@ -172,8 +172,13 @@ void flow_exact_insert(struct flow_exact *exact, const struct pkt_key_base *base
 {
 	uint32_t home = (uint32_t)hash & exact->mask;
 	struct flow_entry *entry;
-	int k = find_same(exact, home, base, ext);
+	int k;
 
+	/* Killed since it was found: an entry with an odd generation would find it as long as it
+	 * is dead. */
+	if (gen & 1)
+		return;
+	k = find_same(exact, home, base, ext);
 	if (k < 0)
 		k = find_place(exact, home);
 	if (k < 0) {

@@ -123,7 +123,8 @@ EVS_INLINE uint64_t flow_exact_hash(const struct pkt_key_base *base, const struc
 	return hash;
 }
 
-/* [worker] Stores key -> flow if admission allows. `hash` by flow_exact_hash. */
+/* [worker] Stores key -> flow if admission allows and the flow is alive (gen is even). `hash` by
+ * flow_exact_hash. */
 void flow_exact_insert(struct flow_exact *exact, const struct pkt_key_base *base,
                        const struct pkt_key_ext *ext, uint64_t hash, uint32_t index, uint32_t gen,
                        bool is_full);

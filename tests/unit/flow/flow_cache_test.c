@@ -339,6 +339,23 @@ static void does_not_reuse_an_older_story(void **state)
 	bench_free(b);
 }
 
+/* A flow that was killed between its look-up and the insertion of its entry stays dead. */
+static void dead_flow_gets_no_entry(void **state)
+{
+	struct bench *b = bench_small(pkt_isa_best());
+	struct pkt_key_base *base = udp(b, 0, 1, 1);
+	struct flow *flow;
+	uint64_t hash;
+
+	xlate_init(b, 2);
+	flow = install(b, 0);
+	flow_cache_kill(b->cache, flow);
+	hash = flow_exact_hash(base, NULL, 0);
+	flow_exact_insert(&b->cache->exact[0], base, NULL, hash, 0, flow->gen, false);
+	assert_int_equal(lookup(b, 1), 1);
+	bench_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +369,7 @@ int main(void)
 	        cmocka_unit_test(hand_frees_entries_of_the_dead),
 	        cmocka_unit_test(leaves_out_what_does_not_pay),
 	        cmocka_unit_test(does_not_reuse_an_older_story),
+	        cmocka_unit_test(dead_flow_gets_no_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
