@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What does a packet cost between the drivers? Two ports without cost on one worker, both ways:
+ * receive hands out prebuilt 64-byte frames, send forgets them.
+ * Usage: micro_pmd [flows [outputs [seconds]]]. Prints one JSON object: cycles a packet, by stage.
+ */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include "base/evs_clock.h"
+#include "pkt/pkt_hash.h"
+#include "pmd/pmd.h"
+
+#define N_PORTS    4
+#define FRAME_SIZE 60
+
+static struct {
+	struct port port;
+	struct rte_mbuf **mbufs; /* n of them, a multiple of a burst */
+	unsigned n, next;
+} ports[N_PORTS + 1];
+static unsigned n_outputs = 1;
+
+static uint16_t rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
+{
+	unsigned i = port->index, next = ports[i].next;
+
+	if (ports[i].n == 0)
+		return 0;
+	memcpy(mbufs, ports[i].mbufs + next, PKT_BURST_MAX * sizeof(*mbufs));
+	for (unsigned k = 0; k < n; k++)
+		rte_mbuf_refcnt_set(mbufs[k], 1);
+	ports[i].next = next + n == ports[i].n ? 0 : next + n;
+	return n;
+}
+
+static uint16_t tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
+{
+	return n;
+}
+
+/* Port 1 to port 2 and back; with more outputs also to ports 3 and 4. */
+static void translate(unsigned worker, const struct pkt_burst *burst, unsigned i,
+                      struct flow_xlate *x)
+{
+	memset(&x->mask, 0, sizeof(x->mask));
+	memset(&x->mask.base, 0xff, offsetof(struct pkt_key_base, tcp_flags));
+	x->mask.base.lines = 0;
+	flow_prog_builder_init(&x->prog);
+	for (unsigned o = 0; o < n_outputs; o++)
+		flow_prog_add(&x->prog, FLOW_OP_OUTPUT, o ? 2 + o : 3u - burst->base[i].in_port);
+	x->n_refs = 0;
+	x->cacheable = true;
+}
+
+static struct rte_mbuf *frame(struct rte_mempool *pool, unsigned port, unsigned flow)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	struct rte_ether_hdr *eth = m ? (void *)rte_pktmbuf_append(m, FRAME_SIZE) : NULL;
+	struct rte_ipv4_hdr *ip = (void *)(eth + 1);
+	struct rte_udp_hdr *udp = (void *)(ip + 1);
+
+	if (!eth)
+		exit(1);
+	memset(eth, 0, FRAME_SIZE);
+	eth->dst_addr.addr_bytes[5] = (uint8_t)(3 - port);
+	eth->src_addr.addr_bytes[5] = (uint8_t)port;
+	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	ip->version_ihl = 0x45;
+	ip->total_length = rte_cpu_to_be_16(FRAME_SIZE - 14);
+	ip->time_to_live = 64;
+	ip->next_proto_id = IPPROTO_UDP;
+	ip->src_addr = rte_cpu_to_be_32(0x0a000000 + (port << 20) + flow);
+	ip->dst_addr = rte_cpu_to_be_32(0x0b000001);
+	udp->src_port = rte_cpu_to_be_16((uint16_t)(flow * 7));
+	udp->dst_port = rte_cpu_to_be_16(53);
+	udp->dgram_len = rte_cpu_to_be_16(FRAME_SIZE - 34);
+	return m;
+}
+
+static int open_ports(unsigned n_flows)
+{
+	unsigned n = EVS_MAX(512u, (n_flows + PKT_BURST_MAX - 1) / PKT_BURST_MAX * PKT_BURST_MAX);
+	struct rte_mempool *pool =
+	        rte_pktmbuf_pool_create("bench", 2 * n + 1, 0, 0, 128 + FRAME_SIZE, SOCKET_ID_ANY);
+	struct evs_error err;
+
+	if (!pool)
+		return -1;
+	for (unsigned i = 1; i <= N_PORTS; i++) {
+		struct port *port = &ports[i].port;
+
+		snprintf(port->name, sizeof(port->name), "p%u", i);
+		port->index = (uint16_t)i;
+		port->rx = rx;
+		port->tx = tx;
+		port->n_rxq = i <= 2;
+		port->n_txq = 1;
+		port->mtu = 1500;
+		port->numa_node = -1;
+		port->tx_caps = PORT_TX_MULTI_SEG;
+		if (i <= 2) {
+			ports[i].n = n;
+			ports[i].mbufs = malloc(n * sizeof(struct rte_mbuf *));
+			for (unsigned k = 0; k < n; k++)
+				ports[i].mbufs[k] = frame(pool, i, k % n_flows);
+		}
+		if (pmd_port_attach(port, &err)) {
+			fprintf(stderr, "%s\n", err.text);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+#define WINDOW_US 100000 /* the best one counts: what others take of the CPU only ever adds */
+
+static struct pmd_worker_stats before, after;
+
+static double cycles_per_packet(void)
+{
+	uint64_t tsc = after.busy_tsc + after.idle_tsc - before.busy_tsc - before.idle_tsc;
+
+	return (double)tsc / (double)(after.pkts - before.pkts);
+}
+
+static void take_stats(unsigned worker, const struct pmd_worker_stats *s, void *arg)
+{
+	*(struct pmd_worker_stats *)arg = *s;
+}
+
+static void measure(double seconds)
+{
+	struct pmd_worker_stats best_before = {0}, best_after = {0};
+	double best = 1e9;
+
+	for (unsigned i = 0; i < seconds * 1e6 / WINDOW_US; i++) {
+		pmd_workers_walk(take_stats, &before);
+		usleep(WINDOW_US);
+		pmd_workers_walk(take_stats, &after);
+		if (cycles_per_packet() < best) {
+			best = cycles_per_packet();
+			best_before = before;
+			best_after = after;
+		}
+	}
+	before = best_before;
+	after = best_after;
+}
+
+static void report(unsigned n_flows)
+{
+	uint64_t pkts = after.pkts - before.pkts, sampled = after.stage_pkts - before.stage_pkts;
+
+	printf("{\"flows\": %u, \"outputs\": %u, \"isa\": \"%s\", \"mpps\": %.2f, "
+	       "\"cycles\": %.1f, \"hits\": %.4f",
+	       n_flows, n_outputs, pkt_isa_name(pkt_isa_best()),
+	       (double)evs_clock_tsc_hz / cycles_per_packet() / 1e6, cycles_per_packet(),
+	       1.0 - (double)(after.translations - before.translations) / (double)pkts);
+	for (unsigned i = 0; i < PMD_N_STAGES; i++)
+		printf(", \"%s\": %.1f", pmd_stage_names[i],
+		       (double)(after.stage_tsc[i] - before.stage_tsc[i]) / (double)sampled);
+	printf("}\n");
+}
+
+int main(int argc, char **argv)
+{
+	unsigned n_flows = argc > 1 ? (unsigned)atoi(argv[1]) : 1, cpu = 0;
+	double seconds = argc > 3 ? atof(argv[3]) : 1;
+	char prefix[32];
+	char *eal[] = {"micro_pmd",      "--no-huge",     "-m",   "512",         "--no-pci",
+	               "--no-telemetry", "--file-prefix", prefix, "--log-level", "error"};
+	struct pmd_config config = {.translate = translate, .isa = pkt_isa_best()};
+	struct evs_error err = {0};
+	cpu_set_t cpus;
+
+	n_outputs = argc > 2 ? EVS_MIN((unsigned)atoi(argv[2]), N_PORTS - 1u) : 1;
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	for (unsigned i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &cpus))
+			cpu = i;
+	snprintf(prefix, sizeof(prefix), "evs-bench-%d", (int)getpid());
+	if (n_flows == 0 || rte_eal_init(EVS_ARRAY_LEN(eal), eal) < 0)
+		return 1;
+	evs_clock_init();
+	pkt_hash_init(1);
+	port_max_workers = 1;
+	if (evs_rcu_init(&err) || pmd_init(&config, &err) || open_ports(n_flows) ||
+	    pmd_worker_add(cpu, &err)) {
+		fprintf(stderr, "%s\n", err.text);
+		return 1;
+	}
+	evs_rcu_synchronize(); /* queues arrive */
+	usleep(300000);
+	measure(seconds);
+	report(n_flows);
+	pmd_fini();
+	evs_rcu_fini();
+	return rte_eal_cleanup();
+}
