@@ -10,18 +10,20 @@
 
 #include "pipeline/pl_xlate_pvt.h"
 
-/* Collects what is to be set at [ofs, ofs + size) of the key into value and mask, and counts it as
- * done. Returns whether there is anything. */
+/* Collects what is to be set at [ofs, ofs + size) of the key, a field, into value and mask, and
+ * counts it as done. Returns whether there is anything. All written bits of the field or none, so
+ * that programs differ less. */
 static bool take(struct pl_xlate *x, size_t ofs, size_t size, void *value, void *mask)
 {
 	uint8_t *key = (uint8_t *)&x->pkt.key + ofs, *base = (uint8_t *)&x->pkt.base + ofs;
 	uint8_t *dirty = (uint8_t *)&x->pkt.dirty + ofs, *wc = (uint8_t *)&x->wc + ofs;
 	uint8_t *v = value, *m = mask, any = 0;
 
+	for (size_t i = 0; i < size; i++)
+		any |= dirty[i] & ((key[i] ^ base[i]) | (uint8_t)~wc[i]);
 	for (size_t i = 0; i < size; i++) {
-		m[i] = dirty[i] & ((key[i] ^ base[i]) | (uint8_t)~wc[i]);
+		m[i] = any ? dirty[i] : 0;
 		v[i] = key[i] & m[i];
-		any |= m[i];
 		base[i] = key[i];
 		dirty[i] = 0;
 	}
