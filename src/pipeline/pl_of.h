@@ -68,13 +68,15 @@ int pl_meter_config_walk(struct pl_bridge *bridge, uint32_t meter_id,
 void pl_meter_features(struct of_meter_features *features);
 
 /*
- * Packet-out: the program for this packet. in_port: OpenFlow number or OFPP_CONTROLLER, OFPP_ANY.
- * key: as parsed (pkt_parse_one); its in_port is set here. Run it with pmd_inject; *in_indexp is
- * the datapath's number of in_port for that (PKT_PORT_NONE if it has none).
+ * Packet-out: the program for this packet; run it with pmd_inject. key: as parsed (pkt_parse_one),
+ * with its in_port set here. msg->in_port may be OFPP_CONTROLLER or OFPP_ANY.
  */
-int pl_packet_out(struct pl_bridge *bridge, uint32_t in_port, const struct of_actions *actions,
-                  struct pkt_key *key, struct flow_prog_builder *prog, uint16_t *in_indexp,
-                  struct of_error *err);
+struct pl_injection {
+	uint16_t in_port; /* the datapath's number; PKT_PORT_NONE if msg->in_port has none */
+	struct flow_prog_builder prog;
+};
+int pl_packet_out(struct pl_bridge *bridge, const struct of_packet_out *msg, struct pkt_key *key,
+                  struct pl_injection *injection, struct of_error *err);
 
 /* Trace: what would happen to the packet now (uncommitted changes not seen), line by line, indented
  * by two spaces a level. key->pipe.in_port is the OpenFlow number. */
