@@ -113,26 +113,6 @@ static void gather(int vid, struct vhu_facts *facts)
 	free(mem);
 }
 
-static int on_new_device(int vid)
-{
-	struct vhu *vhu = of_device(vid);
-	struct vhu_facts facts = {.connected = true};
-
-	if (!vhu)
-		return -1;
-	gather(vid, &facts);
-	pthread_mutex_lock(&vhu->lock);
-	vhu->facts = facts;
-	pthread_mutex_unlock(&vhu->lock);
-	evs_store_relaxed(&vhu->port->tx_caps, vhu_caps(facts.features));
-	evs_store_relaxed(&vhu->port->drop_full, PKT_DROP_GUEST_RING_FULL);
-	evs_store_release(&vhu->vid, vid);
-	EVS_LOG(vhost, INFO, "port '%s': guest is ready: %u rings, features %#llx", vhu->port->name,
-	        facts.n_rings, (unsigned long long)facts.features);
-	tell_control(vhu);
-	return 0;
-}
-
 static void wait_for_workers(void)
 {
 	uint64_t token = rte_rcu_qsbr_start(evs_rcu);
@@ -141,81 +121,176 @@ static void wait_for_workers(void)
 		usleep(GRACE_POLL_US);
 }
 
-static void on_destroy_device(int vid)
+/* Under vhu->lock. */
+static struct vhu_conn *conn_of(struct vhu *vhu, int vid)
 {
-	struct vhu *vhu = of_device(vid);
+	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
+		if (vhu->conn[i].vid == vid)
+			return &vhu->conn[i];
+	return NULL;
+}
 
-	if (!vhu || evs_load_acquire(&vhu->vid) != vid)
+static struct vhu_conn *ready_conn(struct vhu *vhu)
+{
+	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
+		if (vhu->conn[i].vid != VHU_NO_DEVICE && vhu->conn[i].is_ready)
+			return &vhu->conn[i];
+	return NULL;
+}
+
+bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts)
+{
+	bool connected = false;
+	struct vhu_conn *conn;
+
+	memset(facts, 0, sizeof(*facts));
+	pthread_mutex_lock(&vhu->lock);
+	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
+		connected |= vhu->conn[i].vid != VHU_NO_DEVICE;
+	conn = conn_of(vhu, evs_load_relaxed(&vhu->vid));
+	if (conn && conn->vid != VHU_NO_DEVICE)
+		*facts = conn->facts;
+	pthread_mutex_unlock(&vhu->lock);
+	return connected;
+}
+
+/* Workers serve this device from now on. Under vhu->lock. */
+static void serve(struct vhu *vhu, const struct vhu_conn *conn)
+{
+	evs_store_release(&vhu->rings, conn->rings);
+	evs_store_relaxed(&vhu->port->tx_caps, vhu_caps(conn->facts.features));
+	evs_store_relaxed(&vhu->port->drop_full, PKT_DROP_GUEST_RING_FULL);
+	evs_store_release(&vhu->vid, conn->vid);
+}
+
+/* Workers serve no device when this returns. No lock may be held. */
+static void withdraw(struct vhu *vhu)
+{
+	if (evs_load_acquire(&vhu->vid) == VHU_NO_DEVICE)
 		return;
 	evs_store_relaxed(&vhu->port->drop_full, PKT_DROP_GUEST_NOT_READY);
 	evs_store_relaxed(&vhu->port->tx_caps, vhu_caps(0));
 	evs_store_release(&vhu->vid, VHU_NO_DEVICE);
 	if (!evs_load_acquire(&vhu->is_closing)) /* else no worker has the port any more */
 		wait_for_workers();
-	EVS_LOG(vhost, INFO, "port '%s': guest is gone", vhu->port->name);
+}
+
+static int on_new_device(int vid)
+{
+	struct vhu *vhu = of_device(vid);
+	struct vhu_facts facts = {0};
+	struct vhu_conn *conn;
+
+	if (!vhu)
+		return -1;
+	gather(vid, &facts);
+	withdraw(vhu); /* who comes last is served */
+	pthread_mutex_lock(&vhu->lock);
+	conn = conn_of(vhu, vid);
+	if (conn) {
+		conn->facts = facts;
+		conn->is_ready = true;
+		serve(vhu, conn);
+	}
+	pthread_mutex_unlock(&vhu->lock);
+	if (!conn)
+		return -1;
+	EVS_LOG_LIMITED(vhost, INFO, "port '%s': guest is ready: %u rings, features %#llx",
+	                vhu->port->name, facts.n_rings, (unsigned long long)facts.features);
+	tell_control(vhu);
+	return 0;
+}
+
+static void on_destroy_device(int vid)
+{
+	struct vhu *vhu = of_device(vid);
+	struct vhu_conn *conn;
+
+	if (!vhu)
+		return;
+	pthread_mutex_lock(&vhu->lock);
+	conn = conn_of(vhu, vid);
+	if (conn)
+		conn->is_ready = false;
+	pthread_mutex_unlock(&vhu->lock);
+	if (evs_load_acquire(&vhu->vid) != vid)
+		return;
+	withdraw(vhu);
+	pthread_mutex_lock(&vhu->lock);
+	conn = ready_conn(vhu);
+	if (conn)
+		serve(vhu, conn);
+	pthread_mutex_unlock(&vhu->lock);
+	EVS_LOG_LIMITED(vhost, INFO, "port '%s': guest is gone", vhu->port->name);
 	tell_control(vhu);
 }
 
 static int on_ring(int vid, uint16_t ring, int enable)
 {
 	struct vhu *vhu = of_device(vid);
+	struct vhu_conn *conn;
 
 	if (!vhu || ring >= 2 * VHU_MAX_PAIRS)
 		return 0; /* more queues than we serve: they stay idle */
-	if (enable)
-		__atomic_fetch_or(&vhu->rings, 1ull << ring, __ATOMIC_RELEASE);
-	else
-		__atomic_fetch_and(&vhu->rings, ~(1ull << ring), __ATOMIC_RELEASE);
+	pthread_mutex_lock(&vhu->lock);
+	conn = conn_of(vhu, vid);
+	if (conn) {
+		conn->rings &= ~(1ull << ring);
+		conn->rings |= (uint64_t) !!enable << ring;
+		if (evs_load_relaxed(&vhu->vid) == vid)
+			evs_store_release(&vhu->rings, conn->rings);
+	}
+	pthread_mutex_unlock(&vhu->lock);
 	tell_control(vhu);
 	return 0;
 }
 
+/* The dirty log of a migration goes on or off. */
 static int on_features(int vid, uint64_t features)
 {
 	struct vhu *vhu = of_device(vid);
+	struct vhu_conn *conn;
 
 	if (!vhu)
 		return 0;
 	pthread_mutex_lock(&vhu->lock);
-	vhu->facts.features = features; /* the dirty log of a migration goes on or off */
+	conn = conn_of(vhu, vid);
+	if (conn)
+		conn->facts.features = features;
 	pthread_mutex_unlock(&vhu->lock);
 	return 0;
 }
 
-/* One guest a port: a second one at the same socket is sent away. */
 static int on_connect(int vid)
 {
 	struct vhu *vhu = of_device(vid);
-	bool is_first;
+	struct vhu_conn *conn;
 
 	if (!vhu)
 		return -1;
 	pthread_mutex_lock(&vhu->lock);
-	is_first = vhu->conn == VHU_NO_DEVICE;
-	if (is_first) {
-		vhu->conn = vid;
-		vhu->facts = (struct vhu_facts){.connected = true};
-		evs_store_release(&vhu->rings, 0);
+	conn = conn_of(vhu, VHU_NO_DEVICE);
+	if (conn) {
+		*conn = (struct vhu_conn){.vid = vid};
 		evs_counter_add(&vhu->n_connects, 1);
 	}
 	pthread_mutex_unlock(&vhu->lock);
 	EVS_LOG_LIMITED(vhost, INFO, "port '%s': %s", vhu->port->name,
-	                is_first ? "socket is connected" : "a second guest is sent away");
-	return is_first ? 0 : -1;
+	                conn ? "socket is connected" : "too many connections: one refused");
+	return conn ? 0 : -1;
 }
 
 static void on_disconnect(int vid)
 {
 	struct vhu *vhu = of_device(vid);
+	struct vhu_conn *conn;
 
 	if (!vhu)
 		return;
 	pthread_mutex_lock(&vhu->lock);
-	if (vhu->conn == vid) {
-		vhu->conn = VHU_NO_DEVICE;
-		vhu->facts.connected = false;
-		evs_store_release(&vhu->rings, 0);
-	}
+	conn = conn_of(vhu, vid);
+	if (conn)
+		conn->vid = VHU_NO_DEVICE;
 	pthread_mutex_unlock(&vhu->lock);
 }
 

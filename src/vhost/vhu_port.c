@@ -69,15 +69,13 @@ static void apply(struct port *port, struct vhu *vhu)
 	uint64_t rings = evs_load_acquire(&vhu->rings);
 	struct evs_error err;
 	uint16_t n_rxq;
-	int numa_node;
+	struct vhu_facts facts;
 
 	if (evs_load_acquire(&vhu->vid) < 0 || rings == vhu->rings_seen)
 		return;
 	vhu->rings_seen = rings;
-	pthread_mutex_lock(&vhu->lock);
-	numa_node = vhu->facts.numa_node;
-	pthread_mutex_unlock(&vhu->lock);
-	follow_numa(port, vhu, numa_node);
+	vhu_get_facts(vhu, &facts);
+	follow_numa(port, vhu, facts.numa_node);
 	map_workers(vhu, rings);
 	n_rxq = count_rxq(rings);
 	if (n_rxq == port->n_rxq)
@@ -113,17 +111,12 @@ static void vhu_get_status(struct port *port,
 	uint64_t rings = evs_load_acquire(&vhu->rings);
 	bool ready = evs_load_acquire(&vhu->vid) >= 0;
 	struct vhu_facts facts;
+	bool connected = vhu_get_facts(vhu, &facts);
 	char text[320];
 
-	pthread_mutex_lock(&vhu->lock);
-	facts = vhu->facts;
-	pthread_mutex_unlock(&vhu->lock);
 	add(arg, "path", vhu->path);
 	add(arg, "mode", vhu->is_client ? "client" : "server");
-	add(arg, "socket",
-	    facts.connected  ? "connected"
-	    : vhu->is_client ? "connecting"
-	                     : "listening");
+	add(arg, "socket", connected ? "connected" : vhu->is_client ? "connecting" : "listening");
 	add(arg, "guest", ready ? "ready" : "not ready");
 	vhu_features_format(vhu->driver_features, text, sizeof(text));
 	add(arg, "features_offered", text);
@@ -285,7 +278,9 @@ static struct vhu *alloc_vhu(struct port *port)
 	if (!vhu)
 		return NULL;
 	memset(vhu, 0, sizeof(*vhu));
-	vhu->vid = vhu->conn = VHU_NO_DEVICE;
+	vhu->vid = VHU_NO_DEVICE;
+	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
+		vhu->conn[i].vid = VHU_NO_DEVICE;
 	vhu->port = port;
 	pthread_mutex_init(&vhu->lock, NULL);
 	return vhu;

@@ -15,7 +15,6 @@
 
 /* What a connected guest is like [vhost w, ctl r, under vhu.lock]. */
 struct vhu_facts {
-	bool connected; /* a socket is there */
 	uint64_t features;
 	uint64_t memory_bytes;
 	unsigned n_regions;
@@ -23,6 +22,16 @@ struct vhu_facts {
 	uint16_t n_rings;
 	uint16_t ring_size[2 * VHU_MAX_PAIRS];
 	uint16_t mtu; /* 0: the guest was told none */
+};
+
+/* A connection of the socket [vhost, under vhu.lock]. As a rule there is one; a guest that was
+ * killed and started anew can be here before the library has seen the old one's end. */
+#define VHU_MAX_CONNS 4
+struct vhu_conn {
+	int vid; /* VHU_NO_DEVICE: free */
+	bool is_ready;
+	uint64_t rings;
+	struct vhu_facts facts;
 };
 
 /* Of one worker's transmit queue. */
@@ -36,12 +45,11 @@ struct vhu {
 	int vid;                  /* [vhost w, worker r; acquire] VHU_NO_DEVICE: none */
 	struct rte_mempool *pool; /* [ctl w, worker r] */
 	/* mailbox */
-	uint64_t rings EVS_CACHE_ALIGNED; /* [vhost w, ctl r] bitmap of enabled ones */
+	uint64_t rings EVS_CACHE_ALIGNED; /* [vhost w, ctl r] bitmap of enabled ones of vid */
 	uint64_t n_kicks;                 /* [vhost and workers w, ctl r] calls to the guest */
 	uint64_t n_connects;              /* [vhost w, ctl r] */
 	pthread_mutex_t lock;
-	int conn; /* [vhost, under lock] device of the one connection that we take */
-	struct vhu_facts facts;
+	struct vhu_conn conn[VHU_MAX_CONNS];
 	/* control only */
 	struct port *port;
 	struct vhu *next; /* list under vhu_list_lock */
@@ -62,6 +70,8 @@ struct rte_vhost_device_ops;
 extern const struct rte_vhost_device_ops vhu_ops;
 int vhu_list_add(struct vhu *vhu); /* -EEXIST: the path is in use by another port */
 void vhu_list_del(struct vhu *vhu);
+/* The facts of the guest that is served, all zero if none; returns whether anyone is connected. */
+bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts);
 /* The capabilities of a port whose guest has negotiated these features. */
 uint32_t vhu_caps(uint64_t features);
 

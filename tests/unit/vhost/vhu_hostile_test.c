@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest that does what it should not, while another one goes on working: rings full of lies,
+ * rings that change while they are read, messages at random, sockets flooded.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/socket.h>
+
+#include "vhu_test.h"
+
+#define VERSION_1 (1ull << 32)
+#define ALL       (VERSION_1 | 0xffffffull | 1ull << 28 | 1ull << 29)
+
+static struct port *bad_port, *good_port;
+static struct master good;
+
+static int setup(void **state)
+{
+	bad_port = test_open(0, NULL);
+	good_port = test_open(1, NULL);
+	test_connect(&good, 1);
+	if (!master_start(&good, VERSION_1, 2))
+		return -1;
+	await(good_port->link_up);
+	master_refill(&good, 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	master_close(&good);
+	test_close(0);
+	test_close(1);
+	return 0;
+}
+
+/* The other guest's frames still come and go. */
+static void check_good(void)
+{
+	uint8_t frame[64] = {2, 0, 0, 0, 0, 1, 2};
+	uint32_t id, len;
+
+	for (unsigned i = 0; i < 10; i++) {
+		master_transmit(&good, 1, NULL, frame, sizeof(frame));
+		await(master_reap(&good, 0, &id, &len) == 1);
+		assert_int_equal(len, 12 + sizeof(frame));
+		master_offer(&good, 0, (uint16_t)id);
+	}
+}
+
+static void connect_bad(struct master *m, uint64_t features)
+{
+	test_connect(m, 0);
+	assert_true(master_start(m, features, 4));
+	await(bad_port->link_up);
+}
+
+/* Long enough for the worker to have been around several times. */
+static void let_work(void)
+{
+	usleep(2000);
+}
+
+static void test_bad_descriptors(void **state)
+{
+	static const struct vring_desc lies[] = {
+	        {0, 64, 0, 0},                               /* below the memory */
+	        {MASTER_GPA + MASTER_MEMORY, 64, 0, 0},      /* behind it */
+	        {MASTER_GPA + MASTER_MEMORY - 32, 64, 0, 0}, /* across its end */
+	        {UINT64_MAX - 16, 64, 0, 0},                 /* wraps */
+	        {MASTER_GPA, 0, 0, 0},                       /* empty */
+	        {MASTER_GPA, 5, 0, 0},                       /* less than a header */
+	        {MASTER_GPA, 12, 0, 0},                      /* only a header */
+	        {MASTER_GPA, UINT32_MAX, 0, 0},              /* huge */
+	        {MASTER_GPA, 64, VRING_DESC_F_NEXT, 0},      /* a loop of one */
+	        {MASTER_GPA, 64, VRING_DESC_F_NEXT, 60000},  /* next behind the table */
+	        {MASTER_GPA, 64, VRING_DESC_F_INDIRECT, 0},  /* a table of garbage */
+	        {MASTER_GPA, 17, VRING_DESC_F_INDIRECT, 0},  /* and a crooked one */
+	        {0, 4096, VRING_DESC_F_INDIRECT, 0},         /* and none */
+	        {MASTER_GPA, 64, VRING_DESC_F_WRITE, 0},     /* wrong direction */
+	        {MASTER_GPA, 64, 0xffff, 0xffff},
+	};
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(lies); i++) {
+		for (unsigned ring = 0; ring < 2; ring++) {
+			struct master m;
+
+			connect_bad(&m, ALL);
+			if (ring == 0) /* something to deliver there */
+				for (unsigned j = 0; j < 8; j++)
+					master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
+			for (unsigned j = 0; j < MASTER_RING_LEN; j++)
+				master_desc(&m, ring)[j] = lies[i];
+			for (uint16_t j = 0; j < 40; j++)
+				master_offer(&m, ring, j);
+			let_work();
+			check_good();
+			master_close(&m);
+			await(!bad_port->link_up);
+		}
+	}
+}
+
+static void test_bad_indices(void **state)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		struct master m;
+
+		connect_bad(&m, i & 1 ? ALL : VERSION_1);
+		memset(m.mem, (int)(i * 37), 0x10000);
+		for (unsigned ring = 0; ring < MASTER_RINGS; ring++) {
+			m.next[ring] = (uint16_t)(i * 9000);
+			master_offer(&m, ring, 0xffff);
+		}
+		let_work();
+		check_good();
+		master_close(&m);
+		await(!bad_port->link_up);
+	}
+}
+
+/* Everything that the worker reads changes all the time. */
+static void test_changing_rings(void **state)
+{
+	unsigned seed = 3;
+
+	for (unsigned round = 0; round < 10; round++) {
+		struct master m;
+
+		connect_bad(&m, round & 1 ? ALL : VERSION_1);
+		for (unsigned i = 0; i < 200000; i++) {
+			uint32_t at = (uint32_t)rand_r(&seed) % (MASTER_RINGS * 0x4000u);
+
+			m.mem[at] = (uint8_t)rand_r(&seed);
+			if (i % 64 == 0)
+				master_offer(&m, i / 64 % MASTER_RINGS, (uint16_t)rand_r(&seed));
+		}
+		check_good();
+		master_close(&m);
+		await(!bad_port->link_up);
+	}
+}
+
+static void random_msg(unsigned *seed, struct master_msg *msg)
+{
+	static const uint32_t sizes[] = {0, 8, 8, 8, 40, 40, 72, 264, 512, 4000, UINT32_MAX};
+
+	memset(msg, 0, sizeof(*msg));
+	msg->request = (uint32_t)rand_r(seed) % MASTER_N_REQUESTS;
+	msg->flags = rand_r(seed) % 8 ? 1 : (uint32_t)rand_r(seed) % 16;
+	msg->size = sizes[(unsigned)rand_r(seed) % EVS_ARRAY_LEN(sizes)];
+	for (unsigned i = 0; i < 64; i++)
+		msg->bytes[i] = rand_r(seed) % 3 ? 0 : (uint8_t)rand_r(seed);
+	if (rand_r(seed) % 2)
+		msg->state.index %= MASTER_RINGS;
+}
+
+static void drain(struct master *m)
+{
+	uint8_t buf[4096];
+
+	while (recv(m->fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+}
+
+/* Messages at random, into a connection that works, with traffic. */
+static void test_random_messages(void **state)
+{
+	unsigned seed = 5;
+
+	for (unsigned round = 0; round < 300; round++) {
+		struct master_msg msg;
+		struct master m;
+
+		test_connect(&m, 0);
+		if (round % 4)
+			master_start(&m, round % 2 ? ALL : VERSION_1, 4);
+		for (unsigned i = 0; i < 30; i++) {
+			random_msg(&seed, &msg);
+			master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
+			if (!master_send(&m, &msg, rand_r(&seed) % 3 ? -1 : m.event_fd))
+				break;
+			drain(&m);
+		}
+		if (round % 50 == 0)
+			check_good();
+		master_close(&m);
+	}
+	check_good();
+	await(!bad_port->link_up);
+}
+
+static void test_memory_taken_away(void **state)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		struct master m;
+		struct master_msg msg = {.request = MASTER_SET_MEM_TABLE, .flags = 1, .size = 8};
+
+		connect_bad(&m, VERSION_1);
+		master_refill(&m, 0);
+		master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
+		master_send(&m, &msg, -1); /* no region at all */
+		for (unsigned j = 0; j < 100; j++)
+			master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
+		let_work();
+		check_good();
+		master_close(&m);
+		await(!bad_port->link_up);
+	}
+}
+
+static void test_toggling(void **state)
+{
+	struct master m;
+
+	connect_bad(&m, VERSION_1);
+	for (unsigned i = 0; i < 20000; i++)
+		if (!master_enable(&m, i % MASTER_RINGS, i / MASTER_RINGS % 2))
+			break;
+	check_good();
+	master_close(&m);
+	await(!bad_port->link_up);
+}
+
+static void test_flood_of_connections(void **state)
+{
+	for (unsigned i = 0; i < 500; i++) {
+		struct master m;
+
+		test_connect(&m, 0);
+		if (i % 2)
+			master_send(&m, &(struct master_msg){.request = 1, .flags = 1}, -1);
+		master_close(&m);
+	}
+	check_good();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_bad_descriptors),      cmocka_unit_test(test_bad_indices),
+	        cmocka_unit_test(test_changing_rings),       cmocka_unit_test(test_random_messages),
+	        cmocka_unit_test(test_memory_taken_away),    cmocka_unit_test(test_toggling),
+	        cmocka_unit_test(test_flood_of_connections),
+	};
+	int ret;
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	test_start();
+	ret = cmocka_run_group_tests(tests, setup, teardown);
+	test_end();
+	return ret;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest of our own: the other side of a vhost-user socket, with split rings in a memfd, which
+ * does as it should, or whatever a test makes it do.
+ * Threads: the test's. Owner: struct master is the caller's.
+ */
+#ifndef VHU_MASTER_H
+#define VHU_MASTER_H
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MASTER_RING_LEN 256
+#define MASTER_MEMORY   (4u << 20)
+#define MASTER_RINGS    4 /* two queue pairs */
+#define MASTER_BUF_SIZE 2048
+#define MASTER_GPA      0x100000000ull /* where the guest believes its memory to be */
+
+enum master_request {
+	MASTER_GET_FEATURES = 1,
+	MASTER_SET_FEATURES,
+	MASTER_SET_OWNER,
+	MASTER_RESET_OWNER,
+	MASTER_SET_MEM_TABLE,
+	MASTER_SET_LOG_BASE,
+	MASTER_SET_LOG_FD,
+	MASTER_SET_VRING_NUM,
+	MASTER_SET_VRING_ADDR,
+	MASTER_SET_VRING_BASE,
+	MASTER_GET_VRING_BASE,
+	MASTER_SET_VRING_KICK,
+	MASTER_SET_VRING_CALL,
+	MASTER_SET_VRING_ERR,
+	MASTER_GET_PROTOCOL_FEATURES,
+	MASTER_SET_PROTOCOL_FEATURES,
+	MASTER_GET_QUEUE_NUM,
+	MASTER_SET_VRING_ENABLE,
+	MASTER_SEND_RARP,
+	MASTER_N_REQUESTS = 42,
+};
+
+struct master_msg {
+	uint32_t request, flags, size;
+	union {
+		uint64_t u64;
+		struct {
+			uint32_t index, num;
+		} state;
+		struct {
+			uint32_t index, flags;
+			uint64_t desc, used, avail, log;
+		} addr;
+		struct {
+			uint32_t n, zero;
+			struct {
+				uint64_t gpa, size, uva, offset;
+			} region[8];
+		} mem;
+		uint8_t bytes[512];
+	};
+} __attribute__((packed));
+
+struct master {
+	int fd;     /* the connection */
+	int mem_fd; /* the guest's memory */
+	int event_fd;
+	uint8_t *mem;
+	uint64_t features;
+	uint16_t next[MASTER_RINGS]; /* free-running avail index */
+	uint16_t used[MASTER_RINGS]; /* and of what was taken back */
+};
+
+/* Connects to a listening evs. */
+int master_connect(struct master *m, const char *path);
+void master_close(struct master *m);
+/* With a descriptor or -1; false: the other side closed. */
+bool master_send(struct master *m, const struct master_msg *msg, int fd);
+bool master_receive(struct master *m, struct master_msg *msg);
+/* Shakes hands with these features and starts n rings. */
+bool master_start(struct master *m, uint64_t features, unsigned n_rings);
+bool master_set_vring(struct master *m, unsigned ring);
+bool master_enable(struct master *m, unsigned ring, bool enable);
+bool master_stop_vring(struct master *m, unsigned ring);
+
+struct vring_desc *master_desc(struct master *m, unsigned ring);
+struct vring_avail *master_avail(struct master *m, unsigned ring);
+struct vring_used *master_used(struct master *m, unsigned ring);
+uint8_t *master_buf(struct master *m, unsigned ring, unsigned i);
+uint64_t master_buf_gpa(unsigned ring, unsigned i);
+/* Offers descriptor chain `head`. */
+void master_offer(struct master *m, unsigned ring, uint16_t head);
+/* Fills the ring that we receive from. */
+void master_refill(struct master *m, unsigned ring);
+/* Sends a frame with a header of `hdr_size` bytes on ring 1, 3, …. */
+void master_transmit(struct master *m, unsigned ring, const struct virtio_net_hdr *hdr,
+                     const void *frame, uint32_t size);
+/* How many buffers came back since; the last one's number and length. */
+unsigned master_reap(struct master *m, unsigned ring, uint32_t *id, uint32_t *len);
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest that does as it should: frames, offloads, queues, and every way of coming and going.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "vhost/vhu_pvt.h"
+#include "vhu_test.h"
+
+#define VERSION_1  (1ull << 32)
+#define GUEST_CSUM (1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_GUEST_CSUM)
+#define TSO                                                                                        \
+	(1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6 |                         \
+	 1ull << VIRTIO_NET_F_GUEST_TSO4 | 1ull << VIRTIO_NET_F_GUEST_TSO6)
+
+static void connect_ready(struct master *m, struct port *port, uint64_t features, unsigned n_rings)
+{
+	test_connect(m, 0);
+	assert_true(master_start(m, VERSION_1 | features, n_rings));
+	await(port->link_up);
+	master_refill(m, 0);
+}
+
+static uint64_t dropped(const struct port *port, enum pkt_drop reason)
+{
+	struct port_counters sum;
+
+	port_counters_sum(port, &sum);
+	return sum.drops[reason];
+}
+
+static void test_features(void **state)
+{
+	uint64_t features = 0xff;
+	struct evs_error err;
+	char text[128];
+
+	assert_int_equal(vhu_features_parse("packed,-csum", &features, &err), 0);
+	assert_int_equal(features, 0xfe | 1ull << 34);
+	assert_int_equal(vhu_features_parse("packed,frob", &features, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "'frob'"));
+	assert_int_equal(vhu_features_parse(",", &features, &err), -EINVAL);
+	assert_int_equal(features, 0xfe | 1ull << 34);
+	vhu_features_format(1ull << 34 | 1ull << 0 | 1ull << 63, text, sizeof(text));
+	assert_string_equal(text, "csum,packed,0x8000000000000000");
+	vhu_features_format(~0ull, text, 10);
+	assert_int_equal(strlen(text), 9);
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		struct port_args args;
+		const char *words;
+	} cases[] = {
+	        {{.n = 0}, "path=SOCKET"},
+	        {{1, {{"path", "relative"}}}, "absolute"},
+	        {{2, {{"path", "/tmp/x"}, {"mode", "peer"}}}, "client"},
+	        {{2, {{"path", "/tmp/x"}, {"iommu", "maybe"}}}, "on or off"},
+	        {{2, {{"path", "/tmp/evs-none"}, {"features", "x"}}}, "unknown virtio feature"},
+	        {{2, {{"path", "/nonexistent/dir/s"}, {"mode", "server"}}}, "directory"},
+	        {{2, {{"path", "/etc/passwd"}, {"mode", "server"}}}, "no socket"},
+	};
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(cases); i++) {
+		struct evs_error err = {0};
+		struct port *port = NULL;
+
+		assert_true(port_create("vhost-user", "p", &cases[i].args, &port, &err) < 0);
+		if (!strstr(err.text, cases[i].words))
+			fail_msg("case %u: %s", i, err.text);
+	}
+}
+
+/* Sends n frames and expects each back with its content. */
+static void exchange(struct master *m, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t frame[64 + 900];
+		uint32_t id = 0, len = 0, size = 64 + i % 900;
+
+		memset(frame, (int)i, sizeof(frame));
+		frame[12] = 0x88;
+		frame[13] = 0xb5;
+		master_transmit(m, 1, NULL, frame, size);
+		await(master_reap(m, 0, &id, &len) == 1);
+		assert_int_equal(len, 12 + size);
+		assert_memory_equal(master_buf(m, 0, id) + 12, frame, size);
+		master_offer(m, 0, (uint16_t)id);
+	}
+}
+
+static void test_frames(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct master m;
+
+	assert_false(port->link_up);
+	assert_int_equal(port->drop_full, PKT_DROP_GUEST_NOT_READY);
+	connect_ready(&m, port, 0, 2);
+	assert_int_equal(port->drop_full, PKT_DROP_GUEST_RING_FULL);
+	assert_int_equal(port->tx_caps, PORT_TX_MULTI_SEG);
+	exchange(&m, 1000);
+	master_close(&m);
+	await(!port->link_up);
+	assert_int_equal(port->drop_full, PKT_DROP_GUEST_NOT_READY);
+	test_close(0);
+}
+
+static uint32_t make_tcp(uint8_t *frame, uint16_t payload)
+{
+	struct rte_ipv4_hdr *ip = (void *)(frame + 14);
+	struct rte_tcp_hdr *tcp = (void *)(frame + 34);
+
+	memset(frame, 2, 12);
+	frame[12] = 8;
+	frame[13] = 0;
+	memset(ip, 0, sizeof(*ip) + sizeof(*tcp));
+	ip->version_ihl = 0x45;
+	ip->total_length = rte_cpu_to_be_16((uint16_t)(40 + payload));
+	ip->next_proto_id = IPPROTO_TCP;
+	tcp->data_off = 0x50;
+	memset(tcp + 1, 0x77, payload);
+	tcp->cksum = rte_ipv4_phdr_cksum(ip, 0);
+	return 54u + payload;
+}
+
+static void test_offloads(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct virtio_net_hdr hdr = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+	                             .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+	                             .gso_size = 500,
+	                             .hdr_len = 54,
+	                             .csum_start = 34,
+	                             .csum_offset = 16},
+	                      back;
+	uint8_t frame[2000];
+	uint32_t size = make_tcp(frame, 1400), id = 0, len = 0;
+	uint64_t bad = 0;
+	struct master m;
+
+	connect_ready(&m, port, GUEST_CSUM | TSO, 2);
+	assert_int_equal(port->tx_caps, PORT_TX_MULTI_SEG | PORT_TX_L4_CSUM | PORT_TX_TSO);
+	master_transmit(&m, 1, &hdr, frame, size);
+	await(master_reap(&m, 0, &id, &len) == 1);
+	memcpy(&back, master_buf(&m, 0, id), sizeof(back));
+	assert_memory_equal(&back, &hdr, sizeof(hdr));
+	hdr.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	hdr.gso_size = 0;
+	master_transmit(&m, 1, &hdr, frame, size);
+	await(master_reap(&m, 0, &id, &len) == 1);
+	memcpy(&back, master_buf(&m, 0, id), sizeof(back));
+	assert_int_equal(back.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	assert_int_equal(back.csum_start, 34);
+	hdr.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	hdr.gso_size = 3; /* would be 467 pieces */
+	master_transmit(&m, 1, &hdr, frame, size);
+	await((bad = dropped(port, PKT_DROP_GUEST_BAD_OFFLOAD)) == 1);
+	hdr.gso_size = 500;
+	frame[16] = 0x7f; /* a packet longer than its frame */
+	master_transmit(&m, 1, &hdr, frame, size);
+	await((bad = dropped(port, PKT_DROP_GUEST_BAD_OFFLOAD)) == 2);
+	assert_int_equal(master_reap(&m, 0, &id, &len), 0);
+	master_close(&m);
+	test_close(0);
+}
+
+static void test_no_guest_csum(void **state)
+{
+	struct port *port = test_open(0, "-guest-csum,-guest-tso");
+	struct master m;
+
+	connect_ready(&m, port, GUEST_CSUM | TSO, 2);
+	assert_false(m.features & 1ull << VIRTIO_NET_F_GUEST_CSUM);
+	assert_true(m.features & 1ull << VIRTIO_NET_F_CSUM);
+	assert_int_equal(port->tx_caps, PORT_TX_MULTI_SEG);
+	master_close(&m);
+	test_close(0);
+}
+
+static void test_ring_full(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	uint8_t frame[64] = {2};
+	struct master m;
+	uint64_t refused = n_refused[0];
+
+	test_connect(&m, 0);
+	assert_true(master_start(&m, VERSION_1, 2));
+	await(port->link_up);
+	master_transmit(&m, 1, NULL, frame, sizeof(frame)); /* no buffer to come back in */
+	await(evs_load_relaxed(&n_refused[0]) == refused + 1);
+	master_close(&m);
+	test_close(0);
+}
+
+static void test_queues(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct master m;
+
+	connect_ready(&m, port, 1ull << VIRTIO_NET_F_MQ | 1ull << VIRTIO_NET_F_CTRL_VQ, 4);
+	await(port->n_rxq == 2);
+	exchange(&m, 20);
+	assert_true(master_enable(&m, 3, false) && master_enable(&m, 2, false));
+	await(port->n_rxq == 1);
+	exchange(&m, 20);
+	assert_true(master_enable(&m, 3, true) && master_enable(&m, 2, true));
+	await(port->n_rxq == 2);
+	assert_true(master_enable(&m, 0, false) && master_enable(&m, 2, false));
+	await(!port->link_up);
+	assert_true(master_enable(&m, 0, true));
+	await(port->link_up);
+	exchange(&m, 20);
+	master_close(&m);
+	test_close(0);
+}
+
+/* A driver that stops its rings and starts them again, over one connection. */
+static void test_driver_reload(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct master m;
+
+	connect_ready(&m, port, 0, 2);
+	for (unsigned i = 0; i < 20; i++) {
+		exchange(&m, 10);
+		assert_true(master_stop_vring(&m, 0) && master_stop_vring(&m, 1));
+		await(!port->link_up);
+		assert_true(master_start(&m, VERSION_1, 2));
+		await(port->link_up);
+		master_refill(&m, 0);
+	}
+	master_close(&m);
+	test_close(0);
+}
+
+static unsigned count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void test_reconnects(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct rte_mempool *pool = port->pool;
+	unsigned fds = 0;
+	struct master m;
+
+	for (unsigned i = 0; i < 100; i++) {
+		connect_ready(&m, port, i & 1 ? GUEST_CSUM | TSO : 0, i & 2 ? 4 : 2);
+		exchange(&m, 3);
+		if (i & 4)
+			master_stop_vring(&m, 1);
+		master_close(&m); /* in the middle of whatever it is doing */
+		await(!port->link_up);
+		if (i == 10)
+			fds = count_fds();
+	}
+	await(count_fds() <= fds);
+	assert_int_equal(rte_mempool_in_use_count(pool), 0);
+	test_close(0);
+}
+
+/* A socket that only connects harms nobody; of two guests the last one is served, and when it goes,
+ * the other one again. */
+static void test_second_guest(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct master m, other, idle;
+
+	connect_ready(&m, port, 0, 2);
+	test_connect(&idle, 0);
+	exchange(&m, 10);
+	test_connect(&other, 0);
+	assert_true(master_start(&other, VERSION_1 | GUEST_CSUM, 2));
+	await(port->tx_caps & PORT_TX_L4_CSUM);
+	master_refill(&other, 0);
+	exchange(&other, 10);
+	master_close(&other);
+	await(port->tx_caps == PORT_TX_MULTI_SEG);
+	exchange(&m, 10);
+	master_close(&idle);
+	master_close(&m);
+	test_close(0);
+}
+
+/* Ports come and go while guests are connected and sending. */
+static void test_port_cycles(void **state)
+{
+	unsigned fds = 0;
+
+	for (unsigned i = 0; i < 12; i++) {
+		struct port *port = test_open(0, NULL), *same = NULL;
+		const struct port_args args = {2, {{"path", ""}, {"mode", "client"}}};
+		struct port_args again = args;
+		struct evs_error err;
+		struct master m;
+		char path[64];
+
+		socket_path(0, path, sizeof(path));
+		again.arg[0].value = path;
+		assert_int_equal(port_create("vhost-user", "x", &again, &same, &err), -EEXIST);
+		if (i % 3) {
+			connect_ready(&m, port, 0, 2);
+			exchange(&m, 2);
+		}
+		if (i % 3 == 1)
+			master_close(&m);
+		test_close(0);
+		if (i % 3 == 2)
+			master_close(&m);
+		if (i == 5)
+			fds = count_fds();
+	}
+	await(count_fds() <= fds);
+}
+
+/* A socket left behind by a killed daemon is no obstacle. */
+static void test_stale_socket(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	socket_path(0, addr.sun_path, sizeof(addr.sun_path));
+	assert_int_equal(bind(fd, (void *)&addr, sizeof(addr)), 0);
+	close(fd);
+	test_open(0, NULL);
+	test_close(0);
+	assert_int_equal(access(addr.sun_path, F_OK), -1);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_features),      cmocka_unit_test(test_refusals),
+	        cmocka_unit_test(test_frames),        cmocka_unit_test(test_offloads),
+	        cmocka_unit_test(test_no_guest_csum), cmocka_unit_test(test_ring_full),
+	        cmocka_unit_test(test_queues),        cmocka_unit_test(test_driver_reload),
+	        cmocka_unit_test(test_reconnects),    cmocka_unit_test(test_second_guest),
+	        cmocka_unit_test(test_port_cycles),   cmocka_unit_test(test_stale_socket),
+	};
+	int ret;
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	test_start();
+	ret = cmocka_run_group_tests(tests, NULL, NULL);
+	test_end();
+	return ret;
+}
