@@ -26,6 +26,7 @@
 struct ctl_config {
 	const char *run_dir;     /* evs.sock and the OpenFlow sockets */
 	const char *config_file; /* NULL: start empty, save nothing */
+	const char *http;        /* ADDR:PORT of the metrics; NULL: none */
 	bool restore_workers;    /* false: the caller starts them */
 };
 
@@ -42,7 +43,7 @@ bool ctl_saved_workers(void);
 /* 0 if nobody listens on the Unix socket, a stale one being removed; -EADDRINUSE if somebody does.
  */
 int ctl_socket_probe(const char *path, struct evs_error *err);
-/* Opens the JSON-RPC socket. */
+/* Opens the JSON-RPC socket, and that of the metrics. */
 int ctl_listen(struct evs_error *err);
 void ctl_run(void);  /* until ctl_stop */
 void ctl_stop(void); /* async-signal-safe */

@@ -26,6 +26,7 @@ static int stop_fd = -1;
 static bool stopping;
 static unsigned rcu_wait_us;
 static bool restore_workers;
+static const char *http_where;
 
 const char *ctl_run_dir(void)
 {
@@ -149,6 +150,7 @@ int ctl_init(const struct ctl_config *config, struct evs_error *err)
 
 	stopping = false;
 	restore_workers = config->restore_workers;
+	http_where = config->http;
 	run_dir = strdup(config->run_dir);
 	ctl_base = make_base();
 	if (!ctl_base || !run_dir)
@@ -190,7 +192,9 @@ bool ctl_saved_workers(void)
 
 int ctl_listen(struct evs_error *err)
 {
-	return ctl_rpc_init(err);
+	int ret = http_where ? ctl_http_init(http_where, err) : 0;
+
+	return ret ? ret : ctl_rpc_init(err);
 }
 
 static void free_events(void)
@@ -211,6 +215,7 @@ void ctl_fini(void)
 {
 	if (!ctl_base)
 		return;
+	ctl_http_fini();
 	ctl_rpc_fini();
 	ctl_net_fini();
 	free_events();

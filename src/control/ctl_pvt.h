@@ -111,6 +111,11 @@ void ctl_log_remember_defaults(void);
 
 int ctl_rpc_init(struct evs_error *err);
 void ctl_rpc_fini(void);
+
+/* Metrics (ctl_http.c). */
+int ctl_http_init(const char *where, struct evs_error *err);
+void ctl_http_fini(void);
+
 bool ctl_client_topic(struct ctl_client *client, const char *topic, bool on);
 /* Topics one may subscribe to; ends with NULL. */
 extern const char *const ctl_topics[];

@@ -81,6 +81,7 @@ static int control_start(struct evs_error *err)
 	struct ctl_config config = {
 	        .run_dir = options.run_dir,
 	        .config_file = options.config_file,
+	        .http = options.http,
 	        .restore_workers = !options.workers_given,
 	};
 

@@ -150,8 +150,5 @@ int evsd_options_parse(struct evsd_options *o, int argc, char **argv, struct evs
 		                     argv[optind]);
 	if (o->help || o->version)
 		return 0;
-	if (o->http)
-		return evs_error_set(err, -EOPNOTSUPP,
-		                     "--http: this version serves no metrics: leave it out");
 	return place_config(o, err);
 }

@@ -13,6 +13,7 @@
 #include "pmd/pmd.h"
 #include "port/port.h"
 #include "vhost/vhu.h"
+#include "vhost/vhu.h"
 
 #define CACHE_FLOWS (1u << 20) /* of each worker; memory is taken as it is used */
 #define CACHE_MASKS 256
@@ -68,6 +69,7 @@ int evsd_rooms_init(const struct evsd_options *options, struct evs_error *err)
 
 	if (ret)
 		return ret;
+	vhu_init();
 	vhu_init();
 	port_queues_changed = pmd_port_queues_changed;
 	ret = pmd_start(options, err);
