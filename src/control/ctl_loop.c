@@ -3,6 +3,7 @@
  * The event loop of the control thread, its timers, and the workers' punts. Threads: control.
  */
 #include <event2/event.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -148,6 +149,7 @@ int ctl_init(const struct ctl_config *config, struct evs_error *err)
 {
 	int ret;
 
+	signal(SIGPIPE, SIG_IGN); /* clients that leave are seen by the error of the write */
 	stopping = false;
 	restore_workers = config->restore_workers;
 	http_where = config->http;

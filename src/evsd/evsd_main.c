@@ -189,7 +189,6 @@ int main(int argc, char **argv)
 {
 	struct evs_error err = {0};
 
-	signal(SIGPIPE, SIG_IGN);
 	if (evsd_options_parse(&options, argc, argv, &err))
 		return fail(&err, 2);
 	if (options.help) {
