@@ -19,9 +19,10 @@ static int parse_devargs(const struct port_args *args, struct port_eth *eth, str
 	const char *text = devargs ? devargs : pci;
 
 	if (!devargs == !pci)
-		return evs_error_set(err, -EINVAL,
-		                     "type dpdk needs either devargs=DRIVERn[,PARAM=VALUE…] (as in "
-		                     "net_pcap0,rx_pcap=FILE) or pci=ADDRESS (as in 0000:81:00.0)");
+		return evs_error_set(
+		        err, -EINVAL,
+		        "type dpdk needs either devargs=DRIVERn[,PARAM=VALUE...] (as in "
+		        "net_pcap0,rx_pcap=FILE) or pci=ADDRESS (as in 0000:81:00.0)");
 	if (strlen(text) >= sizeof(eth->devargs) || !*text)
 		return evs_error_set(err, -EINVAL, "device arguments have 1 to %zu characters",
 		                     sizeof(eth->devargs) - 1);

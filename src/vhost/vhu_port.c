@@ -351,7 +351,7 @@ static void vhu_destroy(struct port *port)
 static const struct port_option options[] = {
         {"path", "SOCKET", "Unix socket, shared with the guest", PORT_OPTION_REQUIRED},
         {"mode", "client|server", "client (default): the guest makes the socket, evs connects", 0},
-        {"features", "[-]NAME,…", "virtio features to offer or not to offer, as packed,-tso", 0},
+        {"features", "[-]NAME,...", "virtio features to offer or not to offer, as packed,-tso", 0},
         {"iommu", "on|off", "offer a guest's IOMMU; off by default", 0},
         {"postcopy", "on|off", "postcopy live migration; off by default", 0},
         {NULL, NULL, NULL, 0},
