@@ -110,12 +110,11 @@ int ctl_worker_rebalance(struct ctl_call *call)
 	return pmd_rebalance(&call->err);
 }
 
-static void visit_queue(struct port *port, uint16_t queue, unsigned cpu, uint64_t pkts, double load,
-                        void *arg)
+static void visit_queue(const struct pmd_queue_stats *q, void *arg)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:i, s:i, s:I, s:o}", "port", port->name,
-	                                     "queue", (int)queue, "cpu", (int)cpu, "pkts",
-	                                     (json_int_t)pkts, "load", rounded(100 * load)));
+	json_array_append_new(arg, json_pack("{s:s, s:i, s:i, s:I, s:o}", "port", q->port->name,
+	                                     "queue", (int)q->queue, "cpu", (int)q->cpu, "pkts",
+	                                     (json_int_t)q->pkts, "load", rounded(100 * q->load)));
 }
 
 int ctl_queue_show(struct ctl_call *call)

@@ -138,10 +138,15 @@ extern const char *const pmd_stage_names[PMD_N_STAGES];
 void pmd_workers_walk(void (*visit)(unsigned worker, const struct pmd_worker_stats *stats,
                                     void *arg),
                       void *arg);
-/* [ctl] load: share of a CPU, 0 to 1, over the time since the last measurement (0.1 s at least). */
-void pmd_queues_walk(void (*visit)(struct port *port, uint16_t queue, unsigned cpu, uint64_t pkts,
-                                   double load, void *arg),
-                     void *arg);
+struct pmd_queue_stats {
+	struct port *port;
+	uint16_t queue;
+	unsigned cpu; /* of its worker; UINT32_MAX: none */
+	uint64_t pkts;
+	double load; /* share of a CPU, 0 to 1, since the last measurement (0.1 s at least) */
+};
+void pmd_queues_walk(void (*visit)(const struct pmd_queue_stats *queue, void *arg),
+                     void *arg); /* [ctl] */
 /* [ctl] Drops that belong to no port any more: it was deleted before the packet came to it. */
 void pmd_drops_sum(struct port_counters *sum);
 /* [ctl] The caches, for invalidation, expiry, statistics, dump. */

@@ -262,16 +262,18 @@ int pmd_queue_move(struct port *port, uint16_t queue, unsigned cpu, struct evs_e
 	return 0;
 }
 
-void pmd_queues_walk(void (*visit)(struct port *port, uint16_t queue, unsigned cpu, uint64_t pkts,
-                                   double load, void *arg),
-                     void *arg)
+void pmd_queues_walk(void (*visit)(const struct pmd_queue_stats *queue, void *arg), void *arg)
 {
 	pmd_place_measure();
 	QUEUE_FOREACH(q)
 	{
 		struct pmd_worker *w = q->owner ? q->owner : q->target;
+		struct pmd_queue_stats stats = {.port = q->port,
+		                                .queue = q->queue,
+		                                .cpu = w ? w->cpu : UINT32_MAX,
+		                                .pkts = evs_load_relaxed(&q->pkts),
+		                                .load = q->load};
 
-		visit(q->port, q->queue, w ? w->cpu : UINT32_MAX, evs_load_relaxed(&q->pkts),
-		      q->load, arg);
+		visit(&stats, arg);
 	}
 }

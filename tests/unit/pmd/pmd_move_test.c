@@ -159,14 +159,13 @@ struct where {
 	double load;
 };
 
-static void find_queue(struct port *port, uint16_t queue, unsigned cpu, uint64_t pkts, double load,
-                       void *arg)
+static void find_queue(const struct pmd_queue_stats *q, void *arg)
 {
 	struct where *where = arg;
 
-	if (port->index == 1 && queue == where->queue) {
-		where->cpu = cpu;
-		where->load = load;
+	if (q->port->index == 1 && q->queue == where->queue) {
+		where->cpu = q->cpu;
+		where->load = q->load;
 	}
 }
 
