@@ -3,7 +3,9 @@
  * The exact cache: insertion, admission and ageing. Look-up is in flow_lookup_pvt.h.
  * Threads: one worker.
  */
-#include "flow/flow_exact_pvt.h"
+#define FLOW_ISA 0
+
+#include "flow/flow_simd_pvt.h"
 
 #include <string.h>
 
@@ -19,6 +21,12 @@
 #define SWEEP_LAP_MS 5000u
 #define SWEEP_MAX    64u /* entries per call */
 #define SWEEP_AHEAD  16
+
+const uint64_t flow_exact_hash_mask[16] EVS_CACHE_ALIGNED = {
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, ~FLOW_VOLATILE_MASK64,
+        UINT64_MAX, 0,          UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+};
 
 int flow_exact_init(struct flow_exact *exact, uint32_t n_entries, unsigned class, int numa_node)
 {
@@ -95,11 +103,11 @@ static bool key_equal(const struct flow_entry *entry, const struct pkt_key_base 
 static uint64_t stored_hash(const struct flow_entry *entry)
 {
 	const struct pkt_key_base *base = (const struct pkt_key_base *)entry;
-	uint64_t hash = flow_exact_hash_base(base);
+	uint64_t hash = flow_exact_hash_base(entry);
 	unsigned n = (unsigned)__builtin_popcount(flow_ext_lines(base->lines));
 
 	for (unsigned i = 0; i < n; i++)
-		hash = pkt_hash_line(hash, entry->lines + i * EVS_CACHE_LINE);
+		hash = flow_exact_hash_line(hash, entry->lines + i * EVS_CACHE_LINE);
 	return hash;
 }
 

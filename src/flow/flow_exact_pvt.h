@@ -98,30 +98,8 @@ EVS_INLINE uint32_t flow_ext_lines(uint8_t lines)
 	return (lines & 7) | (lines & PKT_LINE_TMD ? 0x78 : 0);
 }
 
-/* Hash of a full key without its volatile bytes. */
-EVS_INLINE uint64_t flow_exact_hash_base(const struct pkt_key_base *base)
-{
-	const uint8_t *p = (const uint8_t *)base;
-	const uint64_t *s = pkt_hash_secret;
-	uint64_t w5 = pkt_hash_u64(p + 40) & ~FLOW_VOLATILE_MASK64;
-	uint64_t a = pkt_hash_mum(pkt_hash_u64(p) ^ s[0], pkt_hash_u64(p + 8) ^ s[1]);
-	uint64_t b = pkt_hash_mum(pkt_hash_u64(p + 16) ^ s[2], pkt_hash_u64(p + 24) ^ s[3]);
-	uint64_t c = pkt_hash_mum(pkt_hash_u64(p + 32) ^ s[4], w5 ^ s[5]);
-
-	return pkt_hash_mum(a ^ b ^ pkt_hash_u64(p + 48) ^ s[6], c ^ b ^ s[7]);
-}
-
-EVS_INLINE uint64_t flow_exact_hash(const struct pkt_key_base *base, const struct pkt_key_ext *ext,
-                                    unsigned class)
-{
-	uint64_t hash = flow_exact_hash_base(base);
-
-	if (class > 0)
-		for (uint32_t left = flow_ext_lines(base->lines); left; left &= left - 1)
-			hash = pkt_hash_line(hash,
-			                     flow_ext_line(ext, (unsigned)__builtin_ctz(left)));
-	return hash;
-}
+/* Masks for the hash: line 0 without volatile bytes and holder, and a whole line. */
+extern const uint64_t flow_exact_hash_mask[16];
 
 /* [worker] Stores key -> flow if admission allows and the flow is alive (gen is even). `hash` by
  * flow_exact_hash. */

@@ -6,10 +6,13 @@
  * A flow refers to its program and mask until it is unlinked; references and further lines of
  * the key stay until control has credited it, and go back to the arena when its index returns.
  */
+#define FLOW_ISA 0
+
 #include <string.h>
 
 #include "base/evs_clock.h"
 #include "flow/flow_cache_pvt.h"
+#include "flow/flow_simd_pvt.h"
 
 /* A poll unlinks and frees so many flows at most: some microseconds. */
 #define POLL_FLOWS 64

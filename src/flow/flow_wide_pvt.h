@@ -79,29 +79,4 @@ EVS_INLINE struct flow_bucket *flow_mask_bucket(const struct flow_mask *mask, ui
 	return &mask->buckets[bucket];
 }
 
-/* Hash of the key under the mask. The mask's lines must be in use in the key. */
-EVS_INLINE uint64_t flow_mask_hash(const struct flow_mask *mask, const struct pkt_key_base *base,
-                                   const struct pkt_key_ext *ext)
-{
-	uint64_t masked[8] EVS_CACHE_ALIGNED;
-	const uint8_t *k = (const uint8_t *)base, *m = (const uint8_t *)&mask->mask.base;
-	uint64_t hash;
-
-	for (unsigned i = 0; i < 7; i++)
-		masked[i] = pkt_hash_u64(k + 8 * i) & pkt_hash_u64(m + 8 * i);
-	hash = pkt_hash_base((const struct pkt_key_base *)masked);
-	if (evs_likely(!mask->lines))
-		return hash;
-	for (uint32_t left = flow_ext_lines(mask->lines); left; left &= left - 1) {
-		unsigned line = (unsigned)__builtin_ctz(left);
-
-		k = flow_ext_line(ext, line);
-		m = flow_ext_line(&mask->mask.ext, line);
-		for (unsigned i = 0; i < 8; i++)
-			masked[i] = pkt_hash_u64(k + 8 * i) & pkt_hash_u64(m + 8 * i);
-		hash = pkt_hash_line(hash, masked);
-	}
-	return hash;
-}
-
 #endif
