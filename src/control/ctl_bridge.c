@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "control/ctl_net.h"
+#include "control/ctl_of.h"
 
 static uint64_t mac_to_u64(const struct rte_ether_addr *mac)
 {
@@ -118,6 +119,12 @@ static int make(const char *name, const json_t *params, struct ctl_bridge **brid
 		return ret;
 	}
 	pl_commit();
+	ret = ctl_of_bridge_add(bridge, err);
+	if (ret) {
+		pl_bridge_destroy(bridge->pl);
+		free(bridge);
+		return ret;
+	}
 	TAILQ_INSERT_TAIL(&ctl_bridges, bridge, link);
 	*bridgep = bridge;
 	return 0;
@@ -240,6 +247,7 @@ int ctl_bridge_del(struct ctl_call *call)
 	del->bridge = bridge;
 	del->left = 1;
 	TAILQ_REMOVE(&ctl_bridges, bridge, link);
+	ctl_of_bridge_del(bridge);
 	forget_bridge(name);
 	while ((port = TAILQ_FIRST(&bridge->ports))) {
 		del->left++;

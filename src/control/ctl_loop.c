@@ -12,6 +12,7 @@
 #include "base/evs_rcu.h"
 #include "control/ctl_conf_pvt.h"
 #include "control/ctl_net.h"
+#include "control/ctl_of.h"
 #include "pmd/pmd.h"
 
 #define TICK_US     100000
@@ -49,7 +50,10 @@ static void take_punt(const struct pmd_punt *punt, void *arg)
 		pl_fdb_learn(&learn);
 		return;
 	}
-	rte_pktmbuf_free(punt->mbuf);
+	if (punt->kind == PMD_PUNT_CONTROLLER)
+		ctl_of_packet_in(punt);
+	else
+		rte_pktmbuf_free(punt->mbuf);
 }
 
 static void on_punt(evutil_socket_t fd, short what, void *arg)

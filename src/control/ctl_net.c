@@ -6,6 +6,7 @@
  * device closes when no worker touches it any more, which the workers' room reports by a callback.
  */
 #include "control/ctl_net.h"
+#include "control/ctl_of.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ void ctl_port_state_changed(struct ctl_port *port)
 	if (port->pl && port->port)
 		pl_port_state(port->pl, port->port->config, port->port->link.up);
 	ctl_port_event(port, "changed");
+	ctl_of_port_status(port, OFPPR_MODIFY);
 }
 
 static int unknown_type(const struct ctl_port_spec *spec, struct evs_error *err)
@@ -141,6 +143,7 @@ int ctl_port_open(struct ctl_bridge *bridge, struct ctl_port_spec *spec, struct 
 	bridge->n_ports++;
 	*portp = port;
 	ctl_port_event(port, "added");
+	ctl_of_port_status(port, OFPPR_ADD);
 	return 0;
 
 fail_datapath:
@@ -170,6 +173,7 @@ static void on_detached(struct port *device, void *arg)
 void ctl_port_close(struct ctl_port *port, void (*gone)(void *arg, int ret), void *arg)
 {
 	ctl_port_event(port, "removed");
+	ctl_of_port_status(port, OFPPR_DELETE);
 	TAILQ_REMOVE(&port->bridge->ports, port, link);
 	port->bridge->n_ports--;
 	port->gone = gone;
@@ -275,6 +279,7 @@ void ctl_net_fini(void)
 	for (unsigned i = 0; left && i < 16; i++)
 		evs_rcu_synchronize();
 	while ((bridge = TAILQ_FIRST(&ctl_bridges))) {
+		ctl_of_bridge_del(bridge);
 		TAILQ_REMOVE(&ctl_bridges, bridge, link);
 		pl_bridge_destroy(bridge->pl);
 		free(bridge);

@@ -25,12 +25,15 @@ struct ctl_port {
 	void *gone_arg;
 };
 
+struct ctl_of_bridge;
+
 struct ctl_bridge {
 	TAILQ_ENTRY(ctl_bridge) link;
 	struct pl_bridge *pl;
 	TAILQ_HEAD(, ctl_port) ports; /* those being deleted are not in it */
 	unsigned n_ports;
 	unsigned n_controllers;
+	struct ctl_of_bridge *of; /* its OpenFlow sessions */
 	char name[PORT_NAME_LEN];
 };
 

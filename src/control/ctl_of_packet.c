@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packets to and from controllers. Threads: control.
+ *
+ * Packets are not kept for a controller (n_buffers is 0): a packet-in carries what max_len asks
+ * for.
+ */
+#include <string.h>
+
+#include "base/evs_clock.h"
+#include "control/ctl_of_pvt.h"
+#include "pkt/pkt_parse.h"
+
+static struct rte_mbuf *mbuf_from(struct rte_mempool *pool, const uint8_t *data, uint32_t size)
+{
+	struct rte_mbuf *head = rte_pktmbuf_alloc(pool), *tail = head;
+
+	while (head) {
+		uint16_t n = (uint16_t)EVS_MIN(size, (uint32_t)rte_pktmbuf_tailroom(tail));
+		memcpy(rte_pktmbuf_mtod_offset(tail, uint8_t *, tail->data_len), data, n);
+		tail->data_len += n;
+		head->pkt_len += n;
+		data += n;
+		size -= n;
+		if (size == 0)
+			return head;
+		tail->next = rte_pktmbuf_alloc(pool);
+		if (!tail->next) {
+			rte_pktmbuf_free(head);
+			return NULL;
+		}
+		tail = tail->next;
+		head->nb_segs++;
+	}
+	return NULL;
+}
+
+static struct rte_mempool *packet_pool(void)
+{
+	static struct rte_mempool *pool;
+
+	if (!pool)
+		pool = port_pool_get(PORT_MTU_DEFAULT, SOCKET_ID_ANY, NULL);
+	return pool;
+}
+
+int ctl_of_packet_out(struct ctl_of_bridge *ob, const struct of_packet_out *out,
+                      struct of_error *err)
+{
+	static struct pl_injection injection;
+	struct rte_mempool *pool = packet_pool();
+	static struct pkt_key key;
+	struct rte_mbuf *mbuf;
+	int ret;
+
+	if (out->buffer_id != OF_NO_BUFFER)
+		return of_error_set(err, OFPBRC_BUFFER_UNKNOWN);
+	mbuf = pool ? mbuf_from(pool, out->data.data, out->data.size) : NULL;
+	if (!mbuf) {
+		EVS_LOG_LIMITED(control, ERR, "bridge '%s': no buffer for a packet-out",
+		                ob->bridge->name);
+		return 0;
+	}
+	memset(&key, 0, sizeof(key));
+	if (pkt_parse_one(mbuf, &key, &(struct pkt_offsets){0}) != 0)
+		ret = of_error_set(err, OFPBRC_BAD_PACKET);
+	else
+		ret = pl_packet_out(ob->bridge->pl, out, &key, &injection, err);
+	if (ret == 0 && pmd_inject(mbuf, injection.in_port, &injection.prog) == 0)
+		return 0;
+	if (ret == 0)
+		EVS_LOG_LIMITED(control, WARN, "bridge '%s': a packet-out found no worker ready",
+		                ob->bridge->name);
+	rte_pktmbuf_free(mbuf);
+	return ret;
+}
+
+/* ---- packet-in ---- */
+
+/* A bucket of time: a packet costs 1/rate seconds, and at most burst packets are saved up. */
+static bool within_rate(struct ctl_of_controller *c)
+{
+	uint64_t now = evs_clock_ns(), cost, most;
+
+	if (!c || c->rate == 0)
+		return true;
+	cost = 1000000000u / c->rate;
+	most = cost * (c->burst ? c->burst : c->rate);
+	c->tokens_ns = c->filled_ns ? EVS_MIN(most, c->tokens_ns + (now - c->filled_ns)) : most;
+	c->filled_ns = now;
+	if (c->tokens_ns < cost) {
+		c->limited++;
+		return false;
+	}
+	c->tokens_ns -= cost;
+	return true;
+}
+
+static void tell(struct ctl_of_session *s, struct of_msg *msg, uint32_t total, uint16_t max_len)
+{
+	struct ctl_of_controller *c = s->controller;
+
+	if (!ctl_of_wants_async(s) ||
+	    !(s->async.packet_in[s->role == OFPCR_ROLE_SLAVE] >> msg->packet_in.reason & 1) ||
+	    !within_rate(c))
+		return;
+	msg->packet_in.data.size = EVS_MIN(total, (uint32_t)max_len);
+	if (ctl_of_session_tell(s, msg, true)) {
+		if (c)
+			c->packet_ins++;
+	} else if (c) {
+		c->dropped++;
+	}
+}
+
+static void fill_match(struct flow_match *match, const struct pmd_punt *punt)
+{
+	const struct flow_op_controller *op = &punt->controller;
+
+	flow_match_init(match);
+	flow_match_add_u64(match, FLOW_FIELD_IN_PORT, rte_be_to_cpu_32(op->in_port));
+	if (op->metadata)
+		flow_match_add_u64(match, FLOW_FIELD_METADATA, rte_be_to_cpu_64(op->metadata));
+	if (punt->tun.id)
+		flow_match_add_u64(match, FLOW_FIELD_TUNNEL_ID, rte_be_to_cpu_64(punt->tun.id));
+}
+
+void ctl_of_packet_in(const struct pmd_punt *punt)
+{
+	static uint8_t copy[OF_MSG_MAX];
+	const struct flow_op_controller *op = &punt->controller;
+	struct pl_bridge *pl = pl_bridge_at(op->bridge);
+	struct ctl_bridge *bridge = pl ? ctl_bridge_lookup(pl_bridge_name(pl), NULL) : NULL;
+	uint32_t size = EVS_MIN(rte_pktmbuf_pkt_len(punt->mbuf), (uint32_t)OF_MSG_MAX - 256);
+	struct ctl_of_session *s, *next;
+	static struct of_msg msg;
+
+	if (bridge && bridge->of) {
+		msg.type = OFPT_PACKET_IN;
+		msg.packet_in.buffer_id = OF_NO_BUFFER;
+		msg.packet_in.total_len = (uint16_t)punt->total_len;
+		msg.packet_in.reason = op->reason;
+		msg.packet_in.table_id = op->table_id;
+		msg.packet_in.cookie = op->cookie;
+		msg.packet_in.data.data = rte_pktmbuf_read(punt->mbuf, 0, size, copy);
+		fill_match(&msg.packet_in.match, punt);
+		for (s = TAILQ_FIRST(&bridge->of->sessions); s; s = next) {
+			next = TAILQ_NEXT(s, link);
+			tell(s, &msg, size, op->max_len);
+		}
+	}
+	rte_pktmbuf_free(punt->mbuf);
+}
