@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exact cache: insertion, admission and ageing. Look-up is in flow_lookup_pvt.h.
+ * The exact cache: insertion, admission and ageing. Look-up is in flow_lookup.inc.
  * Threads: one worker.
  */
 #define FLOW_ISA 0
@@ -175,8 +175,7 @@ static void store(struct flow_entry *entry, const struct pkt_key_base *base,
 }
 
 void flow_exact_insert(struct flow_exact *exact, const struct pkt_key_base *base,
-                       const struct pkt_key_ext *ext, uint64_t hash, uint32_t index, uint32_t gen,
-                       bool is_full)
+                       const struct pkt_key_ext *ext, uint64_t hash, const struct flow_value *value)
 {
 	uint32_t home = (uint32_t)hash & exact->mask;
 	struct flow_entry *entry;
@@ -184,7 +183,7 @@ void flow_exact_insert(struct flow_exact *exact, const struct pkt_key_base *base
 
 	/* Killed since it was found: an entry with an odd generation would find it as long as it
 	 * is dead. */
-	if (gen & 1)
+	if (value->gen & 1)
 		return;
 	k = find_same(exact, home, base, ext);
 	if (k < 0)
@@ -197,8 +196,8 @@ void flow_exact_insert(struct flow_exact *exact, const struct pkt_key_base *base
 	if (entry->life)
 		evict(exact, entry, home ^ (uint32_t)k);
 	store(entry, base, ext);
-	entry->where = (entry->where & ~FLOW_WHERE_INDEX) | index;
-	entry->life = (gen & FLOW_LIFE_GEN) | (is_full ? FLOW_LIFE_FULL : 0);
+	entry->where = (entry->where & ~FLOW_WHERE_INDEX) | value->index;
+	entry->life = (value->gen & FLOW_LIFE_GEN) | (value->is_full ? FLOW_LIFE_FULL : 0);
 	flow_exact_entry(exact, home, exact->class)->where |= 1u << (FLOW_WHERE_HOP_SHIFT + k);
 	exact->n_set++;
 	evs_counter_add(&exact->inserts, 1);

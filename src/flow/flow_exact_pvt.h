@@ -53,6 +53,12 @@ static_assert(sizeof(struct flow_entry) == EVS_CACHE_LINE, "one line");
 static_assert(offsetof(struct pkt_key_base, tcp_flags) == 44, "volatile bytes");
 static_assert(offsetof(struct pkt_key_base, ip_ttl) == 46, "volatile bytes");
 
+/* What an entry says of its key. */
+struct flow_value {
+	uint32_t index, gen; /* of the flow */
+	bool is_full;        /* compare volatile bytes too */
+};
+
 struct flow_exact {
 	uint8_t *entries;
 	uint32_t mask;  /* number of entries - 1 */
@@ -104,8 +110,8 @@ extern const uint64_t flow_exact_hash_mask[16];
 /* [worker] Stores key -> flow if admission allows and the flow is alive (gen is even). `hash` by
  * flow_exact_hash. */
 void flow_exact_insert(struct flow_exact *exact, const struct pkt_key_base *base,
-                       const struct pkt_key_ext *ext, uint64_t hash, uint32_t index, uint32_t gen,
-                       bool is_full);
+                       const struct pkt_key_ext *ext, uint64_t hash,
+                       const struct flow_value *value);
 /* [worker] Sets the epoch; cheap when it did not change. */
 void flow_exact_set_epoch(struct flow_exact *exact, uint32_t epoch);
 /* [worker] Ages as many entries as are due after so much time, a bounded number per call. */

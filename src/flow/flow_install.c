@@ -23,6 +23,7 @@
 struct wish {
 	struct pkt_key key, mask;
 	uint8_t lines; /* of the mask that are not zero */
+	uint64_t hash; /* of the key */
 };
 
 static bool line_is_zero(const void *line)
@@ -133,22 +134,22 @@ static bool is_same(const struct flow *flow, const struct wish *wish, const stru
 /* The live flow that says what this translation says. While wide look-ups are left out, every
  * second packet of a flow comes here. One with the same key and another program is of an
  * older configuration: control kills it soon, and it is not reused. */
-static struct flow *find_same(struct flow_cache *cache, const struct flow_mask *mask, uint64_t hash,
+static struct flow *find_same(struct flow_cache *cache, const struct flow_bucket *bucket,
                               const struct wish *wish, const struct flow_prog *prog,
                               const struct flow_xlate *xlate)
 {
-	const struct flow_bucket *bucket = flow_mask_bucket(mask, (uint32_t)hash);
 	struct flow *flows = cache->pool.flows;
 
 	for (unsigned i = 0; i < FLOW_BUCKET_LEN; i++) {
 		struct flow *flow = &flows[bucket->flow[i] - 1];
 
-		if (bucket->flow[i] && bucket->sig[i] == (uint32_t)hash &&
+		if (bucket->flow[i] && bucket->sig[i] == (uint32_t)wish->hash &&
 		    is_same(flow, wish, prog, xlate))
 			return flow;
 	}
 	for (uint32_t next = bucket->chain; next; next = flows[next - 1].chain)
-		if (flows[next - 1].hash == hash && is_same(&flows[next - 1], wish, prog, xlate))
+		if (flows[next - 1].hash == wish->hash &&
+		    is_same(&flows[next - 1], wish, prog, xlate))
 			return &flows[next - 1];
 	return NULL;
 }
@@ -223,14 +224,14 @@ static struct flow *get_flow(struct flow_cache *cache, const struct wish *wish,
                              struct flow_mask *mask, const struct flow_xlate *xlate)
 {
 	struct flow_prog *prog = flow_intern_get(&cache->intern, &cache->arena, &xlate->prog);
-	uint64_t hash = flow_mask_hash(mask, &wish->key.base, &wish->key.ext);
+	uint64_t hash = wish->hash;
 	struct flow *flow;
 
 	if (!prog) {
 		evs_counter_add(&cache->stats.not_cached_memory, 1);
 		return NULL;
 	}
-	flow = find_same(cache, mask, hash, wish, prog, xlate);
+	flow = find_same(cache, flow_mask_bucket(mask, (uint32_t)hash), wish, prog, xlate);
 	if (flow) {
 		flow_intern_put(&cache->intern, &cache->arena, prog);
 		evs_counter_add(&cache->stats.reused, 1);
@@ -253,6 +254,7 @@ static struct flow *install(struct flow_cache *cache, const struct pkt_key_base 
 {
 	unsigned class = flow_exact_class(base->lines);
 	struct flow_mask *mask;
+	struct flow_value value;
 	struct flow *flow;
 	struct wish wish;
 
@@ -267,15 +269,17 @@ static struct flow *install(struct flow_cache *cache, const struct pkt_key_base 
 		evs_counter_add(&cache->stats.not_cached_pool, 1);
 		return NULL;
 	}
+	wish.hash = flow_mask_hash(mask, &wish.key.base, &wish.key.ext);
 	flow = get_flow(cache, &wish, mask, xlate);
 	if (!flow) {
 		if (!mask->n_flows)
 			flow_wide_mask_release(&cache->wide, mask);
 		return NULL;
 	}
+	value = (struct flow_value){flow_pool_index(&cache->pool, flow),
+	                            evs_load_relaxed(&flow->gen), mask->is_volatile};
 	flow_exact_insert(&cache->exact[class], base, ext, flow_exact_hash(base, ext, class),
-	                  flow_pool_index(&cache->pool, flow), evs_load_relaxed(&flow->gen),
-	                  mask->is_volatile);
+	                  &value);
 	return flow;
 }
 

@@ -19,7 +19,7 @@
 #endif
 
 #include "flow/flow_simd_pvt.h"
-#include "flow/flow_lookup_pvt.h"
+#include "flow/flow_lookup.inc"
 
 #if defined(__clang__)
 #pragma clang attribute pop

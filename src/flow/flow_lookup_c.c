@@ -8,7 +8,7 @@
 
 #include "flow/flow_cache_pvt.h"
 #include "flow/flow_simd_pvt.h"
-#include "flow/flow_lookup_pvt.h"
+#include "flow/flow_lookup.inc"
 
 const struct flow_lookup_ops flow_lookup_ops_c = {
         .burst = lookup_burst,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The wide cache: masks, their tables, the order of probing. Look-up is in flow_lookup_pvt.h.
+ * The wide cache: masks, their tables, the order of probing. Look-up is in flow_lookup.inc.
  * Threads: one worker.
  */
 #include "flow/flow_wide_pvt.h"

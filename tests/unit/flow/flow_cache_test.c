@@ -350,7 +350,8 @@ static void dead_flow_gets_no_entry(void **state)
 	flow = install(b, 0);
 	lookup(b, 1); /* leaves the hash in the key */
 	flow_cache_kill(b->cache, flow);
-	flow_exact_insert(&b->cache->exact[0], base, NULL, base->hash, 0, flow->gen, false);
+	flow_exact_insert(&b->cache->exact[0], base, NULL, base->hash,
+	                  &(struct flow_value){.gen = flow->gen});
 	assert_int_equal(lookup(b, 1), 1);
 	bench_free(b);
 }
