@@ -25,8 +25,6 @@
 #include "pipeline/pl_pvt.h"
 #include "pkt/pkt_hash.h"
 
-#define SLICE_LEN 65536 /* flows of a cache between two turns of the event loop */
-
 struct call {
 	struct call *next;
 	void (*fn)(void *arg);
@@ -49,9 +47,6 @@ struct pass {
 	bool any; /* there is something to walk for */
 	bool all; /* kill everything */
 	bool any_index;
-	bool is_walking;
-	unsigned worker; /* where the walk is */
-	uint32_t cursor;
 	uint64_t indexes[(PKT_PORT_MAX + 1) / 64];
 	struct mac_change *macs;
 	uint32_t n_macs, mac_slots; /* slots: a power of two or 0 */
@@ -216,18 +211,14 @@ static struct flow_cache *cache_of(unsigned worker)
 	return pl_globals.config.worker_cache ? pl_globals.config.worker_cache(worker) : NULL;
 }
 
-/* One slice; returns whether there is more. */
-static bool pass_walk(struct pass *pass)
+static void pass_walk(const struct pass *pass)
 {
-	for (; pass->worker < EVS_MAX_WORKERS; pass->worker++, pass->cursor = 0) {
-		struct walk walk = {.pass = pass, .worker = pass->worker};
+	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
+		struct walk walk = {.pass = pass, .cache = cache_of(w), .worker = w};
 
-		walk.cache = cache_of(pass->worker);
-		if (walk.cache &&
-		    flow_cache_walk_some(walk.cache, &pass->cursor, SLICE_LEN, walk_visit, &walk))
-			return true;
+		if (walk.cache)
+			flow_cache_walk(walk.cache, walk_visit, &walk);
 	}
-	return false;
 }
 
 void pl_flow_kill(unsigned worker, struct flow_cache *cache, struct flow *flow)
@@ -257,13 +248,9 @@ static void pass_run(void *arg)
 {
 	struct pass *pass = arg;
 
-	if (!pass->is_walking)
-		pl_of_pass_begin(pass->seq);
-	pass->is_walking = true;
-	if (pass->any && pass_walk(pass)) {
-		evs_rcu_call(pass_run, pass); /* the event loop gets a turn in between */
-		return;
-	}
+	pl_of_pass_begin(pass->seq);
+	if (pass->any)
+		pass_walk(pass);
 	pl_of_pass_end();
 	gone_add(pass);
 	active = NULL;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A prebuilt outer header, as an action program carries it and a worker puts it before frames.
+ * Threads: any; immutable once built. Owner: the program, or the builder's caller.
+ *
+ * The bytes stand at the end of `data`, so that one 64-byte copy that ends where the inner frame
+ * begins moves a header of up to 64 bytes; what it writes before the header is headroom.
+ */
+#ifndef PKT_TUNNEL_H
+#define PKT_TUNNEL_H
+
+#include "pkt/pkt_key.h"
+
+#define PKT_TUNNEL_HEADER_MAX 384
+
+struct pkt_tunnel_header {
+	uint8_t kind;      /* of src/tunnel */
+	uint8_t flags;     /* PKT_TUN_* */
+	uint16_t size;     /* bytes of header in use */
+	uint16_t l3, l4;   /* offsets within the header */
+	uint16_t sport_lo; /* lowest source port */
+	uint16_t sport_n;  /* how many; 0: the port in the header stays */
+	uint32_t ip_sum;   /* IPv4: sum of the header with length, id and checksum zero */
+	uint8_t data[PKT_TUNNEL_HEADER_MAX] EVS_ALIGNED(8);
+};
+
+EVS_INLINE uint8_t *pkt_tunnel_bytes(struct pkt_tunnel_header *header)
+{
+	return &header->data[PKT_TUNNEL_HEADER_MAX - header->size];
+}
+
+#endif
