@@ -14,7 +14,7 @@
 #include "flow/flow_cache_pvt.h"
 #include "flow/flow_simd_pvt.h"
 
-/* A poll unlinks and frees so many flows at most: some microseconds. */
+/* A poll unlinks and frees so many flows at most. */
 #define POLL_FLOWS 64
 #define REORDER_MS 250 /* masks are put in order after so long even if few packets came */
 
