@@ -184,6 +184,8 @@ static int make_args(const struct evsd_options *options, struct args *args, stru
 	static const char *const lcores[] = {"-l", "-c", "-s", "--lcores", "--main-lcore", NULL};
 	int ret = add(args, "evsd");
 
+	/* It warns at each start that it does without a socket of old. */
+	ret |= add(args, "--log-level=lib.telemetry:error");
 	if (options->dpdk && split(args, options->dpdk))
 		return evs_error_set(err, -EINVAL,
 		                     "--dpdk '%s': a quote does not end, or there are more than "
