@@ -17,9 +17,10 @@
 #include "base/evs_log.h"
 #include "port/port_pvt.h"
 
-#define N_RX_DESC 1024
-#define N_TX_DESC 1024
-#define RSS_WISH  (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP)
+#define N_RX_DESC     1024
+#define MAX_OWN_MBUFS (1u << 20)
+#define N_TX_DESC     1024
+#define RSS_WISH      (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP)
 
 static EVS_HOT uint16_t eth_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs,
                                uint16_t n)
@@ -79,19 +80,18 @@ static EVS_HOT uint16_t eth_tx_offload(struct port *port, uint16_t queue, struct
 	return sent;
 }
 
+/* Who uses an ethdev [ctl]. Not DPDK's ownership, which would hide the device from the list that
+ * telemetry gives. */
+static const struct port *users[RTE_MAX_ETHPORTS];
+
 static int find_device(const char *devargs, uint16_t *id)
 {
 	struct rte_dev_iterator it;
 	uint16_t found = RTE_MAX_ETHPORTS, i;
 
 	RTE_ETH_FOREACH_MATCHING_DEV(i, devargs, &it)
-	{
-		struct rte_eth_dev_owner owner;
-
-		if (found == RTE_MAX_ETHPORTS && !rte_eth_dev_owner_get(i, &owner) &&
-		    owner.id == RTE_ETH_DEV_NO_OWNER)
-			found = i;
-	}
+	if (found == RTE_MAX_ETHPORTS && !users[i])
+		found = i;
 	*id = found;
 	return found == RTE_MAX_ETHPORTS ? -ENODEV : 0;
 }
@@ -110,13 +110,11 @@ static int attach(struct port_eth *eth, struct evs_error *err)
 
 	device_name(eth->devargs, name, sizeof(name));
 	if (!rte_eth_dev_get_port_by_name(name, &id)) {
-		struct rte_eth_dev_owner owner = {0};
-
-		if (!rte_eth_dev_owner_get(id, &owner) && owner.id != RTE_ETH_DEV_NO_OWNER)
+		if (users[id])
 			return evs_error_set(
 			        err, -EBUSY,
 			        "device '%s' is in use by port '%s': delete that first", name,
-			        owner.name);
+			        users[id]->name);
 		eth->id = id; /* named on evsd's command line */
 		return 0;
 	}
@@ -132,21 +130,6 @@ static int attach(struct port_eth *eth, struct evs_error *err)
 	if (find_device(eth->devargs, &eth->id) && rte_eth_dev_get_port_by_name(name, &eth->id))
 		return evs_error_set(err, -ENODEV,
 		                     "DPDK attached '%s', but no Ethernet device came of it",
-		                     eth->devargs);
-	return 0;
-}
-
-static int own(struct port *port, struct port_eth *eth, struct evs_error *err)
-{
-	static uint64_t owner_id;
-	struct rte_eth_dev_owner owner;
-
-	if (owner_id == 0)
-		rte_eth_dev_owner_new(&owner_id);
-	owner.id = owner_id;
-	snprintf(owner.name, sizeof(owner.name), "%s", port->name);
-	if (rte_eth_dev_owner_set(eth->id, &owner))
-		return evs_error_set(err, -EBUSY, "device '%s' is in use by another part of DPDK",
 		                     eth->devargs);
 	return 0;
 }
@@ -234,6 +217,27 @@ static int get_pool(struct port *port, const struct port_eth *eth, struct evs_er
 	return port->pool ? 0 : -ENOMEM;
 }
 
+/* A device may want more buffers than the shared pool has (net_pcap keeps a whole capture in them):
+ * it gets pools of its own, twice as large each time, as long as there is memory. */
+static int setup_rx_queue(struct port *port, const struct port_eth *eth, uint16_t q, uint16_t n)
+{
+	unsigned node = (unsigned)port->numa_node, size = port->pool->size;
+	int ret;
+
+	while ((ret = rte_eth_rx_queue_setup(eth->id, q, n, node, NULL, port->pool)) != 0 &&
+	       q == 0 && !eth->n_mbufs && size < MAX_OWN_MBUFS) {
+		struct rte_mempool *pool;
+
+		size = size * 2 + 1;
+		pool = port_pool_get_own(port->mtu, port->numa_node, size, NULL);
+		if (!pool)
+			break;
+		port_pool_put(port->pool);
+		port->pool = pool;
+	}
+	return ret;
+}
+
 static int setup_queues(struct port *port, const struct port_eth *eth, struct evs_error *err)
 {
 	uint16_t n_rx = N_RX_DESC, n_tx = N_TX_DESC;
@@ -246,7 +250,7 @@ static int setup_queues(struct port *port, const struct port_eth *eth, struct ev
 		return evs_error_set(err, ret, "device '%s' refuses a transmit queue: %s",
 		                     eth->devargs, strerror(-ret));
 	for (uint16_t q = 0; !ret && q < port->n_rxq; q++)
-		ret = rte_eth_rx_queue_setup(eth->id, q, n_rx, node, NULL, port->pool);
+		ret = setup_rx_queue(port, eth, q, n_rx);
 	if (ret)
 		return evs_error_set(err, ret,
 		                     "device '%s' refuses a receive queue of %u descriptors with "
@@ -312,13 +316,9 @@ static void detach(struct port_eth *eth)
 		return;
 	if (!rte_eth_dev_info_get(eth->id, &info))
 		device = info.device;
-	if (!eth->plugged_in) {
-		struct rte_eth_dev_owner owner = {0};
-
-		rte_eth_dev_owner_get(eth->id, &owner);
-		rte_eth_dev_owner_unset(eth->id, owner.id);
+	users[eth->id] = NULL;
+	if (!eth->plugged_in)
 		return; /* it came with evsd's command line, and stays */
-	}
 	rte_eth_dev_close(eth->id);
 	if (device && rte_dev_remove(device))
 		EVS_LOG(port, WARN, "DPDK could not take out device '%s'", eth->devargs);
@@ -332,9 +332,7 @@ int port_eth_open(struct port *port, struct port_eth *eth, struct evs_error *err
 	ret = attach(eth, err);
 	if (ret)
 		goto fail_detach;
-	ret = own(port, eth, err);
-	if (ret)
-		goto fail_detach;
+	users[eth->id] = port;
 	ret = configure(port, eth, err);
 	if (ret)
 		goto fail_pool;

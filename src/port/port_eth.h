@@ -9,7 +9,7 @@
 #include "port/port.h"
 
 struct port_eth {
-	char devargs[256]; /* as EAL takes them */
+	char devargs[1024]; /* as EAL takes them */
 	uint16_t id;
 	unsigned n_mbufs;    /* 0: the shared pool */
 	uint16_t n_rxq_wish; /* 0: one */
