@@ -11,7 +11,7 @@ GCC := CC=gcc $(MESON) setup --werror --prefix $(PREFIX)
 CLANG := CC=clang $(MESON) setup --werror
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test bench lint format asan tsan fuzz cover install clean help
+.PHONY: all demo demo-vm test bench lint format asan tsan fuzz cover install clean help
 
 all: ## release build for this CPU into build/
 	@tools/install-deps build
@@ -24,8 +24,14 @@ demo: ## show the main job: two guests, traffic, what the switch knows of it
 	@ninja -C build --quiet
 	@$(PYTHON) tools/demo
 
+demo-vm: ## two virtual machines on vhost-user ports, in a VLAN
+	@tools/install-deps build demo vm
+	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
+	@ninja -C build --quiet
+	@$(PYTHON) tools/demo-vm
+
 test: ## build, clang + sanitizers, unit tests, lint, functional tests
-	@tools/install-deps build test
+	@tools/install-deps build test vm
 	@$(PYTHON) tools/run-tests
 
 bench: ## micro benchmarks, then evs beside OVS-DPDK (BENCH_OPTIONS: see bench/bench.py --help)
