@@ -175,6 +175,18 @@ static void withdraw(struct vhu *vhu)
 		wait_for_workers();
 }
 
+static void guard(int vid, const struct vhu_conn *conn)
+{
+	struct rte_vhost_memory *mem = NULL;
+
+	vhu_guard_del(conn);
+	if (rte_vhost_get_mem_table(vid, &mem))
+		return;
+	for (uint32_t i = 0; i < mem->nregions; i++)
+		vhu_guard_add(conn, mem->regions[i].mmap_addr, mem->regions[i].mmap_size);
+	free(mem);
+}
+
 static int on_new_device(int vid)
 {
 	struct vhu *vhu = of_device(vid);
@@ -188,6 +200,7 @@ static int on_new_device(int vid)
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, vid);
 	if (conn) {
+		guard(vid, conn);
 		conn->facts = facts;
 		conn->is_ready = true;
 		serve(vhu, conn);
@@ -289,8 +302,10 @@ static void on_disconnect(int vid)
 		return;
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, vid);
-	if (conn)
+	if (conn) {
+		vhu_guard_del(conn);
 		conn->vid = VHU_NO_DEVICE;
+	}
 	pthread_mutex_unlock(&vhu->lock);
 }
 

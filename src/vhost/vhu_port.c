@@ -148,6 +148,7 @@ static void vhu_get_xstats(struct port *port,
 
 	add(arg, "guest_connects", evs_load_relaxed(&vhu->n_connects));
 	add(arg, "guest_interrupts", evs_load_relaxed(&vhu->n_kicks));
+	add(arg, "all_guests_memory_faults", vhu_guard_faults());
 	for (uint16_t q = 0; q < port->n_rxq; q++) {
 		snprintf(key, sizeof(key), "rx_q%u_packets", q);
 		add(arg, key, evs_load_relaxed(&port->rxq_drops[q].rx_pkts));
@@ -375,5 +376,6 @@ void vhu_init(void)
 	/* A guest can make the library log as often as it likes. */
 	rte_log_set_level_pattern("lib.vhost.config", RTE_LOG_ERR);
 	rte_log_set_level_pattern("lib.vhost.data", RTE_LOG_CRIT);
+	vhu_guard_init();
 	port_type_add(&vhu_port_type);
 }

@@ -75,6 +75,12 @@ bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts);
 /* The capabilities of a port whose guest has negotiated these features. */
 uint32_t vhu_caps(uint64_t features);
 
+/* vhu_guard.c */
+void vhu_guard_init(void);
+void vhu_guard_add(const struct vhu_conn *owner, void *start, size_t size);
+void vhu_guard_del(const struct vhu_conn *owner);
+uint64_t vhu_guard_faults(void); /* pages that were put in the place of lost ones */
+
 /* vhu_features.c */
 /* Takes "packed,-tso": what the user adds to or takes from the features offered. */
 int vhu_features_parse(const char *text, uint64_t *features, struct evs_error *err);

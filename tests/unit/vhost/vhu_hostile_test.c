@@ -11,6 +11,7 @@
 
 #include <sys/socket.h>
 
+#include "vhost/vhu_pvt.h"
 #include "vhu_test.h"
 
 #define VERSION_1 (1ull << 32)
@@ -214,6 +215,24 @@ static void test_memory_taken_away(void **state)
 	}
 }
 
+/* The file behind the memory is cut: what the worker polls is gone. */
+static void test_memory_truncated(void **state)
+{
+	vhu_guard_init(); /* cmocka has put its own handler there */
+	for (unsigned i = 0; i < 10; i++) {
+		uint64_t before = vhu_guard_faults();
+		struct master m;
+
+		connect_bad(&m, VERSION_1);
+		master_refill(&m, 0);
+		assert_int_equal(ftruncate(m.mem_fd, 0), 0);
+		await(vhu_guard_faults() > before);
+		check_good();
+		master_close(&m);
+		await(!bad_port->link_up);
+	}
+}
+
 static void test_toggling(void **state)
 {
 	struct master m;
@@ -243,9 +262,13 @@ static void test_flood_of_connections(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_bad_descriptors),      cmocka_unit_test(test_bad_indices),
-	        cmocka_unit_test(test_changing_rings),       cmocka_unit_test(test_random_messages),
-	        cmocka_unit_test(test_memory_taken_away),    cmocka_unit_test(test_toggling),
+	        cmocka_unit_test(test_bad_descriptors),
+	        cmocka_unit_test(test_bad_indices),
+	        cmocka_unit_test(test_changing_rings),
+	        cmocka_unit_test(test_random_messages),
+	        cmocka_unit_test(test_memory_taken_away),
+	        cmocka_unit_test(test_memory_truncated),
+	        cmocka_unit_test(test_toggling),
 	        cmocka_unit_test(test_flood_of_connections),
 	};
 	int ret;
