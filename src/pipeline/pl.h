@@ -45,18 +45,6 @@ struct pl_learn {
 	uint8_t mac[6];
 };
 
-/* Who makes what op METER names; src/qos by evsd. [ctl] */
-struct of_meter_mod;
-struct of_meter_stats;
-struct of_band_counter;
-struct pl_meter_ops {
-	void *(*create)(const struct of_meter_mod *mod); /* NULL: no memory */
-	void (*destroy)(void *meter);                    /* no worker uses it any more */
-	/* Fills packet_in_count and byte_in_count, and the counters of its bands. */
-	void (*stats)(const void *meter, struct of_meter_stats *stats,
-	              struct of_band_counter *bands);
-};
-
 struct pl_config {
 	/* [ctl] The cache of a worker, NULL where there is none; worker < EVS_MAX_WORKERS. */
 	struct flow_cache *(*worker_cache)(unsigned worker);
@@ -64,7 +52,6 @@ struct pl_config {
 	bool (*post_learn)(unsigned worker, const struct pl_learn *learn);
 	uint32_t flow_idle_ms; /* cached flows unused for so long go; 0: 10,000 */
 	uint32_t cache_size;   /* flow_cache_config.n_flows of each worker; 0: not known */
-	const struct pl_meter_ops *meter_ops; /* NULL: no meters */
 };
 
 enum pl_fail_mode { PL_FAIL_STANDALONE, PL_FAIL_SECURE };

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Meters: the table of a bridge, and meter-mod (OpenFlow 1.3.5, section 5.7 and 7.3.4.4).
- * Threads: control writes, workers look up. Owner: this file; the meter proper belongs to who made
- * it (pl_meter_ops), and lives as long as a cached flow refers to it.
+ * Threads: control writes, workers look up. Owner: this file; a meter lives as long as a cached
+ * flow refers to it.
  */
 #include "pipeline/pl_of_pvt.h"
 
 #include <stdlib.h>
 
 #include "base/evs_clock.h"
+#include "qos/qos_meter.h"
 
-#define MAX_BANDS 8
+#define MAX_BANDS QOS_METER_BANDS_MAX
 
 struct pl_meter *pl_meter_lookup(const struct pl_tables *tables, uint32_t id, uint64_t version)
 {
@@ -32,8 +33,28 @@ void pl_meter_unlink(struct pl_meter *meter)
 
 void pl_meter_free(struct pl_meter *meter)
 {
-	pl_globals.config.meter_ops->destroy(meter->meter);
+	qos_meter_destroy(meter->meter);
 	free(meter);
+}
+
+static struct qos_meter *meter_make(const struct of_meter_mod *mod)
+{
+	struct qos_meter_config config = {
+	        .by_pkts = mod->flags & OFPMF_PKTPS,
+	        .n_bands = mod->n_bands,
+	};
+
+	for (uint32_t i = 0; i < mod->n_bands; i++) {
+		const struct of_meter_band *band = &mod->bands[i];
+
+		config.bands[i] = (struct qos_band_config){
+		        .kind = band->type == OFPMBT_DROP ? QOS_BAND_DROP : QOS_BAND_DSCP_REMARK,
+		        .rate = band->rate,
+		        .burst = mod->flags & OFPMF_BURST ? band->burst_size : 0,
+		        .prec_level = band->prec_level,
+		};
+	}
+	return qos_meter_create(&config, evs_clock_tsc_hz);
 }
 
 static int create(struct pl_bridge *bridge, const struct of_meter_mod *mod,
@@ -43,7 +64,7 @@ static int create(struct pl_bridge *bridge, const struct of_meter_mod *mod,
 
 	if (!meter)
 		return -ENOMEM;
-	meter->meter = pl_globals.config.meter_ops->create(mod);
+	meter->meter = meter_make(mod);
 	if (!meter->meter) {
 		free(meter);
 		return -ENOMEM;
@@ -114,7 +135,7 @@ static int set(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct 
 
 	if (rc)
 		return rc;
-	if (!pl_globals.config.meter_ops || (!old && bridge->tables->n_meters >= PL_MAX_METERS))
+	if (!old && bridge->tables->n_meters >= PL_MAX_METERS)
 		return of_error_set(err, OFPMMFC_OUT_OF_METERS);
 	rc = create(bridge, mod, &meter);
 	if (rc)
@@ -198,6 +219,7 @@ static void tell_stats(struct pl_meter *meter, void *arg)
 {
 	const struct visitor *visitor = arg;
 	struct of_band_counter bands[MAX_BANDS] = {0};
+	struct qos_count in, counts[MAX_BANDS] = {0};
 	uint64_t age_ns = evs_clock_ns() - meter->created_ns;
 	struct of_meter_stats stats = {
 	        .meter_id = meter->id,
@@ -208,7 +230,11 @@ static void tell_stats(struct pl_meter *meter, void *arg)
 	        .n_bands = meter->n_bands,
 	};
 
-	pl_globals.config.meter_ops->stats(meter->meter, &stats, bands);
+	qos_meter_counts(meter->meter, &in, counts);
+	stats.packet_in_count = in.pkts;
+	stats.byte_in_count = in.bytes;
+	for (uint32_t i = 0; i < meter->n_bands; i++)
+		bands[i] = (struct of_band_counter){counts[i].pkts, counts[i].bytes};
 	visitor->stats(&stats, visitor->arg);
 }
 
@@ -263,8 +289,6 @@ int pl_meter_config_walk(struct pl_bridge *bridge, uint32_t meter_id,
 void pl_meter_features(struct of_meter_features *features)
 {
 	memset(features, 0, sizeof(*features));
-	if (!pl_globals.config.meter_ops)
-		return;
 	features->max_meter = PL_MAX_METERS;
 	features->band_types = 1u << OFPMBT_DROP | 1u << OFPMBT_DSCP_REMARK;
 	features->capabilities = OFPMF_KBPS | OFPMF_PKTPS | OFPMF_BURST | OFPMF_STATS;

@@ -110,7 +110,7 @@ struct pl_meter {
 	struct pl_meter *next; /* of the hash chain [ctl w, worker r] */
 	uint64_t added, removed;
 	uint32_t id;
-	void *meter; /* what op METER names */
+	struct qos_meter *meter; /* what op METER names */
 	/* control only */
 	struct pl_bridge *bridge;
 	uint16_t flags; /* OFPMF_* */

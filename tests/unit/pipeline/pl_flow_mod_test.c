@@ -139,6 +139,50 @@ static void test_groups_refuse(void **state)
 	pt_commit();
 }
 
+static void on_meter(const struct of_meter_stats *stats, void *arg)
+{
+	*(uint32_t *)arg = stats->meter_id << 16 | stats->flow_count << 8 | stats->n_bands;
+}
+
+static void test_meters(void **state)
+{
+	struct pl_bridge *br = pt_secure("br0", 3);
+	struct of_meter_band band = {.type = OFPMBT_DROP, .rate = 1000};
+	struct of_meter_mod mod = {.command = OFPMC_ADD,
+	                           .flags = OFPMF_KBPS,
+	                           .meter_id = 5,
+	                           .bands = &band,
+	                           .n_bands = 1};
+	struct of_flow_mod rule = pt_mod(0, 0);
+	struct pkt_key pkt = pt_packet(1, 0xa, 0xb);
+	uint32_t seen = 0;
+
+	assert_int_equal(pl_meter_mod(br, &mod, &pt_err), 0);
+	pl_meter_mod(br, &mod, &pt_err);
+	assert_string_equal(of_error_name(pt_err), "OFPMMFC_METER_EXISTS");
+	rule.insts.set = OF_INST_METER;
+	rule.insts.meter_id = 5;
+	pt_apply(&rule, pt_out(2));
+	pt_send(br, &rule);
+	pt_commit();
+	pt_translate(&pkt);
+	assert_non_null(strstr(pt_text, "meter"));
+	assert_non_null(strstr(pt_text, "output:2"));
+	assert_int_equal(pl_meter_walk(br, 5, on_meter, &seen, &pt_err), 0);
+	assert_int_equal(seen, 5 << 16 | 1 << 8 | 1);
+	mod.command = OFPMC_MODIFY;
+	mod.flags = OFPMF_KBPS | OFPMF_PKTPS;
+	pl_meter_mod(br, &mod, &pt_err);
+	assert_string_equal(of_error_name(pt_err), "OFPMMFC_BAD_FLAGS");
+	mod.flags = OFPMF_PKTPS;
+	assert_int_equal(pl_meter_mod(br, &mod, &pt_err), 0);
+	mod.command = OFPMC_DELETE; /* takes the rule along */
+	assert_int_equal(pl_meter_mod(br, &mod, &pt_err), 0);
+	assert_int_equal(count(br), 0);
+	assert_int_not_equal(pl_meter_walk(br, 5, on_meter, &seen, &pt_err), 0);
+	pt_commit();
+}
+
 static uint8_t removed_reason;
 
 static void on_removed(struct pl_bridge *bridge, const struct of_flow_removed *msg, void *arg)
@@ -302,6 +346,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_overlap, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_filters, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_groups_refuse, pt_init, pt_fini),
+	        cmocka_unit_test_setup_teardown(test_meters, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_hard_timeout, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_standalone, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_fdb_limits, pt_init, pt_fini),
