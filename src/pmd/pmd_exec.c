@@ -180,6 +180,9 @@ static EVS_HOT void exec(struct pmd_worker *w, struct pmd_exec *x, const struct 
 		case FLOW_OP_RECIRC:
 			pmd_again_add(w, x, ((const struct flow_op_recirc *)op->payload)->id);
 			break;
+		case FLOW_OP_METER:
+			pmd_meter(w, x, op);
+			break;
 		case FLOW_OP_SET_QUEUE:
 			x->queue = op->arg;
 			break;

@@ -180,6 +180,8 @@ void pmd_miss(struct pmd_worker *w, uint32_t mask);
 void pmd_exec_run(struct pmd_worker *w, const uint8_t *ops, uint32_t size, uint32_t members);
 /* Drops packets of the mask out of the group, counted at their receiving port. */
 void pmd_exec_drop(struct pmd_worker *w, struct pmd_exec *x, uint32_t mask, enum pkt_drop reason);
+/* pmd_meter.c [worker]: runs op METER. */
+void pmd_meter(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op);
 /* pmd_edit.c [worker]: runs an op that edits packets; false: it is none of those. */
 bool pmd_edit(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op);
 
