@@ -183,6 +183,10 @@ void flow_cache_poll(struct flow_cache *cache);
 /* [ctl] Calls visit for every live flow until it returns false. */
 void flow_cache_walk(struct flow_cache *cache, bool (*visit)(struct flow *flow, void *arg),
                      void *arg);
+/* [ctl] The same in slices of at most `max` slots, from *cursor (at first 0) on. Returns whether
+ * there is more. Flows that were there before the first slice are all visited. */
+bool flow_cache_walk_some(struct flow_cache *cache, uint32_t *cursor, uint32_t max,
+                          bool (*visit)(struct flow *flow, void *arg), void *arg);
 /* [ctl] Kills a live flow: from the next look-up on nobody finds it. */
 void flow_cache_kill(struct flow_cache *cache, struct flow *flow);
 /* [ctl] Moves what was killed towards FREE; calls credit once per flow with its final figures

@@ -71,22 +71,33 @@ void flow_pool_publish(struct flow_pool *pool, struct flow *flow)
 	evs_counter_add(&pool->n_installs, 1);
 }
 
-void flow_cache_walk(struct flow_cache *cache, bool (*visit)(struct flow *flow, void *arg),
-                     void *arg)
+bool flow_cache_walk_some(struct flow_cache *cache, uint32_t *cursor, uint32_t max,
+                          bool (*visit)(struct flow *flow, void *arg), void *arg)
 {
 	struct flow_pool *pool = &cache->pool;
 	uint32_t n = evs_load_acquire(&pool->n_touched);
+	uint32_t end = *cursor < n && max < n - *cursor ? *cursor + max : n;
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct flow *flow = &pool->flows[i];
+	while (*cursor < end) {
+		struct flow *flow = &pool->flows[*cursor];
 		const uint8_t *ahead = (const uint8_t *)(flow + WALK_AHEAD);
 
-		if (i + WALK_AHEAD < n)
+		if (*cursor + WALK_AHEAD < n)
 			for (unsigned line = 0; line < sizeof(*flow); line += EVS_CACHE_LINE)
 				rte_prefetch0(ahead + line);
+		++*cursor;
 		if (evs_load_acquire(&flow->state) == FLOW_LIVE && !visit(flow, arg))
-			return;
+			return false;
 	}
+	return end < n;
+}
+
+void flow_cache_walk(struct flow_cache *cache, bool (*visit)(struct flow *flow, void *arg),
+                     void *arg)
+{
+	uint32_t cursor = 0;
+
+	flow_cache_walk_some(cache, &cursor, UINT32_MAX, visit, arg);
 }
 
 void flow_cache_kill(struct flow_cache *cache, struct flow *flow)

@@ -25,6 +25,8 @@
 #include "pipeline/pl_pvt.h"
 #include "pkt/pkt_hash.h"
 
+#define SLICE_LEN 65536 /* flows of a cache between two turns of the event loop */
+
 struct call {
 	struct call *next;
 	void (*fn)(void *arg);
@@ -47,6 +49,9 @@ struct pass {
 	bool any; /* there is something to walk for */
 	bool all; /* kill everything */
 	bool any_index;
+	bool is_walking;
+	unsigned worker; /* where the walk is */
+	uint32_t cursor;
 	uint64_t indexes[(PKT_PORT_MAX + 1) / 64];
 	struct mac_change *macs;
 	uint32_t n_macs, mac_slots; /* slots: a power of two or 0 */
@@ -211,14 +216,18 @@ static struct flow_cache *cache_of(unsigned worker)
 	return pl_globals.config.worker_cache ? pl_globals.config.worker_cache(worker) : NULL;
 }
 
-static void pass_walk(const struct pass *pass)
+/* One slice; returns whether there is more. */
+static bool pass_walk(struct pass *pass)
 {
-	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
-		struct walk walk = {.pass = pass, .cache = cache_of(w), .worker = w};
+	for (; pass->worker < EVS_MAX_WORKERS; pass->worker++, pass->cursor = 0) {
+		struct walk walk = {.pass = pass, .worker = pass->worker};
 
-		if (walk.cache)
-			flow_cache_walk(walk.cache, walk_visit, &walk);
+		walk.cache = cache_of(pass->worker);
+		if (walk.cache &&
+		    flow_cache_walk_some(walk.cache, &pass->cursor, SLICE_LEN, walk_visit, &walk))
+			return true;
 	}
+	return false;
 }
 
 void pl_flow_kill(unsigned worker, struct flow_cache *cache, struct flow *flow)
@@ -248,9 +257,13 @@ static void pass_run(void *arg)
 {
 	struct pass *pass = arg;
 
-	pl_of_pass_begin(pass->seq);
-	if (pass->any)
-		pass_walk(pass);
+	if (!pass->is_walking)
+		pl_of_pass_begin(pass->seq);
+	pass->is_walking = true;
+	if (pass->any && pass_walk(pass)) {
+		evs_rcu_call(pass_run, pass); /* the event loop gets a turn in between */
+		return;
+	}
 	pl_of_pass_end();
 	gone_add(pass);
 	active = NULL;

@@ -107,8 +107,7 @@ static void dress_tags(const struct inner *inner, enum dress dress, struct pl_ta
 		                                                             PKT_VLAN_PRESENT)});
 }
 
-static void send(struct pl_xlate *x, const struct pl_view *port, const struct inner *inner,
-                 bool flood)
+static void send(struct pl_xlate *x, const struct pl_view *port, const struct inner *inner)
 {
 	enum dress dress = dress_of(port, inner);
 	struct pl_tags tags;
@@ -117,7 +116,7 @@ static void send(struct pl_xlate *x, const struct pl_view *port, const struct in
 		PL_LOOK(x, pkt.base.vlan[0].tci);
 	dress_tags(inner, dress, &tags);
 	pl_tags_set(x, &tags);
-	pl_xlate_output(x, port, flood);
+	pl_xlate_output(x, port, true); /* a reference for the address stands already */
 }
 
 /* Learning */
@@ -207,7 +206,7 @@ static void flood(struct pl_xlate *x, const struct inner *inner)
 			dress_tags(inner, d, &tags);
 			if ((dress == -1) == pl_tags_equal(&tags, &came) &&
 			    (dress == -1 || (int)d == dress))
-				send(x, port, inner, true);
+				send(x, port, inner);
 		}
 	}
 	if (x->n_out == n_out)
@@ -240,7 +239,7 @@ static void forward(struct pl_xlate *x, const struct inner *inner)
 	else if (!port_has(x, port, inner))
 		x->reason = PKT_DROP_VLAN;
 	else
-		send(x, port, inner, false);
+		send(x, port, inner); /* a port that goes takes its addresses along */
 }
 
 static bool is_reserved(const uint8_t mac[6])

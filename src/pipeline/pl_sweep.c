@@ -13,6 +13,7 @@
 #include "pipeline/pl_pvt.h"
 
 #define SWEEP_MS     1000
+#define SLICE_LEN    131072 /* flows of a cache in one tick */
 #define IDLE_MS      10000
 #define IDLE_MS_FULL 1000 /* above three quarters of the pool */
 #define IDLE_MS_MOST 200  /* above nine tenths */
@@ -68,10 +69,28 @@ static uint32_t idle_ms_of(const struct flow_cache *cache)
 	return EVS_MIN(idle, live * 10 <= size * 9 ? IDLE_MS_FULL : IDLE_MS_MOST);
 }
 
+/* Where the sweep over a worker's cache is. */
+static struct {
+	uint32_t cursor, last_ms;
+	bool is_under_way;
+} progress[EVS_MAX_WORKERS];
+
+static void sweep_slice(struct sweep *sweep)
+{
+	unsigned w = sweep->worker;
+
+	if (!progress[w].is_under_way) {
+		if (sweep->now_ms - progress[w].last_ms < EVS_MIN(SWEEP_MS, sweep->idle_ms / 2))
+			return;
+		progress[w].last_ms = sweep->now_ms;
+		progress[w].cursor = 0;
+	}
+	progress[w].is_under_way = flow_cache_walk_some(sweep->cache, &progress[w].cursor,
+	                                                SLICE_LEN, sweep_visit, sweep);
+}
+
 void pl_sweep(uint32_t now_ms, bool all)
 {
-	static uint32_t last_ms[EVS_MAX_WORKERS];
-
 	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
 		struct sweep sweep = {.worker = w, .now_ms = now_ms};
 
@@ -80,10 +99,10 @@ void pl_sweep(uint32_t now_ms, bool all)
 		if (!sweep.cache)
 			continue;
 		sweep.idle_ms = idle_ms_of(sweep.cache);
-		if (!all && now_ms - last_ms[w] < EVS_MIN(SWEEP_MS, sweep.idle_ms / 2))
-			continue;
-		last_ms[w] = now_ms;
-		flow_cache_walk(sweep.cache, sweep_visit, &sweep);
+		if (all)
+			flow_cache_walk(sweep.cache, sweep_visit, &sweep);
+		else
+			sweep_slice(&sweep);
 	}
 }
 

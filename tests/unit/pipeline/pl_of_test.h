@@ -8,7 +8,7 @@
 #include "pl_test.h"
 
 /* Action lists are taken from here and given back all at once. */
-static uint64_t pt_pool[65536];
+static uint64_t pt_pool[1 << 20];
 static unsigned pt_pool_used;
 static struct of_error pt_err;
 
