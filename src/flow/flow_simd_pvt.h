@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FLOW_SIMD_PVT_H
+#define FLOW_SIMD_PVT_H
+
 /*
  * Comparisons and hashes of key lines, in three variants: FLOW_ISA 0 is plain C, 1 AVX2, 2 AVX-512.
  * Threads: any.
@@ -241,5 +244,7 @@ EVS_INLINE unsigned flow_simd_sig_match(const struct flow_bucket *bucket, uint32
 		match |= (unsigned)(bucket->sig[i] == sig) << i;
 	return match;
 }
+
+#endif
 
 #endif
