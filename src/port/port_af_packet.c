@@ -8,7 +8,8 @@
  * dies when stopped; this one asks for a virtio-net header with each frame (large segments and
  * missing checksums pass whole) and for the tag that the kernel took out, which it puts back
  * with its own TPID. Several queues are sockets of one fanout group, by flow hash. Should the
- * interface vanish and come back, the sockets follow it.
+ * interface vanish and come back, the sockets follow it. Sending passes the interface's qdisc:
+ * without it (PACKET_QDISC_BYPASS) the kernel drops what it would have to segment in software.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -307,7 +308,6 @@ static int open_queue(int ifindex, int *fdp)
 	for (unsigned i = 0; !ret && i < EVS_ARRAY_LEN(wanted); i++)
 		if (setsockopt(fd, SOL_PACKET, wanted[i], &on, sizeof(on)))
 			ret = -errno;
-	setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on));
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
