@@ -29,6 +29,9 @@
 	X(port_set)                                                                                \
 	X(port_show)                                                                               \
 	X(port_types)                                                                              \
+	X(controller_add)                                                                          \
+	X(controller_del)                                                                          \
+	X(controller_show)                                                                         \
 	X(worker_show)                                                                             \
 	X(worker_add)                                                                              \
 	X(worker_del)                                                                              \

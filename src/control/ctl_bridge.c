@@ -187,17 +187,18 @@ static void one_gone(void *arg, int ret)
 	free(del);
 }
 
-static void forget_fdb(const char *key, const char *value)
+/* Removes the objects of a kind that have this member. */
+static void forget(const char *kind, const char *key, const char *value)
 {
-	json_t *entries = json_object_get(ctl_conf_document(), "fdb"), *entry;
+	json_t *entries = json_object_get(ctl_conf_document(), kind), *entry;
 	const char *name;
 	void *next;
 
 	json_object_foreach_safe(entries, next, name, entry)
 	{
 		if (!strcmp(ctl_param_str(entry, key, ""), value))
-			ctl_conf_del("fdb", name);
-		entries = json_object_get(ctl_conf_document(), "fdb");
+			ctl_conf_del(kind, name);
+		entries = json_object_get(ctl_conf_document(), kind);
 		if (!entries)
 			return;
 	}
@@ -205,25 +206,15 @@ static void forget_fdb(const char *key, const char *value)
 
 void ctl_forget_port(const char *name)
 {
-	forget_fdb("port", name);
+	forget("fdb", "port", name);
 	ctl_conf_del("port", name);
 }
 
 static void forget_bridge(const char *name)
 {
-	json_t *ports = json_object_get(ctl_conf_document(), "port"), *params;
-	const char *port;
-	void *next;
-
-	json_object_foreach_safe(ports, next, port, params)
-	{
-		if (!strcmp(ctl_param_str(params, "bridge", ""), name))
-			ctl_conf_del("port", port);
-		ports = json_object_get(ctl_conf_document(), "port");
-		if (!ports)
-			break;
-	}
-	forget_fdb("bridge", name);
+	forget("port", "bridge", name);
+	forget("fdb", "bridge", name);
+	forget("controller", "bridge", name);
 	ctl_conf_del("bridge", name);
 }
 
