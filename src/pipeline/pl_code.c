@@ -25,9 +25,9 @@ struct pl_code *pl_code_create(const struct of_insts *insts)
 	        .goto_table = insts->goto_table,
 	};
 	if (apply)
-		memcpy(code->bytes, insts->apply.list, apply);
+		memcpy(code + 1, insts->apply.list, apply);
 	if (write)
-		memcpy(code->bytes + apply, insts->write.list, write);
+		memcpy((uint8_t *)(code + 1) + apply, insts->write.list, write);
 	return code;
 }
 

@@ -29,18 +29,19 @@ struct pl_code {
 	uint32_t apply_size, write_size;
 	uint32_t goto_table;
 	uint32_t zero;
-	uint8_t bytes[] EVS_ALIGNED(8); /* apply, then write */
+	/* followed by the bytes of apply, then write */
 };
 
 EVS_INLINE struct of_actions pl_code_apply(const struct pl_code *code)
 {
-	return (struct of_actions){(const struct of_action *)code->bytes, code->apply_size};
+	return (struct of_actions){(const struct of_action *)(code + 1), code->apply_size};
 }
 
 EVS_INLINE struct of_actions pl_code_write(const struct pl_code *code)
 {
-	return (struct of_actions){(const struct of_action *)(code->bytes + code->apply_size),
-	                           code->write_size};
+	return (struct of_actions){
+	        (const struct of_action *)((const uint8_t *)(code + 1) + code->apply_size),
+	        code->write_size};
 }
 
 /* The rules of the next version, by slot [ctl]. */

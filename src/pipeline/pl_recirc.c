@@ -35,8 +35,7 @@ struct rest {
 	uint8_t bytes[BYTES_MAX]; /* apply, write, set */
 };
 
-static_assert(offsetof(struct rest, bytes) ==
-                      offsetof(struct rest, code) + offsetof(struct pl_code, bytes),
+static_assert(offsetof(struct rest, bytes) == offsetof(struct rest, code) + sizeof(struct pl_code),
               "the code's bytes");
 
 struct slot {
