@@ -32,6 +32,20 @@
 	X(controller_add)                                                                          \
 	X(controller_del)                                                                          \
 	X(controller_show)                                                                         \
+	X(flow_add)                                                                                \
+	X(flow_mod)                                                                                \
+	X(flow_del)                                                                                \
+	X(flow_replace)                                                                            \
+	X(flow_dump)                                                                               \
+	X(group_add)                                                                               \
+	X(group_mod)                                                                               \
+	X(group_del)                                                                               \
+	X(group_dump)                                                                              \
+	X(meter_add)                                                                               \
+	X(meter_mod)                                                                               \
+	X(meter_del)                                                                               \
+	X(meter_dump)                                                                              \
+	X(trace)                                                                                   \
 	X(worker_show)                                                                             \
 	X(worker_add)                                                                              \
 	X(worker_del)                                                                              \

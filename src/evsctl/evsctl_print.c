@@ -167,6 +167,16 @@ static void print_warnings(json_t *result)
 	}
 }
 
+static void print_lines(const json_t *lines)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)lines, i, line) {
+		puts(json_string_value(line));
+	}
+}
+
 void evsctl_print(const struct evsctl_request *request, json_t *result)
 {
 	const struct api_method *method = request->method;
@@ -178,6 +188,8 @@ void evsctl_print(const struct evsctl_request *request, json_t *result)
 	} else if (!strcmp(method->name, "config.show") || !strncmp(method->name, "rpc.", 4)) {
 		json_dumpf(result, stdout, JSON_INDENT(2));
 		printf("\n");
+	} else if (json_object_get(result, "lines")) {
+		print_lines(json_object_get(result, "lines"));
 	} else if (method->flags & API_READ) {
 		print_pairs(result, 0);
 	} else {
