@@ -75,7 +75,12 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx2(struct pkt_burst *burst, unsigned n
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
 		if (evs_unlikely(!pkt_parse_common(m, p, &c))) {
-			drop |= pkt_parse_rare(burst, i, in_port);
+			if (i > 0 && pkt_may_repeat(m, burst->mbuf[i - 1]) &&
+			    pkt_same_bytes(p, rte_pktmbuf_mtod(burst->mbuf[i - 1], const uint8_t *),
+			                   m->data_len))
+				pkt_repeat_parse(burst, i);
+			else
+				drop |= pkt_parse_rare(burst, i, in_port);
 			continue;
 		}
 		store_key(&burst->base[i], p, &c, head);

@@ -58,6 +58,16 @@ TARGET EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p, ui
 	_mm512_store_si512(base, key);
 }
 
+TARGET EVS_INLINE bool repeats(const struct rte_mbuf *m, const struct rte_mbuf *before)
+{
+	if (!pkt_may_repeat(m, before))
+		return false;
+	__mmask64 there = _bzhi_u64(~UINT64_C(0), m->data_len);
+	__m512i now = _mm512_maskz_loadu_epi8(there, rte_pktmbuf_mtod(m, const void *));
+	__m512i then = _mm512_maskz_loadu_epi8(there, rte_pktmbuf_mtod(before, const void *));
+	return _mm512_cmpneq_epi64_mask(now, then) == 0;
+}
+
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned n,
                                                uint16_t in_port)
 {
@@ -72,7 +82,10 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
 		if (evs_unlikely(!pkt_parse_common(m, p, &c))) {
-			drop |= pkt_parse_rare(burst, i, in_port);
+			if (i > 0 && repeats(m, burst->mbuf[i - 1]))
+				pkt_repeat_parse(burst, i);
+			else
+				drop |= pkt_parse_rare(burst, i, in_port);
 			continue;
 		}
 		store_key(&burst->base[i], p, m->data_len, &c, head);

@@ -63,6 +63,34 @@ EVS_INLINE bool pkt_parse_common(const struct rte_mbuf *m, const uint8_t *p, str
 	return evs_likely(!bad);
 }
 
+/*
+ * Packet i of a burst is, byte by byte, a small frame like the one before it: then what was found
+ * for that holds again. Asked only where the common shape does not fit, so that trains of one
+ * frame (keep-alives, hellos, test streams) cost a compare instead of the complete parser.
+ */
+EVS_INLINE bool pkt_may_repeat(const struct rte_mbuf *m, const struct rte_mbuf *before)
+{
+	return m->data_len == before->data_len && m->data_len <= EVS_CACHE_LINE &&
+	       m->data_len >= PKT_ETH_SIZE && m->pkt_len == m->data_len &&
+	       before->pkt_len == before->data_len && !(m->ol_flags & PKT_RX_STRIPPED);
+}
+
+EVS_INLINE bool pkt_same_bytes(const uint8_t *p, const uint8_t *q, uint32_t size)
+{
+	uint64_t diff = pkt_ld64(p + size - 8) ^ pkt_ld64(q + size - 8);
+	for (uint32_t at = 0; at + 8 <= size; at += 8)
+		diff |= pkt_ld64(p + at) ^ pkt_ld64(q + at);
+	return diff == 0;
+}
+
+EVS_INLINE void pkt_repeat_parse(struct pkt_burst *burst, unsigned i)
+{
+	burst->base[i] = burst->base[i - 1];
+	burst->ofs[i] = burst->ofs[i - 1];
+	if (evs_unlikely(burst->base[i].lines))
+		burst->ext[i].ipv6 = burst->ext[i - 1].ipv6;
+}
+
 EVS_INLINE uint64_t pkt_offsets_word(const struct pkt_common *c)
 {
 	return (uint64_t)c->l3 << 16 | (uint64_t)(c->l3 + PKT_IPV4_SIZE) << 32 |
