@@ -22,27 +22,42 @@ static const uint64_t *key_words(const struct flow_key *key)
 
 /* --- hashing -------------------------------------------------------------------------------- */
 
-EVS_INLINE uint64_t hash_step(uint64_t hash, uint64_t value)
+/* Words are folded independently of each other, so that their multiplications overlap. */
+EVS_INLINE uint64_t hash_word(uint32_t i, uint64_t value)
 {
-	return pkt_hash_mum(hash ^ pkt_hash_secret[0], value ^ pkt_hash_secret[3]);
+	return pkt_hash_mum(value ^ pkt_hash_secret[i & 7], pkt_hash_secret[(i + 3) & 7] + i);
+}
+
+EVS_INLINE uint32_t hash_end(uint64_t sum)
+{
+	return (uint32_t)(sum ^ sum >> 32);
 }
 
 static uint32_t hash_values(const uint64_t *values, uint32_t n)
 {
-	uint64_t hash = n;
+	uint64_t sum = n;
 
 	for (uint32_t i = 0; i < n; i++)
-		hash = hash_step(hash, values[i]);
-	return (uint32_t)(hash ^ hash >> 32);
+		sum += hash_word(i, values[i]);
+	return hash_end(sum);
 }
 
-EVS_INLINE uint32_t hash_key(const struct flow_cls_tuple *tuple, const uint64_t *key)
+/* Hash of what the tuple sees of a packet, and in *differs the bits that no rule of the tuple
+ * can have: one pass, without a branch that depends on the packet. */
+EVS_INLINE uint32_t hash_key(const struct flow_cls_tuple *tuple, const uint64_t *key,
+                             uint64_t *differs)
 {
-	uint64_t hash = tuple->n_words;
+	uint64_t sum = tuple->n_words, diff = 0;
 
-	for (uint32_t i = 0; i < tuple->n_words; i++)
-		hash = hash_step(hash, key[tuple->words[i].index] & tuple->words[i].mask);
-	return (uint32_t)(hash ^ hash >> 32);
+	for (uint32_t i = 0; i < tuple->n_words; i++) {
+		const struct flow_cls_word *word = &tuple->words[i];
+		uint64_t value = key[word->index];
+
+		sum += hash_word(i, value & word->mask);
+		diff |= (value ^ word->common_value) & evs_load_relaxed(&word->common_mask);
+	}
+	*differs = diff;
+	return hash_end(sum);
 }
 
 /* --- hash table of one tuple ------------------------------------------------------------------ */
@@ -110,12 +125,12 @@ static int table_reserve(struct flow_cls_tuple *tuple)
 static uint32_t mask_hash(const struct flow_key *mask)
 {
 	const uint64_t *m = key_words(mask);
-	uint64_t hash = 1;
+	uint64_t sum = 1;
 
 	for (uint32_t i = 0; i < FLOW_KEY_N_U64; i++)
 		if (m[i])
-			hash = hash_step(hash ^ i, m[i]);
-	return (uint32_t)(hash ^ hash >> 32);
+			sum += hash_word(i, m[i]);
+	return hash_end(sum);
 }
 
 static uint32_t mask_n_words(const struct flow_key *mask)
@@ -426,20 +441,18 @@ int flow_cls_publish(struct flow_cls *cls)
 
 /* --- look-up ---------------------------------------------------------------------------------- */
 
-/* Whether the packet differs from all rules of the tuple in a word; notes that word in wc. */
-EVS_INLINE bool tuple_rejects(const struct flow_cls_tuple *tuple, const uint64_t *key, uint64_t *wc)
+/* The packet differs from all rules of the tuple: notes the first word in which it does. */
+static void note_rejection(const struct flow_cls_tuple *tuple, const uint64_t *key, uint64_t *wc)
 {
 	for (uint32_t i = 0; i < tuple->n_words; i++) {
 		const struct flow_cls_word *word = &tuple->words[i];
 		uint64_t common = evs_load_relaxed(&word->common_mask);
 
 		if ((key[word->index] ^ word->common_value) & common) {
-			if (wc)
-				wc[word->index] |= common;
-			return true;
+			wc[word->index] |= common;
+			return;
 		}
 	}
-	return false;
 }
 
 EVS_INLINE bool rule_has_values(const struct flow_cls_rule *rule,
@@ -501,15 +514,19 @@ struct flow_cls_rule *flow_cls_lookup(const struct flow_cls *cls, const struct f
 		for (; next < array->len && n < BATCH; next++) {
 			const struct flow_cls_entry *entry = &array->entries[next];
 			struct probe *probe = &probes[n];
+			uint64_t differs;
 
 			if (best && entry->max_priority <= best->priority)
 				break;
-			if (tuple_rejects(entry->tuple, words, (uint64_t *)wc))
+			probe->hash = hash_key(entry->tuple, words, &differs);
+			if (differs) {
+				if (wc)
+					note_rejection(entry->tuple, words, (uint64_t *)wc);
 				continue;
+			}
 			probe->tuple = entry->tuple;
 			probe->max_priority = entry->max_priority;
 			probe->table = evs_load_acquire(&entry->tuple->table);
-			probe->hash = hash_key(entry->tuple, words);
 			__builtin_prefetch(&probe->table->slots[probe->hash & probe->table->mask]);
 			n++;
 		}
