@@ -11,7 +11,7 @@ GCC := CC=gcc $(MESON) setup --werror --prefix $(PREFIX)
 CLANG := CC=clang $(MESON) setup --werror
 
 .DEFAULT_GOAL := all
-.PHONY: all demo demo-vm test bench lint format asan tsan fuzz cover install clean help
+.PHONY: all demo demo-vm test bench bench-quick lint format asan tsan fuzz cover install clean help
 
 all: ## release build for this CPU into build/
 	@tools/install-deps build
@@ -40,6 +40,14 @@ bench: ## micro benchmarks, then evs beside OVS-DPDK (BENCH_OPTIONS: see bench/b
 	@ninja -C build --quiet
 	@$(MESON) test -C build --benchmark --verbose
 	@$(PYTHON) bench/bench.py $(BENCH_OPTIONS)
+
+bench-quick: ## every scenario once, against the stored reference, in under two minutes
+	@tools/install-deps build bench
+	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
+	@ninja -C build --quiet
+	@mkdir -p build-bench
+	@$(PYTHON) bench/bench.py --repeat 1 --seconds 1.5 --warm-up 1 --json build-bench/quick.json || true
+	@$(PYTHON) bench/compare.py --tolerance 0.25 bench/reference.json build-bench/quick.json
 
 lint: ## format, layers, sizes, headers, hot symbols, spelling, shell scripts
 	@tools/install-deps build test
