@@ -4,6 +4,7 @@
  * that a worker gives, and the sum of the account.
  */
 #include "pmd_test_env.h"
+#include "qos/qos_meter.h"
 
 static struct fake *a, *b, *c;
 
@@ -603,6 +604,79 @@ static void test_flows_are_credited(void **state)
 	assert_true(ENV_WAIT(env_credited_pkts == 300 && !pmd_worker_cache(0)));
 }
 
+static struct qos_meter *meter_add(struct flow_prog_builder *p, const struct qos_band_config *band)
+{
+	struct qos_meter_config config = {.by_pkts = true, .n_bands = 1, .bands = {*band}};
+	struct qos_meter *meter = qos_meter_create(&config, evs_clock_tsc_hz);
+
+	assert_non_null(meter);
+	((struct flow_op_meter *)flow_prog_add(p, FLOW_OP_METER, 0)->payload)->meter = meter;
+	return meter;
+}
+
+static struct rte_ipv4_hdr *ip_of(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
+}
+
+static void test_meter_drops(void **state)
+{
+	struct qos_meter *meter = meter_add(
+	        &env_progs[1], &(struct qos_band_config){QOS_BAND_DROP, .rate = 1, .burst = 50});
+	struct qos_count in, band;
+
+	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
+	for (uint32_t i = 0; i < 200; i++)
+		env_put(a, env_frame(1, i, ENV_FRAME_SIZE));
+	for (uint32_t i = 0; i < 50; i++)
+		expect(b, i, 0x22);
+	assert_true(ENV_WAIT(env_account().dropped + env_account().tx == 200));
+	assert_in_range(env_drops(a, PKT_DROP_METER), 200 - 50 - 6, 200 - 50);
+	qos_meter_counts(meter, &in, &band);
+	assert_int_equal(in.pkts, 200);
+	assert_int_equal(in.bytes, 200 * ENV_FRAME_SIZE);
+	assert_int_equal(band.pkts, env_drops(a, PKT_DROP_METER));
+	stop(state);
+	qos_meter_destroy(meter);
+}
+
+/* AF11 becomes AF12 above the rate; the reference that port 3 holds stays as it was. */
+static void test_meter_remarks(void **state)
+{
+	struct qos_meter *meter;
+	unsigned n_marked = 0;
+
+	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 3);
+	meter = meter_add(&env_progs[1], &(struct qos_band_config){QOS_BAND_DSCP_REMARK, .rate = 1,
+	                                                           .burst = 10, .prec_level = 1});
+	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
+	for (uint32_t i = 0; i < 40; i++) {
+		struct rte_mbuf *m = env_frame(1, i, ENV_FRAME_SIZE);
+
+		ip_of(m)->type_of_service = 10 << 2 | 1;
+		ip_of(m)->hdr_checksum = 0;
+		ip_of(m)->hdr_checksum = rte_ipv4_cksum(ip_of(m));
+		env_put(a, m);
+	}
+	for (uint32_t i = 0; i < 40; i++) {
+		struct rte_mbuf *m = env_take(b), *other = env_take(c);
+
+		assert_int_equal(env_seq(m), i);
+		assert_int_equal(ip_of(other)->type_of_service, 10 << 2 | 1);
+		if (ip_of(m)->type_of_service == (12 << 2 | 1))
+			n_marked++;
+		else
+			assert_int_equal(ip_of(m)->type_of_service, 10 << 2 | 1);
+		assert_int_equal(rte_raw_cksum(ip_of(m), 20), 0xffff);
+		rte_pktmbuf_free(m);
+		rte_pktmbuf_free(other);
+	}
+	assert_in_range(n_marked, 40 - 10 - 6, 40 - 10);
+	expect_account((struct pmd_account){.rx = 40, .copies = 40, .tx = 80});
+	stop(state);
+	qos_meter_destroy(meter);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -617,6 +691,8 @@ int main(void)
 	        TEST(test_clone_last_and_unused),
 	        TEST(test_trailing_edit_is_no_loss),
 	        TEST(test_vlan),
+	        cmocka_unit_test_setup(test_meter_drops, start),
+	        cmocka_unit_test_setup(test_meter_remarks, start),
 	        TEST(test_bad_action),
 	        TEST(test_recirc),
 	        TEST(test_recirc_ends),
