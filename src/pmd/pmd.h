@@ -19,8 +19,8 @@
  *    worker A's list may enter B's after a grace period and no packet overtakes another.
  *  - A port leaves in two steps: poll lists lose its queues; after a grace period the workers lose
  *    their output buffers towards it; after another one nobody touches it.
- *  - rx + injected + copies = tx + dropped + punted (struct pmd_account), for each worker, whenever
- *    it is quiescent.
+ *  - rx + injected + copies = tx + dropped + punted + held (struct pmd_account), for each worker,
+ * whenever it is quiescent.
  *
  * Cost. Per burst: one indirect call each to receive and send, two time stamps. Per packet: no
  * atomic, no indirect call, no store to a line that another worker reads.
@@ -112,11 +112,13 @@ int pmd_inject(struct rte_mbuf *mbuf, uint16_t in_port, const struct flow_prog_b
  * Every packet, exactly once. A packet comes by reception or injection; a copy comes into being
  * where a program gives a packet to one more receiver (flooding, clone, controller), or where
  * segmentation makes several of one. Each ends as sent, dropped (by reason, at a port), or
- * punted. A program that gave its packet away and ends without a last receiver takes back one copy.
+ * punted, or is held in a shaper (pmd_shape.h): held is the difference of what the worker put in
+ * and took out, so it may be negative, and only the sum over workers has a meaning. A program that
+ * gave its packet away and ends without a last receiver takes back one copy.
  */
 struct pmd_account { /* [worker w, ctl r] */
 	uint64_t rx, injected, copies;
-	uint64_t tx, dropped, punted;
+	uint64_t tx, dropped, punted, held;
 };
 
 /* Figures of a worker. */

@@ -32,6 +32,7 @@ int pmd_view_add(struct pmd_worker *w, struct port *port, struct evs_error *err)
 	v->port = port;
 	v->counters = port->counters[w->id];
 	v->txq = txq_of(port, w->id);
+	v->shaper = pmd_shape_of_view(port);
 	evs_store_release(&w->view[port->index], v);
 	return 0;
 }
@@ -142,6 +143,11 @@ static void detach_views(void *arg)
 	evs_rcu_call(detach_end, p);
 }
 
+void pmd_attach_detach_views(struct pmd_port *p)
+{
+	evs_rcu_call(detach_views, p);
+}
+
 void pmd_port_detach(struct port *port, void (*done)(struct port *port, void *arg), void *arg)
 {
 	struct pmd_port *p = pmd_ports[port->index];
@@ -155,7 +161,8 @@ void pmd_port_detach(struct port *port, void (*done)(struct port *port, void *ar
 	p->arg = arg;
 	queues_del(p, 0);
 	pmd_ports[port->index] = NULL;
-	evs_rcu_call(detach_views, p);
+	if (!pmd_shape_detach(p))
+		evs_rcu_call(detach_views, p);
 }
 
 int pmd_port_queues_changed(struct port *port, struct evs_error *err)
@@ -183,6 +190,7 @@ void pmd_attach_fini(void)
 		if (!p)
 			continue;
 		pmd_ports[i] = NULL;
+		pmd_shape_fini(p);
 		while (p->n_rxq > 0)
 			free(p->rxq[--p->n_rxq]);
 		free(p);

@@ -79,8 +79,15 @@ static EVS_HOT const struct flow_op *output(struct pmd_worker *w, struct pmd_exe
 		refs--;
 	if (refs)
 		share(w, x, refs);
-	for (; op < after; op = op_next(op))
-		pmd_out_append(w, pmd_view_of(w, op->arg), x->mbuf, x->n);
+	for (; op < after; op = op_next(op)) {
+		struct pmd_view *v = pmd_view_of(w, op->arg);
+		struct pmd_shaper *s = x->queue ? evs_load_acquire(&v->shaper) : NULL;
+
+		if (evs_unlikely(s != NULL))
+			pmd_shape(w, s, &(struct pmd_shaped){x->mbuf, x->n, x->queue});
+		else
+			pmd_out_append(w, v, x->mbuf, x->n);
+	}
 	if (after >= end)
 		x->n = 0;
 	return after;

@@ -234,12 +234,15 @@ EVS_HOT void pmd_loop_run(struct pmd_worker *w)
 {
 	while (evs_likely(!evs_load_relaxed(&w->stop))) {
 		const struct pmd_poll *poll = evs_load_acquire(&w->poll);
+		struct pmd_shaper *shapers = evs_load_acquire(&w->shapers);
 		uint64_t loop_tsc = w->now_tsc;
 		unsigned n = 0;
 
 		for (unsigned i = 0; i < poll->n; i++)
 			n += poll_queue(w, poll->rxq[i]);
 		pmd_out_flush(w);
+		if (evs_unlikely(shapers != NULL))
+			n += pmd_shape_run(w, shapers);
 		n += pmd_inject_run(w);
 		flow_cache_poll(w->cache);
 		turn(w, loop_tsc, n);

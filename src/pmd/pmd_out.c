@@ -177,9 +177,21 @@ static EVS_COLD void send_sampled(struct pmd_worker *w, struct pmd_view *v, stru
 	evs_counter_add(&w->stage_tsc[PMD_STAGE_TX], evs_clock_tsc() - start);
 }
 
+EVS_HOT void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                              unsigned n)
+{
+	send_burst(w, v, mbufs, n);
+}
+
 EVS_HOT void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                           unsigned n)
 {
+	struct pmd_shaper *s = evs_load_acquire(&v->shaper);
+
+	if (evs_unlikely(s != NULL)) {
+		pmd_shape(w, s, &(struct pmd_shaped){mbufs, n, 0});
+		return;
+	}
 	if (evs_unlikely(w->sampling))
 		send_sampled(w, v, mbufs, n);
 	else

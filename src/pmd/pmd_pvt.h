@@ -13,6 +13,9 @@
 #include "base/evs_clock.h"
 #include "pmd/pmd.h"
 
+struct pmd_shaper;
+struct pmd_port;
+
 #define PMD_MAX_DEPTH     8    /* recirculations of one packet */
 #define PMD_MAX_CLONES    16   /* clones within clones */
 #define PMD_AGAIN_LEN     256  /* packets that wait to go round again */
@@ -68,10 +71,11 @@ struct pmd_poll {
 struct pmd_view {
 	struct port *port; /* NULL: a port that is not there (pmd_worker.nowhere) */
 	struct port_counters *counters;
-	struct pmd_view *next; /* of those with waiting packets */
-	uint64_t miss_tsc;     /* when the next new flow is due (GCRA) */
-	uint16_t txq;          /* [ctl w, worker r] */
-	uint16_t n;            /* mbufs that wait */
+	struct pmd_shaper *shaper; /* NULL: not shaped [ctl w, worker r] */
+	struct pmd_view *next;     /* of those with waiting packets */
+	uint64_t miss_tsc;         /* when the next new flow is due (GCRA) */
+	uint16_t txq;              /* [ctl w, worker r] */
+	uint16_t n;                /* mbufs that wait */
 	bool listed;
 	struct rte_mbuf *mbuf[PKT_BURST_MAX] EVS_CACHE_ALIGNED;
 } EVS_CACHE_ALIGNED;
@@ -104,6 +108,7 @@ struct pmd_worker {
 	/* read per loop and burst */
 	struct pmd_poll *poll; /* [ctl w, worker r] release, acquire */
 	struct flow_cache *cache;
+	struct pmd_shaper *shapers; /* that it owns [ctl w, worker r] */
 	unsigned id;
 	enum pkt_isa isa;
 	bool stop; /* [ctl w, worker r] */
@@ -192,6 +197,29 @@ void pmd_again_run(struct pmd_worker *w);
 /* pmd_out.c [worker] */
 void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs, unsigned n);
 void pmd_out_flush(struct pmd_worker *w);
+/* Past the shaper, if there is one. */
+void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                      unsigned n);
+
+/* pmd_shape.c [worker] */
+/* Puts packets for a shaped port into its queues. */
+struct pmd_shaped {
+	struct rte_mbuf **mbufs;
+	unsigned n;
+	uint32_t queue;
+};
+void pmd_shape(struct pmd_worker *w, struct pmd_shaper *s, const struct pmd_shaped *pkts);
+/* Polls the shapers of a list; returns for how many packets. */
+unsigned pmd_shape_run(struct pmd_worker *w, struct pmd_shaper *shapers);
+
+/* pmd_shape_ctl.c [ctl] */
+void pmd_shape_leave(struct pmd_worker *w); /* its shapers go to others */
+void pmd_shape_join(void);                  /* there is a new worker: for those without one */
+void pmd_shape_ended(const struct pmd_worker *w);
+struct pmd_shaper *pmd_shape_of_view(const struct port *port);
+/* true: calls pmd_attach_detach_views when the port's shaper is gone. */
+bool pmd_shape_detach(struct pmd_port *p);
+void pmd_shape_fini(struct pmd_port *p); /* workers have ended */
 
 /* pmd_punt.c */
 bool pmd_punt_room(struct pmd_worker *w);      /* [worker] */
@@ -215,6 +243,7 @@ struct pmd_port {
 	struct port *port;
 	uint16_t n_rxq;
 	struct pmd_rxq *rxq[PORT_MAX_QUEUES];
+	struct pmd_shaper *shaper; /* NULL: not shaped */
 	void (*done)(struct port *port, void *arg);
 	void *arg;
 };
@@ -230,7 +259,8 @@ void pmd_place_leave(struct pmd_worker *w); /* its queues go to the others */
 
 /* pmd_attach.c [ctl] */
 int pmd_view_add(struct pmd_worker *w, struct port *port, struct evs_error *err);
-void pmd_attach_fini(void); /* workers have ended */
+void pmd_attach_detach_views(struct pmd_port *p); /* its shaper is gone */
+void pmd_attach_fini(void);                       /* workers have ended */
 
 EVS_INLINE struct pmd_view *pmd_view_of(struct pmd_worker *w, unsigned port)
 {

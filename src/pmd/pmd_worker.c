@@ -190,6 +190,7 @@ int pmd_worker_add(unsigned cpu, struct evs_error *err)
 	}
 	EVS_LOG(pmd, INFO, "worker %u: polls on CPU %u, NUMA node %d", id, cpu, w->numa_node);
 	pmd_place_spread(false);
+	pmd_shape_join();
 	return 0;
 }
 
@@ -226,7 +227,7 @@ static void worker_reap(void *arg)
 
 EVS_UNUSED static bool balanced(const struct pmd_account *a)
 {
-	return a->rx + a->injected + a->copies == a->tx + a->dropped + a->punted;
+	return a->rx + a->injected + a->copies == a->tx + a->dropped + a->punted + a->held;
 }
 
 /* Its poll list has been empty for a grace period. The wait is for one turn of its loop. */
@@ -238,6 +239,7 @@ static void worker_stop(void *arg)
 	pthread_join(w->thread, NULL);
 	pmd_punt_wipe(w);
 	assert(balanced(&w->account));
+	pmd_shape_ended(w);
 	if (pmd_config.kill_flows)
 		pmd_config.kill_flows(w->id);
 	else
@@ -259,6 +261,7 @@ int pmd_worker_del(unsigned cpu, struct evs_error *err)
 		return evs_error_set(err, -ENOENT, "CPU %u has no worker", cpu);
 	w->state = PMD_WORKER_LEAVING;
 	pmd_place_leave(w);
+	pmd_shape_leave(w);
 	evs_rcu_call(worker_end, w);
 	return 0;
 }

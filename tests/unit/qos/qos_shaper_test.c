@@ -268,7 +268,7 @@ static void codel_marks(void **state)
 
 	frame[12] = 0x08;
 	frame[14] = 0x45;
-	frame[15] = 0xb8 | 2; /* ECT(0) */
+	frame[15] = 0xb8 | 2; /* capable of it */
 	for (unsigned i = 0; i < 500; i++) {
 		struct rte_mbuf *m = packet(0, 64);
 
