@@ -32,6 +32,16 @@
 	X(controller_add)                                                                          \
 	X(controller_del)                                                                          \
 	X(controller_show)                                                                         \
+	X(worker_show)                                                                             \
+	X(worker_add)                                                                              \
+	X(worker_del)                                                                              \
+	X(worker_rebalance)                                                                        \
+	X(queue_show)                                                                              \
+	X(queue_move)                                                                              \
+	X(fdb_show)                                                                                \
+	X(fdb_add)                                                                                 \
+	X(fdb_del)                                                                                 \
+	X(fdb_flush)                                                                               \
 	X(flow_add)                                                                                \
 	X(flow_mod)                                                                                \
 	X(flow_del)                                                                                \
@@ -46,16 +56,6 @@
 	X(meter_del)                                                                               \
 	X(meter_dump)                                                                              \
 	X(trace)                                                                                   \
-	X(worker_show)                                                                             \
-	X(worker_add)                                                                              \
-	X(worker_del)                                                                              \
-	X(worker_rebalance)                                                                        \
-	X(queue_show)                                                                              \
-	X(queue_move)                                                                              \
-	X(fdb_show)                                                                                \
-	X(fdb_add)                                                                                 \
-	X(fdb_del)                                                                                 \
-	X(fdb_flush)                                                                               \
 	X(cache_show)                                                                              \
 	X(cache_dump)                                                                              \
 	X(cache_flush)                                                                             \
@@ -93,10 +93,11 @@ enum api_kind {
 
 enum api_param_flag {
 	API_REQUIRED = 0x01,
-	API_POS = 0x02,  /* evsctl takes it by position, in the order of the table */
-	API_REST = 0x04, /* takes all further positional arguments (API_STRS) */
-	API_NULL = 0x08, /* null, or `name=` in evsctl, puts it back to its default */
-	API_FILE = 0x10, /* evsctl makes the path absolute: evsd has another directory */
+	API_POS = 0x02,   /* evsctl takes it by position, in the order of the table */
+	API_REST = 0x04,  /* takes all further positional arguments (API_STRS) */
+	API_NULL = 0x08,  /* null, or `name=` in evsctl, puts it back to its default */
+	API_FILE = 0x10,  /* evsctl makes the path absolute: evsd has another directory */
+	API_LINES = 0x20, /* evsctl takes a file, or "-", and sends its lines (API_STRS) */
 };
 
 struct api_param {
@@ -112,6 +113,7 @@ enum api_column_flag {
 	API_COL_RIGHT = 0x01,
 	API_COL_LONG = 0x02,   /* may be wrapped */
 	API_COL_OFPORT = 0x04, /* OpenFlow port number: LOCAL has a name */
+	API_COL_LINE = 0x08,   /* the only column: people see these texts, line by line */
 };
 
 struct api_column {

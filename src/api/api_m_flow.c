@@ -14,189 +14,196 @@
 	{                                                                                          \
 		"bridge", API_NAME, API_REQUIRED | API_POS, "BRIDGE", "which bridge"               \
 	}
-#define STRICT                                                                                     \
+#define STRICT(help)                                                                               \
 	{                                                                                          \
-		"strict", API_BOOL, 0, "on|off",                                                   \
-		        "only rules with just this match and priority (off)"                       \
+		"strict", API_BOOL, 0, "on|off", help                                              \
 	}
-#define LIMIT                                                                                      \
+#define NAMES                                                                                      \
 	{                                                                                          \
-		"limit", API_UINT, 0, "N", "at most so many (10000)", 1, 1000000                   \
+		"names", API_BOOL, 0, "on|off", "names of ports instead of numbers (off)"          \
 	}
-#define IN_EFFECT "Answers when no packet meets the older rules any more. "
+#define LINES                                                                                      \
+	COLUMNS                                                                                    \
+	{                                                                                          \
+		{"", "text", API_COL_LINE},                                                        \
+		{                                                                                  \
+			0                                                                          \
+		}                                                                                  \
+	}
+#define ANSWERED " The answer comes when no later packet meets what was there before."
 
 const struct api_method api_flow_add = {
         .name = "flow.add",
         .flags = API_ACT,
-        .help = "Add rules to a bridge, in the syntax of ovs-ofctl",
-        .more = IN_EFFECT "A rule with the same table, priority and match is replaced. Rules are "
-                          "not saved: controllers or scripts bring them.",
-        .example = "flow add br0 'priority=10,udp,nw_dst=10.0.0.0/8,actions=output:2'",
+        .help = "Add rules to the OpenFlow tables of a bridge: all of them, or none",
+        .more = "FLOW is written as for ovs-ofctl add-flow; ports may be named. A rule with the "
+                "same table, priority and match is replaced. Rules are not saved: after a "
+                "restart of evsd whoever made them, a controller or a script, makes them "
+                "again." ANSWERED,
+        .example = "flow add br0 'priority=10,udp,nw_dst=10.0.0.0/8,actions=output:2' "
+                   "'table=0,priority=0,actions=NORMAL'",
         .params = PARAMS{BRIDGE,
                          {"flows", API_STRS, API_REQUIRED | API_POS | API_REST, "FLOW",
-                          "match, priority=, table=, timeouts, cookie=, actions="},
+                          "a rule, with its actions"},
                          {0}},
 };
 
 const struct api_method api_flow_mod = {
         .name = "flow.mod",
         .flags = API_ACT,
-        .help = "Change the actions of the rules that a match covers",
-        .more = IN_EFFECT,
-        .example = "flow mod br0 'udp,actions=output:3'",
+        .help = "Give rules other actions; counters and timeouts stay",
+        .more = "Every rule of the table whose match is that of FLOW or narrower gets its "
+                "actions. No rule is added if there is none." ANSWERED,
+        .example = "flow mod br0 'udp,nw_dst=10.0.0.0/8,actions=output:3'",
         .params = PARAMS{BRIDGE,
                          {"flows", API_STRS, API_REQUIRED | API_POS | API_REST, "FLOW",
-                          "match and new actions="},
-                         STRICT,
+                          "which rules, and their new actions"},
+                         STRICT("only the rule of exactly this match and priority (off)"),
                          {0}},
 };
 
 const struct api_method api_flow_del = {
         .name = "flow.del",
         .flags = API_ACT,
-        .help = "Delete the rules that a match covers; without one: all",
-        .more = IN_EFFECT,
-        .example = "flow del br0 table=0,udp",
+        .help = "Delete rules",
+        .more = "FLOW is a match, with table=, cookie=VALUE/MASK, out_port=, out_group= if "
+                "wanted; without any, all rules of the bridge go." ANSWERED,
+        .example = "flow del br0 'table=0,udp' 'out_port=p1'",
         .params = PARAMS{BRIDGE,
-                         {"flows", API_STRS, API_POS | API_REST, "FLOW",
-                          "match, table=, cookie=VALUE/MASK, out_port=, out_group="},
-                         STRICT,
+                         {"flows", API_STRS, API_POS | API_REST, "FLOW", "which rules (all)"},
+                         STRICT("only the rule of exactly this match and priority (off)"),
                          {0}},
 };
 
 const struct api_method api_flow_replace = {
         .name = "flow.replace",
         .flags = API_ACT,
-        .help = "Make the rules of a bridge those of a file, at once",
-        .more = IN_EFFECT "Rules that stay the same keep their counters.",
-        .example = "flow replace br0 /root/rules.txt",
+        .help = "Make the tables exactly what a file says, at one moment",
+        .more = "The file has one rule a line, as flow add takes it; empty lines and lines that "
+                "begin with # do not count. Rules that are there already keep their counters "
+                "and cached flows; rules that the file lacks go. No packet meets a mixture of "
+                "old and new rules. If a line is refused, nothing changes." ANSWERED,
+        .example = "flow replace br0 rules.txt",
         .params = PARAMS{BRIDGE,
-                         {"file", API_STR, API_REQUIRED | API_POS | API_FILE, "FILE",
-                          "one rule a line; # starts a comment; path seen by evsd"},
+                         {"flows", API_STRS, API_REQUIRED | API_POS | API_LINES, "FILE",
+                          "file of rules, - for standard input; the method takes its lines"},
                          {0}},
 };
 
 const struct api_method api_flow_dump = {
         .name = "flow.dump",
         .flags = API_READ,
-        .help = "List rules with their counters",
-        .example = "flow dump br0 table=0,udp",
+        .help = "Show rules with their statistics, as ovs-ofctl dump-flows does",
+        .example = "flow dump br0 'table=0,udp'",
         .params = PARAMS{BRIDGE,
                          {"filter", API_STR, API_POS, "FILTER",
-                          "match, table=, cookie=VALUE/MASK, out_port=, out_group="},
-                         {"names", API_BOOL, 0, "on|off", "ports by name (off)"},
-                         LIMIT,
+                          "a match, table=, cookie=VALUE/MASK, out_port=, out_group= (all)"},
+                         {"limit", API_UINT, 0, "N", "at most so many (all)", 1, UINT32_MAX},
+                         NAMES,
                          {0}},
-        .columns = COLUMNS{{"TABLE", "table", API_COL_RIGHT},
-                           {"PRIO", "priority", API_COL_RIGHT},
-                           {"PKTS", "pkts", API_COL_RIGHT},
-                           {"BYTES", "bytes", API_COL_RIGHT},
-                           {"AGE", "age", API_COL_RIGHT},
-                           {"MATCH", "match", API_COL_LONG},
-                           {"ACTIONS", "actions", API_COL_LONG},
-                           {0}},
+        .columns = LINES,
 };
-
-#define GROUP_TEXT                                                                                 \
-	{                                                                                          \
-		"text", API_STR, API_REQUIRED | API_POS, "GROUP",                                  \
-		        "group_id=, type=all|select|indirect|ff, bucket=...,actions=..."           \
-	}
 
 const struct api_method api_group_add = {
         .name = "group.add",
         .flags = API_ACT,
-        .help = "Add a group, in the syntax of ovs-ofctl",
-        .example = "group add br0 "
-                   "'group_id=1,type=select,bucket=actions=output:1,bucket=actions=output:2'",
-        .params = PARAMS{BRIDGE, GROUP_TEXT, {0}},
+        .help = "Add a group",
+        .more = "GROUP is written as for ovs-ofctl add-group; types: all, select, indirect, ff. "
+                "Groups are not saved." ANSWERED,
+        .example = "group add br0 'group_id=1,type=select,bucket=actions=output:1,"
+                   "bucket=weight:2,actions=output:2'",
+        .params = PARAMS{BRIDGE,
+                         {"text", API_STR, API_REQUIRED | API_POS, "GROUP", "id, type and buckets"},
+                         {0}},
 };
 
 const struct api_method api_group_mod = {
         .name = "group.mod",
         .flags = API_ACT,
-        .help = "Change type and buckets of a group",
-        .more = IN_EFFECT,
+        .help = "Give a group another type and other buckets",
+        .more = "Rules that use the group follow at once." ANSWERED,
         .example = "group mod br0 'group_id=1,type=all,bucket=actions=output:1'",
-        .params = PARAMS{BRIDGE, GROUP_TEXT, {0}},
+        .params = PARAMS{BRIDGE,
+                         {"text", API_STR, API_REQUIRED | API_POS, "GROUP", "id, type and buckets"},
+                         {0}},
 };
 
 const struct api_method api_group_del = {
         .name = "group.del",
         .flags = API_ACT,
-        .help = "Delete a group and the rules that use it; without one: all",
-        .more = IN_EFFECT,
+        .help = "Delete a group and the rules that use it, or all groups",
         .example = "group del br0 group_id=1",
-        .params = PARAMS{BRIDGE, {"text", API_STR, API_POS, "GROUP", "group_id="}, {0}},
+        .params = PARAMS{BRIDGE, {"text", API_STR, API_POS, "GROUP", "group_id=N (all)"}, {0}},
 };
 
 const struct api_method api_group_dump = {
         .name = "group.dump",
         .flags = API_READ,
-        .help = "List groups with their counters",
+        .help = "Show groups, their buckets and statistics",
         .example = "group dump br0",
-        .params = PARAMS{BRIDGE, {0}},
-        .columns = COLUMNS{{"GROUP", "group-id", API_COL_RIGHT},
-                           {"USERS", "users", API_COL_RIGHT},
-                           {"PKTS", "pkts", API_COL_RIGHT},
-                           {"BYTES", "bytes", API_COL_RIGHT},
-                           {"BUCKETS", "text", API_COL_LONG},
-                           {0}},
+        .params = PARAMS{BRIDGE,
+                         {"group", API_UINT, API_POS, "ID", "only this group (all)", 0, 0xffffff00},
+                         NAMES,
+                         {0}},
+        .columns = LINES,
 };
-
-#define METER_TEXT                                                                                 \
-	{                                                                                          \
-		"text", API_STR, API_REQUIRED | API_POS, "METER",                                  \
-		        "meter=N, kbps or pktps, burst, bands=type=drop,rate=..."                  \
-	}
 
 const struct api_method api_meter_add = {
         .name = "meter.add",
         .flags = API_ACT,
-        .help = "Add a meter, in the syntax of ovs-ofctl",
-        .example = "meter add br0 meter=1,kbps,bands=type=drop,rate=1000",
-        .params = PARAMS{BRIDGE, METER_TEXT, {0}},
+        .help = "Add a meter",
+        .more = "METER is written as for ovs-ofctl add-meter. All workers draw on the same "
+                "meter. Meters are not saved." ANSWERED,
+        .example = "meter add br0 'meter=1,kbps,burst,bands=type=drop,rate=1000,burst_size=100'",
+        .params = PARAMS{BRIDGE,
+                         {"text", API_STR, API_REQUIRED | API_POS, "METER", "id, unit and bands"},
+                         {0}},
 };
 
 const struct api_method api_meter_mod = {
         .name = "meter.mod",
         .flags = API_ACT,
-        .help = "Change the bands of a meter",
-        .example = "meter mod br0 meter=1,kbps,bands=type=drop,rate=2000",
-        .params = PARAMS{BRIDGE, METER_TEXT, {0}},
+        .help = "Give a meter another unit and other bands",
+        .example = "meter mod br0 'meter=1,pktps,bands=type=drop,rate=50'",
+        .params = PARAMS{BRIDGE,
+                         {"text", API_STR, API_REQUIRED | API_POS, "METER", "id, unit and bands"},
+                         {0}},
 };
 
 const struct api_method api_meter_del = {
         .name = "meter.del",
         .flags = API_ACT,
-        .help = "Delete a meter and the rules that use it; without one: all",
-        .more = IN_EFFECT,
+        .help = "Delete a meter and the rules that use it, or all meters",
         .example = "meter del br0 meter=1",
-        .params = PARAMS{BRIDGE, {"text", API_STR, API_POS, "METER", "meter=N"}, {0}},
+        .params = PARAMS{BRIDGE, {"text", API_STR, API_POS, "METER", "meter=N (all)"}, {0}},
 };
 
 const struct api_method api_meter_dump = {
         .name = "meter.dump",
         .flags = API_READ,
-        .help = "List meters with their counters",
+        .help = "Show meters, their bands and statistics",
         .example = "meter dump br0",
-        .params = PARAMS{BRIDGE, {0}},
-        .columns = COLUMNS{{"METER", "meter-id", API_COL_RIGHT},
-                           {"RULES", "rules", API_COL_RIGHT},
-                           {"PKTS", "pkts", API_COL_RIGHT},
-                           {"BYTES", "bytes", API_COL_RIGHT},
-                           {"CONFIG", "text", API_COL_LONG},
-                           {0}},
+        .params = PARAMS{BRIDGE,
+                         {"meter", API_UINT, API_POS, "ID", "only this meter (all)", 1, 0xffff0000},
+                         {0}},
+        .columns = LINES,
 };
 
 const struct api_method api_trace = {
         .name = "trace",
         .flags = API_READ,
         .help = "Say what the switch would do with a packet, rule by rule, and why",
-        .example = "trace br0 in_port=1,udp,nw_dst=10.0.0.1",
+        .more = "FLOW describes the packet as a match without masks: in_port (a number or a "
+                "name) and what is in it; what is not said is zero. Or packet= gives the frame "
+                "byte by byte, and FLOW says where it comes in. Shown are the rules, groups and "
+                "meters it meets, the fields that decided, the resulting program, the reason of "
+                "a drop, and the cached flow of each worker that such packets use. Nothing is "
+                "sent, learned or counted.",
+        .example = "trace br0 in_port=p0,udp,nw_dst=10.0.0.1",
         .params = PARAMS{BRIDGE,
-                         {"packet", API_STR, API_REQUIRED | API_POS, "PACKET",
-                          "fields as in a rule; in_port= by name or number"},
-                         {"hex", API_STR, 0, "BYTES", "the packet itself, in hexadecimal digits"},
+                         {"flow", API_STR, API_REQUIRED | API_POS, "FLOW",
+                          "the packet, or with packet= its in_port"},
+                         {"packet", API_STR, 0, "HEX", "the frame in hexadecimal digits"},
                          {0}},
+        .columns = COLUMNS{{"", "lines", API_COL_LINE}, {0}},
 };

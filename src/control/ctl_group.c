@@ -1,201 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Methods group.* and meter.*. Threads: control.
+ * Methods group.*. Threads: control.
  */
-#include "control/ctl_flow.h"
+#include "control/ctl_rules.h"
 
-#include <string.h>
-
-static int group_change(struct ctl_call *call, enum of_group_mod_command command)
+static int change(struct ctl_call *call, enum of_group_mod_command command)
 {
+	struct ctl_bridge *bridge = ctl_rules_bridge(call);
 	const char *text = ctl_param_str(call->params, "text", "");
-	struct ctl_bridge *bridge = ctl_flow_bridge(call);
+	struct of_error why = {0};
 	struct of_text_names names;
 	struct of_group_mod mod;
 	struct of_arena arena;
-	struct of_error of = {0};
 	int ret;
 
 	if (!bridge)
 		return call->err.code;
-	names = ctl_flow_names(bridge, false);
+	names = ctl_rules_names(bridge);
 	of_arena_init(&arena);
 	ret = of_text_parse_group(text, command, &names, &arena, &mod, &call->err);
 	if (ret == 0) {
-		ret = pl_group_mod(bridge->pl, &mod, &of);
-		if (ret)
-			ret = ctl_flow_refused(call, ret, text, of);
+		ret = pl_group_mod(bridge->pl, &mod, &why);
+		if (ret != 0)
+			ret = ctl_rules_refused(call, ret, why);
 	}
 	of_arena_fini(&arena);
-	return ret ? ret : ctl_flow_in_effect(call);
+	return ret ? ret : ctl_rules_publish(call);
 }
 
 int ctl_group_add(struct ctl_call *call)
 {
-	return group_change(call, OFPGC_ADD);
+	return change(call, OFPGC_ADD);
 }
 
 int ctl_group_mod(struct ctl_call *call)
 {
-	return group_change(call, OFPGC_MODIFY);
+	return change(call, OFPGC_MODIFY);
 }
 
 int ctl_group_del(struct ctl_call *call)
 {
-	return group_change(call, OFPGC_DELETE);
-}
-
-static int meter_change(struct ctl_call *call, enum of_meter_mod_command command)
-{
-	const char *text = ctl_param_str(call->params, "text", "");
-	struct ctl_bridge *bridge = ctl_flow_bridge(call);
-	struct of_meter_mod mod;
-	struct of_arena arena;
-	struct of_error of = {0};
-	int ret;
-
-	if (!bridge)
-		return call->err.code;
-	of_arena_init(&arena);
-	ret = of_text_parse_meter(text, command, &arena, &mod, &call->err);
-	if (ret == 0) {
-		ret = pl_meter_mod(bridge->pl, &mod, &of);
-		if (ret)
-			ret = ctl_flow_refused(call, ret, text, of);
-	}
-	of_arena_fini(&arena);
-	return ret ? ret : ctl_flow_in_effect(call);
-}
-
-int ctl_meter_add(struct ctl_call *call)
-{
-	return meter_change(call, OFPMC_ADD);
-}
-
-int ctl_meter_mod(struct ctl_call *call)
-{
-	return meter_change(call, OFPMC_MODIFY);
-}
-
-int ctl_meter_del(struct ctl_call *call)
-{
-	return meter_change(call, OFPMC_DELETE);
+	return change(call, OFPGC_DELETE);
 }
 
 struct dump {
-	json_t *out;
-	struct of_text_names names;
+	struct ctl_bridge *bridge;
+	const struct of_text_names *names;
+	uint64_t only; /* UINT64_MAX: all */
 	struct of_buf buf;
+	json_t *out, *row;
+	const struct of_group_desc *desc;
 };
 
-/* The row of an object, by the number under key. */
-static json_t *row_of(struct dump *dump, const char *key, uint32_t id)
+static json_t *show_bucket(struct dump *dump, const struct of_bucket *b,
+                           const struct of_bucket_counter *counter)
 {
-	json_t *row;
-	size_t i;
+	json_t *out;
 
-	json_array_foreach (dump->out, i, row) {
-		if (ctl_param_uint(row, key, 0) == id)
-			return row;
+	of_text_actions(&dump->buf, &b->actions, dump->names);
+	out = json_pack("{s:o, s:i, s:I, s:I}", "actions", ctl_rules_text(&dump->buf), "weight",
+	                (int)b->weight, "pkts", (json_int_t)counter->packet_count, "bytes",
+	                (json_int_t)counter->byte_count);
+	if (b->watch_port != OFPP_ANY) {
+		of_text_port(&dump->buf, b->watch_port, dump->names);
+		json_object_set_new(out, "watch-port", ctl_rules_text(&dump->buf));
 	}
-	row = json_pack("{s:I}", key, (json_int_t)id);
-	json_array_append_new(dump->out, row);
-	return row;
+	if (b->watch_group != OFPG_ANY)
+		json_object_set_new(out, "watch-group", json_integer(b->watch_group));
+	return out;
 }
 
-static void set_text(struct dump *dump, json_t *row)
-{
-	const char *text = of_text_string(&dump->buf);
-
-	json_object_set_new(row, "text", json_string(text ? text : ""));
-	dump->buf.size = 0;
-}
-
-static void set_count(json_t *row, const char *key, uint64_t count)
-{
-	json_object_set_new(row, key, json_integer((json_int_t)count));
-}
-
-static void visit_group(const struct of_group_desc *desc, void *arg)
+static void visit_stats(const struct of_group_stats *stats, void *arg)
 {
 	struct dump *dump = arg;
-	json_t *row = json_pack("{s:I}", "group-id", (json_int_t)desc->group_id);
+	json_t *buckets = json_array(), *row = dump->row;
 
-	of_text_group_desc(&dump->buf, desc, &dump->names);
-	set_text(dump, row);
-	json_array_append_new(dump->out, row);
+	json_object_set_new(row, "pkts", json_integer((json_int_t)stats->packet_count));
+	json_object_set_new(row, "bytes", json_integer((json_int_t)stats->byte_count));
+	json_object_set_new(row, "users", json_integer(stats->ref_count));
+	json_object_set_new(row, "age",
+	                    ctl_rules_seconds(stats->duration_sec, stats->duration_nsec));
+	for (uint32_t i = 0; i < stats->n_buckets && i < dump->desc->n_buckets; i++)
+		json_array_append_new(
+		        buckets, show_bucket(dump, &dump->desc->buckets[i], &stats->buckets[i]));
+	json_object_set_new(row, "buckets", buckets);
+	of_text_group_desc(&dump->buf, dump->desc, dump->names);
+	of_text_printf(&dump->buf, "\n  ");
+	of_text_group_stats(&dump->buf, stats);
+	json_object_set_new(row, "text", ctl_rules_text(&dump->buf));
 }
 
-static void visit_group_stats(const struct of_group_stats *stats, void *arg)
+static void visit_desc(const struct of_group_desc *desc, void *arg)
 {
-	json_t *row = row_of(arg, "group-id", stats->group_id), *buckets = json_array();
+	static const char *const types[OF_N_GROUP_TYPES] = {"all", "select", "indirect", "ff"};
+	struct dump *dump = arg;
 
-	set_count(row, "users", stats->ref_count);
-	set_count(row, "pkts", stats->packet_count);
-	set_count(row, "bytes", stats->byte_count);
-	for (uint32_t i = 0; i < stats->n_buckets; i++)
-		json_array_append_new(buckets,
-		                      json_pack("{s:I, s:I}", "pkts",
-		                                (json_int_t)stats->buckets[i].packet_count, "bytes",
-		                                (json_int_t)stats->buckets[i].byte_count));
-	json_object_set_new(row, "buckets", buckets);
+	if (dump->only != UINT64_MAX && dump->only != desc->group_id)
+		return;
+	dump->row = json_pack("{s:I, s:s}", "group-id", (json_int_t)desc->group_id, "type",
+	                      types[desc->type % OF_N_GROUP_TYPES]);
+	dump->desc = desc;
+	pl_group_walk(dump->bridge->pl, desc->group_id, visit_stats, dump);
+	json_array_append_new(dump->out, dump->row);
 }
 
 int ctl_group_dump(struct ctl_call *call)
 {
-	struct ctl_bridge *bridge = ctl_flow_bridge(call);
-	struct dump dump;
+	struct dump dump = {.bridge = ctl_rules_bridge(call)};
+	struct of_text_names names;
 
-	if (!bridge)
+	if (!dump.bridge)
 		return call->err.code;
-	dump.names = ctl_flow_names(bridge, false);
+	names = ctl_rules_names(dump.bridge);
+	dump.names = ctl_rules_print_names(call, &names);
+	dump.only = ctl_param_uint(call->params, "group", UINT64_MAX);
 	dump.out = call->result = json_array();
 	of_buf_init(&dump.buf);
 	pl_stats_sync();
-	pl_group_desc_walk(bridge->pl, visit_group, &dump);
-	pl_group_walk(bridge->pl, OFPG_ALL, visit_group_stats, &dump);
+	pl_group_desc_walk(dump.bridge->pl, visit_desc, &dump);
 	of_buf_fini(&dump.buf);
-	return 0;
-}
-
-static void visit_meter(const struct of_meter_config *config, void *arg)
-{
-	struct dump *dump = arg;
-	json_t *row = json_pack("{s:I}", "meter-id", (json_int_t)config->meter_id);
-
-	of_text_meter_config(&dump->buf, config);
-	set_text(dump, row);
-	json_array_append_new(dump->out, row);
-}
-
-static void visit_meter_stats(const struct of_meter_stats *stats, void *arg)
-{
-	json_t *row = row_of(arg, "meter-id", stats->meter_id), *bands = json_array();
-
-	set_count(row, "rules", stats->flow_count);
-	set_count(row, "pkts", stats->packet_in_count);
-	set_count(row, "bytes", stats->byte_in_count);
-	for (uint32_t i = 0; i < stats->n_bands; i++)
-		json_array_append_new(bands,
-		                      json_pack("{s:I, s:I}", "pkts",
-		                                (json_int_t)stats->bands[i].packet_count, "bytes",
-		                                (json_int_t)stats->bands[i].byte_count));
-	json_object_set_new(row, "bands", bands);
-}
-
-int ctl_meter_dump(struct ctl_call *call)
-{
-	struct ctl_bridge *bridge = ctl_flow_bridge(call);
-	struct of_error of = {0};
-	struct dump dump;
-
-	if (!bridge)
-		return call->err.code;
-	dump.out = call->result = json_array();
-	of_buf_init(&dump.buf);
-	pl_stats_sync();
-	pl_meter_config_walk(bridge->pl, OFPM_ALL, visit_meter, &dump, &of);
-	pl_meter_walk(bridge->pl, OFPM_ALL, visit_meter_stats, &dump, &of);
-	of_buf_fini(&dump.buf);
+	if (dump.only != UINT64_MAX && json_array_size(call->result) == 0)
+		return evs_error_set(&call->err, -ENOENT,
+		                     "bridge '%s' has no group %u: 'evsctl group dump %s' lists "
+		                     "them",
+		                     dump.bridge->name, (unsigned)dump.only, dump.bridge->name);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "control/ctl_of_pvt.h"
+#include "control/ctl_rules.h"
 
 #define PROBE_S   5
 #define BACKOFF_S 8
@@ -337,6 +338,7 @@ static void on_flow_removed(struct pl_bridge *pl, const struct of_flow_removed *
 
 	if (!bridge || !bridge->of)
 		return;
+	ctl_flow_removed(bridge, removed);
 	msg.type = OFPT_FLOW_REMOVED;
 	msg.flow_removed = *removed;
 	for (s = TAILQ_FIRST(&bridge->of->sessions); s; s = next) {

@@ -44,18 +44,24 @@ static struct rte_mempool *packet_pool(void)
 	return pool;
 }
 
+struct rte_mbuf *ctl_of_packet_make(const uint8_t *data, uint32_t size)
+{
+	struct rte_mempool *pool = packet_pool();
+
+	return pool ? mbuf_from(pool, data, size) : NULL;
+}
+
 int ctl_of_packet_out(struct ctl_of_bridge *ob, const struct of_packet_out *out,
                       struct of_error *err)
 {
 	static struct pl_injection injection;
-	struct rte_mempool *pool = packet_pool();
 	static struct pkt_key key;
 	struct rte_mbuf *mbuf;
 	int ret;
 
 	if (out->buffer_id != OF_NO_BUFFER)
 		return of_error_set(err, OFPBRC_BUFFER_UNKNOWN);
-	mbuf = pool ? mbuf_from(pool, out->data.data, out->data.size) : NULL;
+	mbuf = ctl_of_packet_make(out->data.data, out->data.size);
 	if (!mbuf) {
 		EVS_LOG_LIMITED(control, ERR, "bridge '%s': no buffer for a packet-out",
 		                ob->bridge->name);

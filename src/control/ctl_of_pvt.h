@@ -109,6 +109,7 @@ void ctl_of_port_stats(const struct ctl_port *port, struct of_port_stats *stats)
 struct ctl_port *ctl_of_port_lookup(struct ctl_of_bridge *ob, uint32_t port_no);
 
 /* Packets (ctl_of_packet.c). */
+struct rte_mbuf *ctl_of_packet_make(const uint8_t *data, uint32_t size); /* NULL: no buffer */
 int ctl_of_packet_out(struct ctl_of_bridge *ob, const struct of_packet_out *out,
                       struct of_error *err);
 

@@ -1,91 +1,186 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Method trace. Threads: control.
+ * Method trace: what the switch would do with a packet, and why. Threads: control.
+ *
+ * The packet is described (as the match of a rule), or given as bytes; then the description adds
+ * where it came in, and what a tunnel said of it.
  */
 #include <ctype.h>
-#include <rte_mbuf.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/ctl_flow.h"
+#include "control/ctl_of_pvt.h"
+#include "control/ctl_rules.h"
 #include "pkt/pkt_parse.h"
 
-#define FRAME_MAX 9216
+#define MAX_DEPTH 64
 
-static void add_line(const char *text, void *arg)
+/* ---- the packet ---- */
+
+static bool any_set(const void *bytes, size_t size)
 {
-	json_array_append_new(arg, json_string(text));
+	const uint8_t *b = bytes;
+
+	for (size_t i = 0; i < size; i++)
+		if (b[i])
+			return true;
+	return false;
 }
 
-static int hex_digit(char c)
+/* A description says nothing of key lines: those with something in them are there. */
+static void find_lines(struct pkt_key *key)
 {
-	return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
+	struct pkt_key_base *base = &key->base;
+	struct pkt_key_ext *ext = &key->ext;
+
+	if (base->eth_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV6) ||
+	    any_set(&ext->ipv6, sizeof(ext->ipv6)))
+		base->lines |= PKT_LINE_IPV6;
+	if (any_set(&ext->tun, sizeof(ext->tun)))
+		base->lines |= PKT_LINE_TUN;
+	if (any_set(&ext->ct, sizeof(ext->ct)))
+		base->lines |= PKT_LINE_CT;
+	if (any_set(&ext->tmd, sizeof(ext->tmd)))
+		base->lines |= PKT_LINE_TMD;
 }
 
-static int read_hex(const char *hex, uint8_t *bytes, size_t *size, struct evs_error *err)
+static int digit(char c)
 {
-	size_t n = 0;
+	return isdigit((unsigned char)c)    ? c - '0'
+	       : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
+	                                    : -1;
+}
 
-	for (; *hex; hex += 2) {
-		while (isspace((unsigned char)*hex) || *hex == ':')
-			hex++;
-		if (!*hex)
-			break;
-		if (!isxdigit((unsigned char)hex[0]) || !isxdigit((unsigned char)hex[1]))
+/* Digits in pairs; spaces and colons between pairs do not matter. */
+static int parse_hex(const char *text, uint8_t *bytes, uint32_t *n, struct evs_error *err)
+{
+	const char *p = text;
+
+	for (*n = 0; *p; p++) {
+		if (isspace((unsigned char)*p) || *p == ':')
+			continue;
+		if (digit(p[0]) < 0 || digit(p[1]) < 0)
 			return evs_error_set(err, -EINVAL,
-			                     "hex: '%.8s' is not two hexadecimal digits", hex);
-		if (n == FRAME_MAX)
-			return evs_error_set(err, -EINVAL, "hex: more than %d bytes", FRAME_MAX);
-		bytes[n++] = (uint8_t)(hex_digit(hex[0]) << 4 | hex_digit(hex[1]));
+			                     "column %zu of packet: '%c%c' is not a pair of "
+			                     "hexadecimal digits",
+			                     (size_t)(p - text) + 1, p[0], p[1] ? p[1] : ' ');
+		bytes[(*n)++] = (uint8_t)(digit(p[0]) << 4 | digit(p[1]));
+		p++;
 	}
-	*size = n;
 	return 0;
 }
 
-/* Parses the frame as a worker would; what the text said of in_port and so on stays. */
-static int key_from_hex(const char *hex, struct flow_key *key, struct evs_error *err)
+static int parse_bytes(const uint8_t *bytes, uint32_t n, struct pkt_key *key, struct evs_error *err)
 {
-	static uint8_t frame[FRAME_MAX];
-	struct rte_mbuf mbuf;
-	struct pkt_offsets ofs;
-	size_t size = 0;
-	int ret = read_hex(hex, frame, &size, err);
+	struct pkt_offsets ofs = {0};
+	struct rte_mbuf *mbuf;
+	int ret;
 
-	if (ret)
-		return ret;
-	memset(&mbuf, 0, sizeof(mbuf));
-	memset(&ofs, 0, sizeof(ofs));
+	if (n < RTE_ETHER_HDR_LEN)
+		return evs_error_set(err, -EINVAL,
+		                     "packet has %u bytes: an Ethernet frame has 14 or more", n);
+	mbuf = ctl_of_packet_make(bytes, n);
+	if (!mbuf)
+		return evs_error_set(err, -ENOBUFS, "no buffer for the packet: try again");
+	ret = pkt_parse_one(mbuf, key, &ofs);
+	rte_pktmbuf_free(mbuf);
+	return ret ? evs_error_set(err, ret, "packet is no Ethernet frame") : 0;
+}
+
+/* The bytes say what is in the packet; in_port and the tunnel's line are as described. */
+static int read_packet(const char *hex, struct flow_key *key, struct evs_error *err)
+{
+	struct pkt_key described = key->pkt;
+	uint8_t *bytes = malloc(strlen(hex) / 2 + 1);
+	uint32_t n;
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
 	memset(&key->pkt, 0, sizeof(key->pkt));
-	mbuf.buf_addr = frame;
-	mbuf.buf_len = sizeof(frame);
-	mbuf.pkt_len = (uint32_t)size;
-	mbuf.data_len = (uint16_t)size;
-	mbuf.nb_segs = 1;
-	ret = pkt_parse_one(&mbuf, &key->pkt, &ofs);
-	return ret ? evs_error_set(err, -EINVAL, "hex: shorter than an Ethernet header") : 0;
+	key->pkt.base.lines = described.base.lines & (PKT_LINE_TUN | PKT_LINE_CT | PKT_LINE_TMD);
+	key->pkt.ext.tun = described.ext.tun;
+	key->pkt.ext.ct = described.ext.ct;
+	key->pkt.ext.tmd = described.ext.tmd;
+	ret = parse_hex(hex, bytes, &n, err);
+	if (ret == 0)
+		ret = parse_bytes(bytes, n, &key->pkt, err);
+	free(bytes);
+	return ret;
+}
+
+static int read_key(struct ctl_call *call, struct ctl_bridge *bridge, struct flow_key *key)
+{
+	const char *text = ctl_param_str(call->params, "flow", "");
+	const char *hex = ctl_param_str(call->params, "packet", NULL);
+	struct of_text_names names = ctl_rules_names(bridge);
+	uint32_t in_port;
+
+	if (of_text_parse_key(text, &names, key, &call->err))
+		return call->err.code;
+	in_port = rte_be_to_cpu_32(key->pipe.in_port);
+	if (in_port == 0)
+		return evs_error_set(&call->err, -EINVAL,
+		                     "in_port is missing: say where the packet comes in, as in "
+		                     "'in_port=1'");
+	if (!pl_port_by_ofport(bridge->pl, in_port))
+		return evs_error_set(&call->err, -ENOENT,
+		                     "bridge '%s' has no port %u: 'evsctl port show bridge=%s' "
+		                     "lists them",
+		                     bridge->name, in_port, bridge->name);
+	find_lines(&key->pkt);
+	return hex ? read_packet(hex, key, &call->err) : 0;
+}
+
+/* ---- the result ---- */
+
+struct record {
+	json_t *lines;
+	json_t *steps; /* a tree of {"text", "steps"} */
+};
+
+static json_t *substeps(json_t *steps)
+{
+	json_t *last = json_array_get(steps, json_array_size(steps) - 1), *sub;
+
+	if (!last)
+		return steps;
+	sub = json_object_get(last, "steps");
+	if (!sub) {
+		sub = json_array();
+		json_object_set_new(last, "steps", sub);
+	}
+	return sub;
+}
+
+/* Two spaces a level; a level may be skipped. */
+static void on_line(const char *text, void *arg)
+{
+	struct record *record = arg;
+	size_t depth = EVS_MIN(strspn(text, " ") / 2, (size_t)MAX_DEPTH - 1);
+	json_t *into = record->steps;
+
+	json_array_append_new(record->lines, json_string(text));
+	for (size_t i = 0; i < depth; i++)
+		into = substeps(into);
+	json_array_append_new(into, json_pack("{s:s}", "text", text + strspn(text, " ")));
 }
 
 int ctl_trace(struct ctl_call *call)
 {
-	const char *hex = ctl_param_str(call->params, "hex", NULL);
-	struct ctl_bridge *bridge = ctl_flow_bridge(call);
-	struct of_text_names names;
-	struct flow_key key;
-	json_t *lines;
+	struct ctl_bridge *bridge = ctl_rules_bridge(call);
+	struct record record = {.lines = NULL};
+	static struct flow_key key; /* large; control is one thread */
 	int ret;
 
 	if (!bridge)
 		return call->err.code;
-	names = ctl_flow_names(bridge, false);
-	memset(&key, 0, sizeof(key));
-	ret = of_text_parse_key(ctl_param_str(call->params, "packet", ""), &names, &key,
-	                        &call->err);
-	if (ret == 0 && hex)
-		ret = key_from_hex(hex, &key, &call->err);
+	ret = read_key(call, bridge, &key);
 	if (ret)
 		return ret;
-	lines = json_array();
-	pl_trace(bridge->pl, &key, add_line, lines);
-	json_object_set_new(ctl_call_result(call), "lines", lines);
+	record.lines = json_array();
+	record.steps = json_array();
+	pl_trace(bridge->pl, &key, on_line, &record);
+	call->result = json_pack("{s:o, s:o}", "lines", record.lines, "steps", record.steps);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /*
  * Words of the command line to a method and its parameters, by the table of methods.
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,46 @@ static json_t *text_value(const struct api_param *param, const char *text)
 	return json_string(text);
 }
 
+static void add_lines(json_t *list, FILE *in)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t size;
+
+	while ((size = getline(&line, &cap, in)) >= 0) {
+		if (size && line[size - 1] == '\n')
+			line[size - 1] = '\0';
+		if (json_array_append_new(list, json_string(line))) /* refused with its number */
+			json_array_append_new(list, json_string("(not valid UTF-8)"));
+	}
+	free(line);
+	if (json_array_size(list) == 0)
+		json_array_append_new(list, json_string(""));
+}
+
+/* The lines of a file, or of the standard input. */
+static json_t *lines_value(const char *path)
+{
+	bool is_stdin = !strcmp(path, "-");
+	FILE *in = is_stdin ? stdin : fopen(path, "re");
+	json_t *list;
+
+	if (!in) {
+		fprintf(stderr, "evsctl: cannot read '%s': %s\n", path, strerror(errno));
+		return NULL;
+	}
+	list = json_array();
+	add_lines(list, in);
+	if (ferror(in)) {
+		fprintf(stderr, "evsctl: cannot read '%s': %s\n", path, strerror(errno));
+		json_decref(list);
+		list = NULL;
+	}
+	if (!is_stdin)
+		fclose(in);
+	return list;
+}
+
 static int bad(const char *why, const char *what)
 {
 	fprintf(stderr, "evsctl: %s '%s'\n", why, what);
@@ -74,8 +115,12 @@ static int bad(const char *why, const char *what)
 
 static int put(json_t *params, const struct api_param *param, const char *text)
 {
-	json_t *value = text_value(param, text), *list = json_object_get(params, param->name);
+	bool lines = param->flags & API_LINES;
+	json_t *value = lines ? lines_value(text) : text_value(param, text);
+	json_t *list = json_object_get(params, param->name);
 
+	if (!value && lines)
+		return EVSCTL_USAGE;
 	if (!value)
 		return bad("not valid UTF-8:", param->name);
 	if (!(param->flags & API_REST)) {

@@ -148,6 +148,20 @@ static void print_pairs(json_t *object, int indent)
 	}
 }
 
+/* Rows with a text each, or an object with a list of texts. */
+static void print_lines(const struct api_column *column, const json_t *result)
+{
+	const json_t *list = json_is_array(result) ? result : evsctl_member(result, column->key);
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *row = json_array_get(list, i);
+		const char *text = json_string_value(
+		        json_is_object(row) ? evsctl_member(row, column->key) : row);
+
+		printf("%s\n", text ? text : "");
+	}
+}
+
 /* One object was asked for by name: it is shown in full. */
 static bool in_full(const struct evsctl_request *request, const json_t *rows)
 {
@@ -167,29 +181,19 @@ static void print_warnings(json_t *result)
 	}
 }
 
-static void print_lines(const json_t *lines)
-{
-	const json_t *line;
-	size_t i;
-
-	json_array_foreach ((json_t *)(uintptr_t)lines, i, line) {
-		puts(json_string_value(line));
-	}
-}
-
 void evsctl_print(const struct evsctl_request *request, json_t *result)
 {
 	const struct api_method *method = request->method;
 
 	if (json_is_array(result) && in_full(request, result)) {
 		print_pairs(json_array_get(result, 0), 0);
+	} else if (method->columns && (method->columns[0].flags & API_COL_LINE)) {
+		print_lines(method->columns, result);
 	} else if (json_is_array(result) && method->columns) {
 		print_table(method->columns, result);
 	} else if (!strcmp(method->name, "config.show") || !strncmp(method->name, "rpc.", 4)) {
 		json_dumpf(result, stdout, JSON_INDENT(2));
 		printf("\n");
-	} else if (json_object_get(result, "lines")) {
-		print_lines(json_object_get(result, "lines"));
 	} else if (method->flags & API_READ) {
 		print_pairs(result, 0);
 	} else {

@@ -179,8 +179,9 @@ void of_text_match(struct of_buf *out, const struct flow_match *match,
                    const struct of_text_names *names)
 {
 	static const uint8_t first[] = {
-	        FLOW_FIELD_TUNNEL_ID, FLOW_FIELD_METADATA, FLOW_FIELD_IN_PORT, FLOW_FIELD_VLAN_VID,
-	        FLOW_FIELD_VLAN_PCP,  FLOW_FIELD_ETH_SRC,  FLOW_FIELD_ETH_DST,
+	        FLOW_FIELD_TUNNEL_ID, FLOW_FIELD_METADATA, FLOW_FIELD_IN_PORT,
+	        FLOW_FIELD_VLAN_VID,  FLOW_FIELD_VLAN_PCP, FLOW_FIELD_ETH_SRC,
+	        FLOW_FIELD_ETH_DST,   FLOW_FIELD_IPV6_SRC, FLOW_FIELD_IPV6_DST,
 	};
 	struct flow_field_set set;
 	size_t start = out->size;

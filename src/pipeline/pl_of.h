@@ -24,6 +24,10 @@ typedef void pl_flow_removed_fn(struct pl_bridge *bridge, const struct of_flow_r
 void pl_on_flow_removed(pl_flow_removed_fn *fn, void *arg);
 
 int pl_flow_mod(struct pl_bridge *bridge, const struct of_flow_mod *mod, struct of_error *err);
+/* A list of them, in order, wholly or not at all: if one is refused, what those before it did is
+ * taken back and *failed is its index. */
+int pl_flow_mods(struct pl_bridge *bridge, const struct of_flow_mod *mods, uint32_t n,
+                 uint32_t *failed, struct of_error *err);
 int pl_group_mod(struct pl_bridge *bridge, const struct of_group_mod *mod, struct of_error *err);
 int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct of_error *err);
 int pl_table_mod(struct pl_bridge *bridge, const struct of_table_mod *mod, struct of_error *err);

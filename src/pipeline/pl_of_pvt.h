@@ -170,6 +170,10 @@ EVS_INLINE struct pl_table *pl_table_at(struct pl_bridge *bridge, unsigned id)
 	return &bridge->tables->table[id];
 }
 
+/* pl_flow_mods.c [ctl]: notes for taking back what a list of flow-mods did */
+void pl_journal_insert(struct pl_rule *rule);
+void pl_journal_remove(struct pl_rule *rule);
+
 /* pl_slots.c [ctl] */
 int pl_slots_add(struct pl_slots *slots, struct pl_rule *rule); /* 0 or -ENOMEM */
 void pl_slots_del(struct pl_slots *slots, struct pl_rule *rule);

@@ -133,6 +133,7 @@ int pl_rule_insert(struct pl_rule *rule, const struct flow_match *match, uint16_
 		pl_timeout_add(rule);
 	pl_added_collect(rule);
 	table_touch(table);
+	pl_journal_insert(rule);
 	return 0;
 free_slot:
 	pl_slots_del(&table->slots, rule);
@@ -145,6 +146,7 @@ void pl_rule_remove(struct pl_rule *rule, uint8_t reason, bool notify)
 {
 	struct pl_table *table = rule->table;
 
+	pl_journal_remove(rule);
 	flow_cls_remove(&table->cls, &rule->cls, pl_next_version());
 	pl_slots_del(&table->slots, rule);
 	rule->reason = reason;
