@@ -312,6 +312,7 @@ static int apply(struct ctl_bridge *bridge, json_t *params, struct ctl_call *cal
 	fill_identity(params);
 	bridge_config(params, &config);
 	config.has_controller = bridge->n_controllers > 0;
+	config.drop_fragments = pl_bridge_config(bridge->pl)->drop_fragments;
 	ret = pl_bridge_set(bridge->pl, &config, &call->err);
 	if (ret)
 		return ret;

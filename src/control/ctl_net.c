@@ -6,6 +6,8 @@
  * device closes when no worker touches it any more, which the workers' room reports by a callback.
  */
 #include "control/ctl_net.h"
+
+#include "base/evs_clock.h"
 #include "control/ctl_of.h"
 
 #include <stdio.h>
@@ -71,6 +73,8 @@ void ctl_port_state_changed(struct ctl_port *port)
 {
 	if (port->pl && port->port)
 		pl_port_state(port->pl, port->port->config, port->port->link.up);
+	else if (port->pl)
+		pl_port_state(port->pl, port->patch_config, true);
 	ctl_port_event(port, "changed");
 	ctl_of_port_status(port, OFPPR_MODIFY);
 }
@@ -128,6 +132,7 @@ int ctl_port_open(struct ctl_bridge *bridge, struct ctl_port_spec *spec, struct 
 
 	if (!port)
 		return evs_error_set(err, -ENOMEM, "port '%s': no memory", spec->name);
+	port->since_ns = evs_clock_ns();
 	port->bridge = bridge;
 	port->local = spec->local;
 	snprintf(port->name, sizeof(port->name), "%s", spec->name);

@@ -15,9 +15,11 @@
 struct ctl_port {
 	TAILQ_ENTRY(ctl_port) link; /* of its bridge */
 	struct ctl_bridge *bridge;
-	struct pl_port *pl; /* NULL: being deleted */
-	struct port *port;  /* NULL: patch port */
-	bool local;         /* the bridge's internal port */
+	struct pl_port *pl;    /* NULL: being deleted */
+	struct port *port;     /* NULL: patch port */
+	bool local;            /* the bridge's internal port */
+	uint32_t patch_config; /* OFPPC_* of a patch port */
+	uint64_t since_ns;     /* when it was made */
 	char type[PORT_NAME_LEN];
 	char name[PORT_NAME_LEN];
 	/* while it is being deleted */

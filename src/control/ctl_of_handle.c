@@ -66,8 +66,17 @@ static int on_get_config(struct ctl_of_session *s, const struct of_msg *msg, str
 
 static int on_set_config(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err)
 {
-	if (msg->config.flags != OFPC_FRAG_NORMAL)
+	struct pl_bridge *pl = s->ob->bridge->pl;
+	struct pl_bridge_config config = *pl_bridge_config(pl);
+
+	if (msg->config.flags != OFPC_FRAG_NORMAL && msg->config.flags != OFPC_FRAG_DROP)
 		return of_error_set(err, OFPSCFC_BAD_FLAGS);
+	config.drop_fragments = msg->config.flags == OFPC_FRAG_DROP;
+	if (config.drop_fragments != pl_bridge_config(pl)->drop_fragments) {
+		if (pl_bridge_set(pl, &config, NULL) != 0)
+			return -ENOMEM;
+		s->dirty = true;
+	}
 	s->ob->config_flags = msg->config.flags;
 	s->miss_send_len = msg->config.miss_send_len;
 	return 0;

@@ -110,6 +110,8 @@ static void tell(struct ctl_of_session *s, struct of_msg *msg, uint32_t total, u
 	    !(s->async.packet_in[s->role == OFPCR_ROLE_SLAVE] >> msg->packet_in.reason & 1) ||
 	    !within_rate(c))
 		return;
+	if (msg->packet_in.reason == OFPR_INVALID_TTL)
+		max_len = s->miss_send_len; /* no action names a length (section A.3.2) */
 	msg->packet_in.data.size = EVS_MIN(total, (uint32_t)max_len);
 	if (ctl_of_session_tell(s, msg, true)) {
 		if (c)

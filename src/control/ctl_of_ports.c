@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/evs_clock.h"
 #include "control/ctl_of_pvt.h"
 
 struct ctl_port *ctl_of_port_lookup(struct ctl_of_bridge *ob, uint32_t port_no)
@@ -44,12 +45,12 @@ void ctl_of_port_desc(const struct ctl_port *port, struct of_port *desc)
 	desc->port_no = port->pl ? pl_port_ofport(port->pl) : OFPP_ANY;
 	snprintf(desc->name, sizeof(desc->name), "%.15s", port->name);
 	desc->state = up ? OFPPS_LIVE : OFPPS_LINK_DOWN;
+	desc->config = (device ? device->config : port->patch_config) & OFPPC_ALL;
+	if (desc->config & OFPPC_PORT_DOWN)
+		desc->state &= ~(uint32_t)OFPPS_LIVE;
 	if (!device)
 		return;
 	memcpy(desc->hw_addr, device->mac.addr_bytes, sizeof(desc->hw_addr));
-	desc->config = device->config & OFPPC_ALL;
-	if (desc->config & OFPPC_PORT_DOWN)
-		desc->state &= ~(uint32_t)OFPPS_LIVE;
 	desc->curr = speed_feature(&device->link);
 	desc->curr_speed = desc->max_speed = device->link.speed_mbps * 1000;
 }
@@ -77,8 +78,12 @@ void ctl_of_port_stats(const struct ctl_port *port, struct of_port_stats *stats)
 {
 	struct port_counters sum;
 
+	uint64_t age_ns = evs_clock_ns() - port->since_ns;
+
 	memset(stats, 0, sizeof(*stats));
 	stats->port_no = pl_port_ofport(port->pl);
+	stats->duration_sec = (uint32_t)(age_ns / 1000000000u);
+	stats->duration_nsec = (uint32_t)(age_ns % 1000000000u);
 	/* A patch port counts nothing, and what is not counted is told as all ones. */
 	stats->rx_frame_err = stats->rx_over_err = stats->rx_crc_err = UINT64_MAX;
 	stats->collisions = stats->rx_errors = stats->tx_errors = UINT64_MAX;
@@ -91,19 +96,22 @@ void ctl_of_port_stats(const struct ctl_port *port, struct of_port_stats *stats)
 	stats->tx_bytes = sum.tx_bytes;
 	stats->rx_dropped = rx_drops(&sum);
 	stats->tx_dropped = tx_drops(&sum);
-	stats->duration_sec = stats->duration_nsec = UINT32_MAX;
 }
 
 int ctl_of_port_mod(struct ctl_of_bridge *ob, const struct of_port_mod *mod, struct of_error *err)
 {
 	struct ctl_port *port = ctl_of_port_lookup(ob, mod->port_no);
 	struct evs_error why = {0};
+	struct of_port desc;
 
-	if (!port || !port->port)
+	if (!port)
 		return of_error_set(err, OFPPMFC_BAD_PORT);
-	if (memcmp(port->port->mac.addr_bytes, mod->hw_addr, sizeof(mod->hw_addr)) != 0)
+	ctl_of_port_desc(port, &desc);
+	if (memcmp(desc.hw_addr, mod->hw_addr, sizeof(mod->hw_addr)) != 0)
 		return of_error_set(err, OFPPMFC_BAD_HW_ADDR);
-	if (port_set_config(port->port, mod->config & mod->mask, mod->mask, &why) != 0) {
+	if (!port->port)
+		port->patch_config = (port->patch_config & ~mod->mask) | (mod->config & mod->mask);
+	else if (port_set_config(port->port, mod->config & mod->mask, mod->mask, &why) != 0) {
 		EVS_LOG(control, WARN, "port '%s': port-mod: %s", port->name, why.text);
 		return of_error_set(err, OFPPMFC_EPERM);
 	}

@@ -74,6 +74,7 @@ struct pl_bridge_config {
 	/* A secure bridge, or one with a controller, starts with table 0 empty; any other acts as
 	 * NORMAL while table 0 is empty. */
 	bool has_controller;
+	bool drop_fragments; /* as OFPC_FRAG_DROP asks */
 };
 
 struct pl_port_config {  /* columns of the Port table of the Open_vSwitch schema */

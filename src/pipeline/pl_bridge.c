@@ -186,6 +186,9 @@ int pl_bridge_set(struct pl_bridge *bridge, const struct pl_bridge_config *confi
 	}
 	if (new.forward_bpdu != old.forward_bpdu)
 		pl_change_bridge(bridge, PL_CHANGE_ALL);
+	if (new.drop_fragments != old.drop_fragments)
+		pl_change_all(); /* every flow looked at it, and few have a reference to the bridge
+		                  */
 	pl_tables_bridge_set(bridge);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "base/evs_clock.h"
 #include "pipeline/pl_of_pvt.h"
+#include "pipeline/pl_trace_pvt.h"
 
 void pl_look_mask(struct pl_xlate *x, const struct flow_key *mask)
 {
@@ -164,6 +165,17 @@ void pl_copy_end(struct pl_xlate *x, struct pl_copy *copy)
 	x->stopped = false;
 }
 
+/* A packet has come into a bridge: on to the tables, unless the bridge drops fragments. */
+static void classify(struct pl_xlate *x, const struct pl_snap *snap)
+{
+	if (snap->config.drop_fragments && x->pkt.key.pkt.base.frag) {
+		PL_TRACE(x, "a fragment: dropped");
+		x->reason = PKT_DROP_RX_FRAGMENT;
+		return;
+	}
+	pl_xlate_table(x, 0);
+}
+
 /* Output */
 
 static void cross(struct pl_xlate *x, const struct pl_view *view)
@@ -187,7 +199,7 @@ static void cross(struct pl_xlate *x, const struct pl_view *view)
 	pl_copy_begin(x, &copy);
 	pl_ref_add(x, FLOW_REF_PORT, in->port, in->index)->flags |= PL_REF_STATE;
 	pl_xlate_enter(x, snap, in);
-	pl_xlate_table(x, 0);
+	classify(x, snap);
 	pl_copy_end(x, &copy);
 	x->depth--;
 }
@@ -323,7 +335,7 @@ void pl_translate(unsigned worker, const struct pkt_burst *burst, unsigned i,
 		if (base->recirc_id)
 			pl_xlate_thaw(&x, base->recirc_id);
 		else
-			pl_xlate_table(&x, 0);
+			classify(&x, snap);
 	}
 	pl_xlate_finish(&x);
 }
