@@ -66,7 +66,7 @@ EVS_INLINE bool pkt_parse_common(const struct rte_mbuf *m, const uint8_t *p, str
 /*
  * Packet i of a burst is, byte by byte, a small frame like the one before it: then what was found
  * for that holds again. Asked only where the common shape does not fit, so that trains of one
- * frame (keep-alives, hellos, test streams) cost a compare instead of the complete parser.
+ * frame (hellos, probes, test streams) cost a compare instead of the complete parser.
  */
 EVS_INLINE bool pkt_may_repeat(const struct rte_mbuf *m, const struct rte_mbuf *before)
 {
