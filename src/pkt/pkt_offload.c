@@ -26,8 +26,9 @@ static bool needs_checksum(const struct rte_mbuf *m, uint32_t caps)
 		return false; /* the sender segments, so it does that as well */
 	if (m->ol_flags & (RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM))
 		return true;
-	if (l4 && (!(caps & PKT_TX_L4_CSUM) || l4 == RTE_MBUF_F_TX_SCTP_CKSUM ||
-	           pkt_request_is_tunnel(m)))
+	if (pkt_request_is_tunnel(m))
+		return l4 || (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM);
+	if (l4 && (!(caps & PKT_TX_L4_CSUM) || l4 == RTE_MBUF_F_TX_SCTP_CKSUM))
 		return true;
 	return (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) && !(caps & PKT_TX_IP_CSUM);
 }
