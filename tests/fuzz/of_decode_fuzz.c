@@ -17,10 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	of_arena_reset(&arena);
 	if (size > OF_MSG_MAX)
 		return 0;
-	if (of_msg_decode(data, (uint16_t)size, &arena, &msg, &err) == -EPROTO &&
-	    err.type == 0xffff)
+	int rc = of_msg_decode(data, (uint16_t)size, &arena, &msg, &err);
+	if (rc == -EPROTO && err.type == 0xffff)
 		abort();
-	if (msg.type == OFPT_FLOW_MOD)
+	if (rc == 0 && msg.type == OFPT_FLOW_MOD)
 		of_insts_check(&msg.flow_mod.insts, &msg.flow_mod.match, &err);
 	return 0;
 }

@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes what the fuzzers start from: make_seeds.py DIRECTORY (tests/fuzz/corpus is made of it).
+
+Frames of scapy, with edits and offload requests behind or before them as the targets read them;
+OpenFlow messages of os-ken; calls of JSON-RPC.
+"""
+import hashlib
+import json
+import pathlib
+import struct
+import sys
+
+from os_ken.ofproto.ofproto_protocol import ProtocolDesc
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "unit" / "pkt"))
+sys.dont_write_bytecode = True
+from gen_frames import frames  # noqa: E402
+
+IPV4, IPV6, IP_CKSUM, TCP_CKSUM, UDP_CKSUM = 1 << 55, 1 << 56, 1 << 54, 1 << 52, 3 << 52
+TCP_SEG, UDP_SEG, OUTER_IPV4, VXLAN = 1 << 50, 1 << 42, 1 << 59, 1 << 45
+
+
+def lengths(l2, l3, l4=0, mss=0, outer_l3=0, outer_l2=0):
+    return l2 | l3 << 7 | l4 << 16 | mss << 24 | outer_l3 << 40 | outer_l2 << 49
+
+
+def request(frame, flags, lens, caps, split=200):
+    return struct.pack("<QQBBBB4x", flags, lens, caps, split, 0, 127) + frame
+
+
+def offloads(frame, fields):
+    l3, l4 = fields.get("l3", 0), fields.get("l4", 0)
+    if not l4 or fields.get("proto") not in (6, 17) or fields.get("frag"):
+        return
+    tcp = fields["proto"] == 6
+    kind = IPV6 if fields.get("lines") else IPV4 | IP_CKSUM
+    yield request(frame, kind | (TCP_CKSUM if tcp else UDP_CKSUM), lengths(l3, l4 - l3), 0)
+    flags = kind | (TCP_SEG | TCP_CKSUM if tcp else UDP_SEG)
+    for caps in (0, 1):
+        yield request(frame, flags, lengths(l3, l4 - l3, 20 if tcp else 8, 16), caps)
+
+
+def edits(frame):
+    ops = bytes(op for i in range(16) for op in [i] + [0xff, 0x0f] * 12)
+    for split in (0, 14, 40):
+        yield struct.pack(">HBB", len(frame), split, 32) + frame + ops[split:split + 120]
+
+
+def messages():
+    dp = ProtocolDesc(version=4)
+    of, p = dp.ofproto, dp.ofproto_parser
+    match = p.OFPMatch(in_port=1, eth_type=0x800, ip_proto=17, ipv4_dst=("10.0.0.0", "255.0.0.0"), udp_dst=53,
+                       vlan_vid=0x1005, metadata=(1, 3))
+    acts = [p.OFPActionSetField(eth_dst="02:00:00:00:00:01"), p.OFPActionPushVlan(0x8100), p.OFPActionDecNwTtl(),
+            p.OFPActionPushMpls(0x8847), p.OFPActionGroup(3), p.OFPActionSetQueue(1), p.OFPActionOutput(2, 128)]
+    insts = [p.OFPInstructionMeter(1, 0), p.OFPInstructionActions(of.OFPIT_APPLY_ACTIONS, acts),
+             p.OFPInstructionActions(of.OFPIT_WRITE_ACTIONS, acts[:1]), p.OFPInstructionWriteMetadata(5, 15),
+             p.OFPInstructionGotoTable(7)]
+    buckets = [p.OFPBucket(weight=1, watch_port=2, watch_group=of.OFPG_ANY, actions=acts[-1:])] * 2
+    band = [p.OFPMeterBandDrop(rate=1000, burst_size=10), p.OFPMeterBandDscpRemark(rate=9, burst_size=1, prec_level=1)]
+    any_flow = dict(table_id=255, out_port=of.OFPP_ANY, out_group=of.OFPG_ANY, cookie=0, cookie_mask=0, match=match)
+    yield from (p.OFPHello(dp), p.OFPEchoRequest(dp, b"echo"), p.OFPFeaturesRequest(dp), p.OFPBarrierRequest(dp),
+                p.OFPSetConfig(dp, 0, 128), p.OFPGetAsyncRequest(dp), p.OFPRoleRequest(dp, of.OFPCR_ROLE_MASTER, 1),
+                p.OFPFlowMod(dp, match=match, instructions=insts, out_port=of.OFPP_ANY, out_group=of.OFPG_ANY),
+                p.OFPGroupMod(dp, of.OFPGC_ADD, of.OFPGT_SELECT, 3, buckets),
+                p.OFPMeterMod(dp, of.OFPMC_ADD, of.OFPMF_KBPS, 1, band),
+                p.OFPPacketOut(dp, of.OFP_NO_BUFFER, of.OFPP_CONTROLLER, acts[-1:], bytes(60)),
+                p.OFPPortMod(dp, 1, "02:00:00:00:00:01", 0, 0, 0), p.OFPTableMod(dp, 1, 0),
+                p.OFPFlowStatsRequest(dp, 0, **any_flow), p.OFPAggregateStatsRequest(dp, 0, **any_flow),
+                p.OFPDescStatsRequest(dp, 0), p.OFPTableStatsRequest(dp, 0), p.OFPPortStatsRequest(dp, 0, of.OFPP_ANY),
+                p.OFPGroupStatsRequest(dp, 0, of.OFPG_ALL), p.OFPMeterStatsRequest(dp, 0, of.OFPM_ALL),
+                p.OFPQueueStatsRequest(dp, 0, of.OFPP_ANY, of.OFPQ_ALL), p.OFPPortDescStatsRequest(dp, 0),
+                p.OFPTableFeaturesStatsRequest(dp, 0, []))
+
+
+def calls():
+    for method, params in (
+            ("version", None), ("rpc.describe", {}), ("bridge.add", {"name": "br0", "dpid": "0000000000000001"}),
+            ("port.add", {"bridge": "br0", "name": "p0", "type": "tap", "tag": 5, "trunks": [1, 2], "mtu": 9000}),
+            ("port.set", {"name": "p0", "vlan-mode": "trunk", "up": False}), ("port.del", {"name": "p0"}),
+            ("fdb.add", {"bridge": "br0", "mac": "02:00:00:00:00:01", "port": "p0", "vlan": 3}),
+            ("worker.add", {"cpu": 1}), ("queue.move", {"port": "p0", "queue": 0, "cpu": 1}),
+            ("subscribe", {"topics": ["port", "worker"]}), ("cache.dump", {"limit": 10}),
+            ("transaction", {"calls": [{"method": "bridge.del", "params": {"name": "br0"}}]})):
+        call = {"jsonrpc": "2.0", "id": 1, "method": method}
+        yield {**call, "params": params} if params is not None else call
+    yield [{"jsonrpc": "2.0", "id": "a", "method": "version"}, {"jsonrpc": "2.0", "method": "version", "params": []}]
+
+
+def seeds():
+    for _, packet, fields in frames():
+        frame = bytes(packet)
+        yield "pkt_parse", b"\xff" + frame
+        yield "pkt_parse", b"\x14" + frame
+        for seed in edits(frame):
+            yield "pkt_edit", seed
+        for seed in offloads(frame, fields):
+            yield "pkt_offload", seed
+    for message in messages():
+        message.set_xid(1)
+        message.serialize()
+        yield "of_decode", bytes(message.buf)
+        yield "of_roundtrip", bytes(message.buf)
+    for call in calls():
+        yield "rpc", json.dumps(call).encode()
+
+
+def main():
+    for target, data in seeds():
+        directory = pathlib.Path(sys.argv[1]) / f"{target}_fuzz"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
