@@ -153,6 +153,27 @@ static void append_drops(struct show *show, const char *name, const struct port_
 			                                pkt_drop_help(i)));
 }
 
+static void add_sum(struct port_counters *sum, const struct port_counters *one)
+{
+	sum->rx_pkts += one->rx_pkts;
+	sum->rx_bytes += one->rx_bytes;
+	sum->tx_pkts += one->tx_pkts;
+	sum->tx_bytes += one->tx_bytes;
+	for (unsigned i = 0; i < PKT_N_DROPS; i++)
+		sum->drops[i] += one->drops[i];
+}
+
+/* What is counted to no port any more: by ports that were deleted, and on the way to them. */
+static void sum_deleted(struct port_counters *sum)
+{
+	struct port_counters lost;
+
+	port_counters_deleted(sum);
+	memset(&lost, 0, sizeof(lost));
+	pmd_drops_sum(&lost);
+	add_sum(sum, &lost);
+}
+
 static void visit_drops(struct ctl_port *port, void *arg)
 {
 	struct port_counters sum;
@@ -174,8 +195,7 @@ int ctl_drop_show(struct ctl_call *call)
 	show.out = call->result = json_array();
 	ports_walk(NULL, name, visit_drops, &show);
 	if (!name) {
-		memset(&gone, 0, sizeof(gone));
-		pmd_drops_sum(&gone);
+		sum_deleted(&gone);
 		append_drops(&show, "(deleted ports)", &gone);
 	}
 	return 0;
@@ -195,17 +215,21 @@ static void visit_account(unsigned worker, const struct pmd_worker_stats *stats,
 
 static void visit_sum(struct ctl_port *port, void *arg)
 {
-	struct port_counters one, *sum = arg;
+	struct port_counters one;
 
 	if (!port->port)
 		return;
 	port_counters_sum(port->port, &one);
-	sum->rx_pkts += one.rx_pkts;
-	sum->rx_bytes += one.rx_bytes;
-	sum->tx_pkts += one.tx_pkts;
-	sum->tx_bytes += one.tx_bytes;
-	for (unsigned i = 0; i < PKT_N_DROPS; i++)
-		sum->drops[i] += one.drops[i];
+	add_sum(arg, &one);
+}
+
+static json_t *buffers(void)
+{
+	struct port_pool_usage usage;
+
+	port_pools_usage(&usage);
+	return json_pack("{s:I, s:I, s:I}", "total", (json_int_t)usage.total, "in-use",
+	                 (json_int_t)usage.in_use, "lost", (json_int_t)usage.lost);
 }
 
 int ctl_stats_show(struct ctl_call *call)
@@ -214,9 +238,8 @@ int ctl_stats_show(struct ctl_call *call)
 	struct port_counters sum;
 	json_t *out = ctl_call_result(call);
 
-	memset(&sum, 0, sizeof(sum));
 	pmd_workers_walk(visit_account, &account);
-	pmd_drops_sum(&sum);
+	sum_deleted(&sum);
 	ports_walk(NULL, NULL, visit_sum, &sum);
 	set_count(out, "received", account.rx);
 	set_count(out, "injected", account.injected);
@@ -235,5 +258,6 @@ int ctl_stats_show(struct ctl_call *call)
 	                              "tx-pkts", (json_int_t)sum.tx_pkts, "tx-bytes",
 	                              (json_int_t)sum.tx_bytes, "drops",
 	                              (json_int_t)drops_total(&sum)));
+	json_object_set_new(out, "buffers", buffers());
 	return 0;
 }

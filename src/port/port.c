@@ -301,6 +301,7 @@ void port_destroy(struct port *port)
 		return;
 	if (port->index != PKT_PORT_NONE)
 		evs_store_release(&port_table[port->index], NULL);
+	port_counters_retire(port);
 	port->type->destroy(port);
 	EVS_LOG(port, INFO, "port '%s' is gone", port->name);
 	free_port(port);

@@ -198,6 +198,9 @@ int port_counters_prepare(struct port *port, unsigned worker, struct evs_error *
 /* [ctl] Sum over workers and queues since the last clear. */
 void port_counters_sum(const struct port *port, struct port_counters *sum);
 void port_counters_clear(struct port *port);
+/* What ports had counted that were destroyed since, so that the sums stay whole. Threads: control.
+ */
+void port_counters_deleted(struct port_counters *sum);
 
 /* [ctl] Reads link states; calls changed for each port whose state differs. To be called when
  * port_link_fd is readable: link events of kernel and drivers arrive there at once, and a timer
@@ -214,5 +217,13 @@ extern int (*port_queues_changed)(struct port *port, struct evs_error *err);
  */
 struct rte_mempool *port_pool_get(uint16_t mtu, int numa_node, struct evs_error *err);
 void port_pool_put(struct rte_mempool *pool);
+
+struct port_pool_usage {
+	uint64_t total;
+	uint64_t in_use; /* on their way, or waiting in ports to be filled */
+	uint64_t lost;   /* that drivers of deleted ports never gave back */
+};
+/* Of all pools; approximate while workers take and give. Threads: control. */
+void port_pools_usage(struct port_pool_usage *usage);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "port/port.h"
+#include "port/port_pvt.h"
 
 int port_counters_prepare(struct port *port, unsigned worker, struct evs_error *err)
 {
@@ -24,6 +24,8 @@ int port_counters_prepare(struct port *port, unsigned worker, struct evs_error *
 	evs_store_release(&port->counters[worker], counters);
 	return 0;
 }
+
+static struct port_counters deleted; /* [ctl] what deleted ports had counted */
 
 static void add_worker(struct port_counters *sum, const struct port_counters *c)
 {
@@ -67,6 +69,19 @@ void port_counters_sum(const struct port *port, struct port_counters *sum)
 	sum->tx_bytes -= base->tx_bytes;
 	for (unsigned i = 0; i < PKT_N_DROPS; i++)
 		sum->drops[i] -= base->drops[i];
+}
+
+void port_counters_retire(const struct port *port)
+{
+	struct port_counters sum;
+
+	port_counters_sum(port, &sum);
+	add_worker(&deleted, &sum);
+}
+
+void port_counters_deleted(struct port_counters *sum)
+{
+	*sum = deleted;
 }
 
 void port_counters_clear(struct port *port)

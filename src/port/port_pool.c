@@ -240,3 +240,15 @@ void port_pools_fini(void)
 		free_pool(&pools);
 	}
 }
+
+void port_pools_usage(struct port_pool_usage *usage)
+{
+	*usage = (struct port_pool_usage){0};
+	for (const struct pool *pool = pools; pool; pool = pool->next) {
+		unsigned in_use = rte_mempool_in_use_count(pool->mp);
+
+		usage->total += pool->mp->size;
+		usage->in_use += in_use - EVS_MIN(in_use, pool->n_lost);
+		usage->lost += pool->n_lost;
+	}
+}

@@ -18,6 +18,9 @@ void port_link_fini(void);
  * 0: all of them (events were lost). */
 void port_link_mark(const char *ifname, int ifindex);
 
+/* port_counters.c: the port is about to be freed. */
+void port_counters_retire(const struct port *port);
+
 /* port_pool.c */
 void port_pools_fini(void);
 /* A pool of one port, with exactly n buffers. */
