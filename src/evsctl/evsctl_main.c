@@ -10,6 +10,7 @@
 struct options {
 	const char *socket;
 	const char *complete;
+	const char *packet; /* of trace: --packet HEX is packet=HEX */
 	bool json, help, version;
 	int n;
 	char **words;
@@ -36,6 +37,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->help = true;
 		else if (!strcmp(a, "--version"))
 			o->version = true;
+		else if (!strcmp(a, "--packet") && more)
+			o->packet = argv[++i];
 		else if (!strncmp(a, "--", 2))
 			return fprintf(stderr,
 			               "evsctl: unknown option '%s', or its value is "
@@ -146,6 +149,12 @@ int main(int argc, char **argv)
 	if (!strcmp(o.words[0], "top"))
 		return evsctl_top(o.socket, o.n - 1, o.words + 1);
 	status = evsctl_args_parse(o.n, o.words, &request);
+	if (status == 0 && o.packet && strcmp(request.method->name, "trace")) {
+		fprintf(stderr, "evsctl: --packet belongs to trace\n");
+		status = EVSCTL_USAGE;
+	} else if (status == 0 && o.packet) {
+		json_object_set_new(request.params, "packet", json_string(o.packet));
+	}
 	if (status == 0)
 		status = call(&o, &request);
 	json_decref(request.params);

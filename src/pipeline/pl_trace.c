@@ -10,6 +10,7 @@
 
 #include "base/evs_clock.h"
 #include "flow/flow_mask.h"
+#include "openflow/of_text.h"
 #include "pipeline/pl_of_pvt.h"
 #include "pipeline/pl_trace_pvt.h"
 
@@ -98,47 +99,23 @@ static void text_match(struct text *text, const struct flow_match *match)
 	}
 }
 
-static void text_actions(struct text *text, const char *what, const struct of_actions *actions)
-{
-	const char *comma = "";
-
-	text_add(text, " %s(", what);
-	OF_ACTION_FOREACH(action, actions)
-	{
-		text_add(text, "%s%s", comma, of_action_name(action->kind));
-		if (action->kind == OF_ACTION_SET_FIELD)
-			text_add(text, ":%s", flow_fields[action->field].name);
-		else if (action->kind == OF_ACTION_OUTPUT || action->kind == OF_ACTION_GROUP)
-			text_add(text, ":%d", (int32_t)action->port);
-		comma = ",";
-	}
-	text_add(text, ")");
-}
-
 void pl_trace_rule(struct pl_xlate *x, const struct pl_rule *rule)
 {
-	struct text text = {.len = 0};
 	struct flow_match match;
 	struct of_insts insts;
+	const char *said;
+	struct of_buf text;
 
 	flow_cls_rule_match(&rule->cls, &match.key, &match.mask);
 	pl_code_insts(rule->code, &insts);
-	text_add(&text, "priority=%u%s", rule->cls.priority, rule->is_miss ? "" : ",");
-	text_match(&text, &match);
-	if (insts.set & OF_INST_METER)
-		text_add(&text, " meter:%u", insts.meter_id);
-	if (insts.set & OF_INST_APPLY_ACTIONS)
-		text_actions(&text, "apply", &insts.apply);
-	if (insts.set & OF_INST_CLEAR_ACTIONS)
-		text_add(&text, " clear");
-	if (insts.set & OF_INST_WRITE_ACTIONS)
-		text_actions(&text, "write", &insts.write);
-	if (insts.set & OF_INST_WRITE_METADATA)
-		text_add(&text, " metadata:0x%" PRIx64 "/0x%" PRIx64, insts.metadata,
-		         insts.metadata_mask);
-	if (insts.set & OF_INST_GOTO_TABLE)
-		text_add(&text, " goto:%u", insts.goto_table);
-	pl_trace_line(x, "  %s, cookie 0x%" PRIx64, text.buf, rule->cookie);
+	of_buf_init(&text);
+	of_text_printf(&text, "priority=%u%s", rule->cls.priority, rule->is_miss ? "" : ",");
+	of_text_match(&text, &match, NULL);
+	of_text_printf(&text, " actions=");
+	of_text_insts(&text, &insts, NULL);
+	said = of_text_string(&text);
+	pl_trace_line(x, "  %s, cookie 0x%" PRIx64, said ? said : "a rule", rule->cookie);
+	of_buf_fini(&text);
 }
 
 static const char *port_name(uint16_t index, void *arg)
