@@ -38,6 +38,9 @@
 	X(worker_rebalance)                                                                        \
 	X(queue_show)                                                                              \
 	X(queue_move)                                                                              \
+	X(qos_set)                                                                                 \
+	X(qos_del)                                                                                 \
+	X(qos_show)                                                                                \
 	X(fdb_show)                                                                                \
 	X(fdb_add)                                                                                 \
 	X(fdb_del)                                                                                 \

@@ -207,11 +207,24 @@ static void forget(const char *kind, const char *key, const char *value)
 void ctl_forget_port(const char *name)
 {
 	forget("fdb", "port", name);
+	ctl_conf_del("qos", name);
 	ctl_conf_del("port", name);
+}
+
+/* How the ports of a bridge are shaped. */
+static void forget_shapes(const char *bridge)
+{
+	json_t *ports = json_object_get(ctl_conf_document(), "port"), *params;
+	const char *port;
+
+	json_object_foreach (ports, port, params)
+		if (!strcmp(ctl_param_str(params, "bridge", ""), bridge))
+			ctl_conf_del("qos", port);
 }
 
 static void forget_bridge(const char *name)
 {
+	forget_shapes(name);
 	forget("port", "bridge", name);
 	forget("fdb", "bridge", name);
 	forget("controller", "bridge", name);

@@ -30,6 +30,7 @@ const struct ctl_kind ctl_kinds[] = {
         {"port", "name", "port.add", "port.del", "port.set", {"name"}},
         {"controller", NULL, "controller.add", "controller.del", NULL, {"bridge", "target"}},
         {"fdb", NULL, "fdb.add", "fdb.del", NULL, {"bridge", "mac", "vlan"}},
+        {"qos", "port", "qos.set", "qos.del", "qos.set", {"port"}},
         {0},
 };
 

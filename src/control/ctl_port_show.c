@@ -7,6 +7,7 @@
 
 #include "control/ctl_net.h"
 #include "pmd/pmd.h"
+#include "pmd/pmd_shape.h"
 
 static uint64_t drops_total(const struct port_counters *counters)
 {
@@ -211,6 +212,7 @@ static void visit_account(unsigned worker, const struct pmd_worker_stats *stats,
 	sum->tx += stats->account.tx;
 	sum->dropped += stats->account.dropped;
 	sum->punted += stats->account.punted;
+	sum->held += stats->account.held;
 }
 
 static void visit_sum(struct ctl_port *port, void *arg)
@@ -247,10 +249,12 @@ int ctl_stats_show(struct ctl_call *call)
 	set_count(out, "sent", account.tx);
 	set_count(out, "dropped", account.dropped);
 	set_count(out, "punted", account.punted);
+	set_count(out, "held", pmd_held());
 	json_object_set_new(
 	        out, "in-flight",
 	        json_integer((json_int_t)(account.rx + account.injected + account.copies -
-	                                  account.tx - account.dropped - account.punted)));
+	                                  account.tx - account.dropped - account.punted -
+	                                  account.held)));
 	json_object_set_new(out, "drops-by-reason", drops_by_reason(&sum));
 	json_object_set_new(out, "ports",
 	                    json_pack("{s:I, s:I, s:I, s:I, s:I}", "rx-pkts",

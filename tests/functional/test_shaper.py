@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shaping: a rate that holds, queues that stay short, and nothing lost on the way.
+
+    a --tap-- br0 --tap-- b,  shaped towards b
+"""
+import json
+import re
+
+import pytest
+from evslib import RpcError, wait_for
+from scapy.layers.l2 import Ether
+
+RATE = 100e6
+
+
+def held(evsd):
+    return evsd.call("stats.show")["held"]
+
+
+def test_tcp_gets_its_rate_and_ping_stays_short(lab):
+    evsd = lab.evsd()
+    a, _ = lab.tap_guest(evsd, "a", "10.9.0.1/24")
+    b, _ = lab.tap_guest(evsd, "b", "10.9.0.2/24")
+    evsd.call("qos.set", port="b", **{"egress.average": "100Mbit/s"})
+    server = b.popen("iperf3", "-s", "-1")
+    wait_for(lambda: b.run("ss", "-ltn", "sport = :5201").count("LISTEN") == 1, "iperf3 listens")
+    ping = a.popen("ping", "-i", "0.1", "-c", "40", "-q", "10.9.0.2", stdout=-1, text=True)
+    said = json.loads(a.run("iperf3", "-c", "10.9.0.2", "-t", "5", "-O", "1", "-J"))
+    rtt = float(re.search(r"= [\d.]+/([\d.]+)/", ping.communicate(timeout=20)[0]).group(1))
+    server.wait(10)
+    got = said["end"]["sum_received"]["bits_per_second"]
+    assert 0.93 * RATE <= got <= 1.01 * RATE
+    assert rtt < 20, "milliseconds on average beside TCP"
+    queue = evsd.call("qos.show", port="b")[0]
+    assert queue["full-drops"] == 0 and queue["pkts"] > 0
+    wait_for(lambda: held(evsd) == 0, "the queue runs empty")
+    evsd.check_accounts()
+
+
+def test_what_waits_is_sent_on_delete(lab):
+    evsd = lab.evsd()
+    a, at_a = lab.tap_guest(evsd, "a", quiet=True)
+    lab.tap_guest(evsd, "b", quiet=True)
+    evsd.call("qos.set", port="b", **{"egress.average": "10kbit/s", "egress.aqm": "none"})
+    frame = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02", type=0x88B5) / bytes(486)
+    a.send(at_a, *[frame] * 200)
+    wait_for(lambda: evsd.port("a")["rx-pkts"] == 200)
+    wait_for(lambda: held(evsd) > 180, "they wait")
+    evsd.check_accounts()
+    evsd.call("qos.del", port="b")
+    assert held(evsd) == 0 and evsd.port("b")["tx-pkts"] == 200
+    assert evsd.call("qos.show") == []
+    evsd.check_accounts()
+
+
+def test_port_is_deleted_while_packets_wait(lab):
+    evsd = lab.evsd()
+    a, at_a = lab.tap_guest(evsd, "a", quiet=True)
+    lab.tap_guest(evsd, "b", quiet=True)
+    evsd.call("qos.set", port="b", **{"egress.average": "10kbit/s"})
+    frame = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02", type=0x88B5) / bytes(486)
+    a.send(at_a, *[frame] * 100)
+    wait_for(lambda: held(evsd) > 80)
+    evsd.call("port.del", name="b")
+    assert held(evsd) == 0
+    assert "qos" not in evsd.call("config.show")
+
+
+@pytest.mark.parametrize("wrong, reason", [
+    ({"egress.average": "0"}, "nearest valid value is 8kbit/s"),
+    ({"egress.average": "99999999999999999999"}, "egress.average"),
+    ({"egress.peak": "50M"}, "nearest valid value is 100Mbit/s"),
+    ({"egress.burst": "100"}, "nearest valid value is 1514B"),
+    ({"queue.1.weight": "0"}, "nearest valid value is 1"),
+    ({"queue.4096.weight": "1"}, "N up to 4095"),
+    ({"queue.1.colour": "1"}, "priority, weight, limit"),
+    ({"ingress.average": "1M"}, "egress.average"),
+])
+def test_wrong_values_are_refused_with_the_remedy(lab, wrong, reason):
+    evsd = lab.evsd()
+    evsd.call("port.add", bridge="br0", name="p", type="dpdk", devargs=f"net_null_{lab.token},no-rx=1")
+    evsd.call("qos.set", port="p", **{"egress.average": "100M"})
+    before = evsd.call("config.show")
+    with pytest.raises(RpcError, match=reason):
+        evsd.call("qos.set", port="p", **wrong)
+    assert evsd.call("config.show") == before
+
+
+def test_settings_survive_a_restart(lab):
+    evsd = lab.evsd(config=True)
+    evsd.call("port.add", bridge="br0", name="p", type="dpdk", devargs=f"net_null_{lab.token},no-rx=1")
+    evsd.call("qos.set", port="p", **{"egress.average": "100M", "queue.3.weight": 4})
+    evsd.evsctl("qos", "set", "p", "egress.peak=200M")
+    before = evsd.call("qos.show")
+    assert [(queue["queue"], queue["weight"]) for queue in before] == [(0, 1), (3, 4)]
+    evsd.stop()
+    evsd.start()
+    assert evsd.call("qos.show") == before
+    assert "200M" in evsd.evsctl("qos", "show", "p")
