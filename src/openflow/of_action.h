@@ -69,7 +69,7 @@ EVS_INLINE const struct of_action *of_action_next(const struct of_action *action
 
 #define OF_ACTION_FOREACH(action, actions)                                                         \
 	for (const struct of_action *action = (actions)->list;                                     \
-	     (const uint8_t *)action < (const uint8_t *)(actions)->list + (actions)->size;         \
+	     (uintptr_t)action < (uintptr_t)(actions)->list + (actions)->size;                     \
 	     action = of_action_next(action))
 
 /* Bytes between value and mask of a SET_FIELD: the field's size rounded up to 8. */

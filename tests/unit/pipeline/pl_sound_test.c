@@ -172,6 +172,67 @@ static struct pkt_key mutate(const struct pkt_key *key, const struct pkt_key *ma
 	return other;
 }
 
+/* Masked set of `size` bytes at `field`. */
+static void set_bytes(void *field, const void *value, const void *mask, size_t size)
+{
+	uint8_t *f = field;
+	const uint8_t *v = value, *m = mask;
+
+	for (size_t i = 0; i < size; i++)
+		f[i] = (uint8_t)((f[i] & ~m[i]) | v[i]);
+}
+
+/* Runs set ops from `at` on the key; returns where another op stands. */
+static size_t run_sets(const struct flow_prog_builder *prog, size_t at, struct pkt_key_base *key)
+{
+	for (; at < prog->size;) {
+		const struct flow_op *op = (const void *)&prog->ops[at];
+		const struct flow_op_set_eth *eth = (const void *)op->payload;
+		const struct flow_op_set_ipv4 *ip = (const void *)op->payload;
+
+		if (op->kind == FLOW_OP_SET_ETH) {
+			set_bytes(key->eth_dst, eth->value, eth->mask, 12);
+		} else if (op->kind == FLOW_OP_SET_IPV4) {
+			set_bytes(&key->ip_src, &ip->src, &ip->src_mask, 4);
+			set_bytes(&key->ip_dst, &ip->dst, &ip->dst_mask, 4);
+			set_bytes(&key->ip_tos, &ip->tos, &ip->tos_mask, 1);
+			set_bytes(&key->ip_ttl, &ip->ttl, &ip->ttl_mask, 1);
+		} else {
+			break;
+		}
+		at += op->size;
+	}
+	return at;
+}
+
+/*
+ * The programs do the same to this packet: the same other ops on the same fields. They need not be
+ * equal byte by byte: which word of a tuple turned a packet away, and so was looked at, may differ
+ * between packets that the mask does not tell apart, and what was looked at and is right need not
+ * be set.
+ */
+static bool same_effect(const struct flow_prog_builder *a, const struct flow_prog_builder *b,
+                        const struct pkt_key *packet)
+{
+	struct pkt_key_base key_a = packet->base, key_b = packet->base;
+	size_t i = 0, j = 0;
+
+	for (;;) {
+		const struct flow_op *op;
+
+		i = run_sets(a, i, &key_a);
+		j = run_sets(b, j, &key_b);
+		if (i == a->size || j == b->size)
+			return i == a->size && j == b->size;
+		op = (const void *)&a->ops[i];
+		if (j + op->size > b->size || memcmp(op, &b->ops[j], op->size) ||
+		    memcmp(&key_a, &key_b, sizeof(key_a)))
+			return false;
+		i += op->size;
+		j += op->size;
+	}
+}
+
 static void test_same_program(void **state)
 {
 	static struct flow_prog_builder first;
@@ -191,8 +252,7 @@ static void test_same_program(void **state)
 			for (unsigned j = 0; j < 4; j++) {
 				other = mutate(&key, &mask);
 				pt_translate(&other);
-				if (first.size != pt_xlate.prog.size ||
-				    memcmp(first.ops, pt_xlate.prog.ops, first.size))
+				if (!same_effect(&first, &pt_xlate.prog, &other))
 					fail_msg("round %u packet %u:\n%s\n%s", round, i, text,
 					         pt_text);
 			}
