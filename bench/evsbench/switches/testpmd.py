@@ -20,7 +20,7 @@ class Testpmd:
     def load(self, devices, _rules):
         argv = ["dpdk-testpmd", "-l", "%d,%d" % (self.control_cpu, self.worker_cpu),
                 "--main-lcore", str(self.control_cpu), "--no-pci", "--file-prefix", self.prefix,
-                "--socket-mem", "1024"]
+                "--socket-mem", "1024", "--huge-unlink"]
         for device in devices:
             argv += ["--vdev", device]
         argv += ["--", "--forward-mode=io", "--auto-start", "--total-num-mbufs=300000",
