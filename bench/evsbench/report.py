@@ -25,7 +25,7 @@ def table(result, scenarios):
     for runs in result["runs"].values():
         names += [name for name in runs if name not in names]
     lines = ["%-12s" % "scenario" + "".join("%12s" % name for name in names)
-             + "%17s%9s" % ("evs/ovs", "target")]
+             + "%24s%9s" % ("evs/ovs", "target")]
     missed = []
     for scenario in scenarios:
         runs = result["runs"].get(scenario.name)
@@ -37,7 +37,7 @@ def table(result, scenarios):
             line += "%12s" % ("-" if value is None else "%.3f" % (value / 1e6))
         pair = ratios(runs.get("evs", []), runs.get("ovs", []))
         if pair:
-            line += "%17s" % ("%.2f (%.2f-%.2f)" % (statistics.median(pair), min(pair), max(pair)))
+            line += "%24s" % ("%.2f (%.2f-%.2f)" % (statistics.median(pair), min(pair), max(pair)))
             line += "%9s" % (scenario.target or "-")
             if scenario.target and statistics.median(pair) < scenario.target:
                 missed.append(scenario.name)
