@@ -45,7 +45,7 @@ bench-quick: ## every scenario once, against the stored reference, in under two 
 	@tools/install-deps build bench
 	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
 	@ninja -C build --quiet
-	@mkdir -p build-bench
+	@mkdir -p build-bench && rm -f build-bench/quick.json
 	@$(PYTHON) bench/bench.py --repeat 1 --seconds 1.5 --warm-up 1 --json build-bench/quick.json || true
 	@$(PYTHON) bench/compare.py --tolerance 0.25 bench/reference.json build-bench/quick.json
 
