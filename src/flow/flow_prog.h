@@ -39,7 +39,6 @@
 	X(SET_PBB, "set-pbb", flow_op_set_pbb)                                                     \
 	X(PUSH_PBB, "push-pbb", flow_op_push_pbb)                                                  \
 	X(POP_PBB, "pop-pbb", flow_op_none)                                                        \
-	X(SET_TUNNEL, "set-tunnel", flow_op_set_tunnel) /* for a later TUNNEL_PUSH */              \
 	X(TUNNEL_PUSH, "tunnel-push", flow_op_tunnel_push)                                         \
 	X(TUNNEL_POP, "tunnel-pop", flow_op_none) /* arg: tunnel kind; parses again, looks up */   \
 	X(METER, "meter", flow_op_meter)                                                           \
@@ -123,9 +122,6 @@ struct flow_op_set_pbb {
 struct flow_op_push_pbb {
 	rte_be32_t itag; /* priority bits and I-SID; outer MACs and tag are copied from the frame */
 	uint8_t zero[4];
-};
-struct flow_op_set_tunnel {
-	struct pkt_key_tun tun;
 };
 #define FLOW_TUNNEL_HEADER_MAX 128
 /* Outer Ethernet to tunnel header as bytes; lengths, checksums, source port and IP id are

@@ -153,19 +153,6 @@ static void put_mpls(struct out *o, rte_be32_t value, rte_be32_t mask)
 	put_num(o, "ttl", v & 0xff, m & 0xff, 0xff);
 }
 
-static void put_tunnel(struct out *o, const struct pkt_key_tun *tun)
-{
-	static const uint8_t ones[16] = {[0 ... 15] = 0xff};
-
-	put_name(o, "id");
-	put(o, "%" PRIu64, rte_be_to_cpu_64(tun->id));
-	put_addr(o, "src", AF_INET6, tun->src, ones);
-	put_addr(o, "dst", AF_INET6, tun->dst, ones);
-	put_num(o, "tos", tun->tos, 0xff, 0xff);
-	put_num(o, "ttl", tun->ttl, 0xff, 0xff);
-	put_num(o, "flags", tun->flags, 0xffff, 0xffff);
-}
-
 static void put_tunnel_push(struct out *o, const struct flow_op *op)
 {
 	const struct flow_op_tunnel_push *push = (const void *)op->payload;
@@ -261,9 +248,6 @@ static void put_payload(struct out *o, const struct flow_op *op)
 	case FLOW_OP_PUSH_PBB:
 		put_num(o, "itag", rte_be_to_cpu_32(((const struct flow_op_push_pbb *)p)->itag),
 		        UINT32_MAX, UINT32_MAX);
-		break;
-	case FLOW_OP_SET_TUNNEL:
-		put_tunnel(o, p);
 		break;
 	case FLOW_OP_TUNNEL_PUSH:
 		put_tunnel_push(o, op);

@@ -165,23 +165,6 @@ static void commit_l4(struct pl_xlate *x)
 	}
 }
 
-static void commit_tunnel(struct pl_xlate *x)
-{
-	struct flow_op_set_tunnel set = {.tun = x->pkt.key.pkt.ext.tun};
-	const uint64_t *dirty = (const uint64_t *)&x->pkt.dirty.pkt.ext.tun;
-	uint64_t any = 0;
-
-	for (unsigned i = 0; i < sizeof(set.tun) / sizeof(uint64_t); i++)
-		any |= dirty[i];
-	if (!any)
-		return;
-	memset(&x->pkt.dirty.pkt.ext.tun, 0, sizeof(set.tun));
-	/* the op carries all of it: what was not written comes from the packet's own line */
-	if (x->pkt.key.pkt.base.lines & PKT_LINE_TUN)
-		PL_LOOK(x, pkt.ext.tun);
-	emit(x, FLOW_OP_SET_TUNNEL, &set, sizeof(set));
-}
-
 static void commit_queue(struct pl_xlate *x)
 {
 	if (x->pkt.queue == x->pkt.base_queue)
@@ -199,7 +182,6 @@ void pl_commit_edits(struct pl_xlate *x)
 		return;
 	x->pkt.any_dirty = false;
 	commit_eth(x);
-	commit_tunnel(x);
 	switch (rte_be_to_cpu_16(x->pkt.key.pkt.base.eth_type)) {
 	case 0x0800:
 		commit_l4(x); /* while the addresses are those its checksum was made with */

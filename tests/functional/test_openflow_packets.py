@@ -304,7 +304,6 @@ def test_metadata_goto(bench):
     assert bench.through(UDP4)[0] == 1
 
 
-@pytest.mark.xfail(reason="workers refuse set-tunnel until they carry tunnels", strict=False)
 def test_tunnel_id(bench):
     bench.rules(of.flow([], of.actions(of.set_field(oxm(38, be(8, 0x55)))), of.goto(1)),
                 of.flow([oxm(38, be(8, 0x50), be(8, 0xF0))], out(2), table=1), of.flow([], out(3), table=1, priority=1))

@@ -122,7 +122,7 @@ static void equal_programs_are_one(void **state)
 	/* A larger one, until memory ends; then small ones go, and it still does not fit. */
 	for (unsigned i = 0; i < 2000; i++) {
 		flow_prog_builder_init(&b);
-		flow_prog_add(&b, FLOW_OP_SET_TUNNEL, i);
+		flow_prog_add(&b, FLOW_OP_SET_IPV6, i);
 		more = flow_intern_get(&intern, &arena, &b);
 		if (!more)
 			break;
