@@ -17,26 +17,27 @@
 
 #include "flow/flow_key.h"
 #include "pkt/pkt_drop.h"
+#include "pkt/pkt_set.h"
 
 /* X(ENUM, "name", payload struct) */
 #define FLOW_OPS(X)                                                                                \
 	X(OUTPUT, "output", flow_op_none) /* arg: port index */                                    \
 	X(DROP, "drop", flow_op_none)     /* arg: enum pkt_drop; ends the program */               \
-	X(SET_ETH, "set-eth", flow_op_set_eth)                                                     \
-	X(SET_VLAN, "set-vlan", flow_op_set_vlan) /* the outer tag's TCI and TPID */               \
+	X(SET_ETH, "set-eth", pkt_set_eth)                                                         \
+	X(SET_VLAN, "set-vlan", pkt_set_vlan) /* the outer tag's TCI and TPID */                   \
 	X(PUSH_VLAN, "push-vlan", flow_op_push_vlan)                                               \
 	X(POP_VLAN, "pop-vlan", flow_op_none)                                                      \
-	X(SET_IPV4, "set-ipv4", flow_op_set_ipv4)                                                  \
-	X(SET_IPV6, "set-ipv6", flow_op_set_ipv6)                                                  \
-	X(SET_L4, "set-l4", flow_op_set_l4)       /* TCP, UDP, SCTP ports */                       \
-	X(SET_ICMP, "set-icmp", flow_op_set_icmp) /* ICMP and ICMPv6 type and code */              \
-	X(SET_ARP, "set-arp", flow_op_set_arp)                                                     \
-	X(SET_ND, "set-nd", flow_op_set_nd)                                                        \
-	X(SET_MPLS, "set-mpls", flow_op_set_mpls) /* the top label stack entry */                  \
-	X(PUSH_MPLS, "push-mpls", flow_op_push_mpls)                                               \
+	X(SET_IPV4, "set-ipv4", pkt_set_ipv4)                                                      \
+	X(SET_IPV6, "set-ipv6", pkt_set_ipv6)                                                      \
+	X(SET_L4, "set-l4", pkt_set_l4)       /* TCP, UDP, SCTP ports */                           \
+	X(SET_ICMP, "set-icmp", pkt_set_icmp) /* ICMP and ICMPv6 type and code */                  \
+	X(SET_ARP, "set-arp", pkt_set_arp)                                                         \
+	X(SET_ND, "set-nd", pkt_set_nd)                                                            \
+	X(SET_MPLS, "set-mpls", pkt_set_mpls) /* the top label stack entry */                      \
+	X(PUSH_MPLS, "push-mpls", pkt_push_mpls)                                                   \
 	X(POP_MPLS, "pop-mpls", flow_op_pop_mpls)                                                  \
 	X(COPY_TTL, "copy-ttl", flow_op_none) /* arg: 1 to the top label, 0 from it */             \
-	X(SET_PBB, "set-pbb", flow_op_set_pbb)                                                     \
+	X(SET_PBB, "set-pbb", pkt_set_pbb)                                                         \
 	X(PUSH_PBB, "push-pbb", flow_op_push_pbb)                                                  \
 	X(POP_PBB, "pop-pbb", flow_op_none)                                                        \
 	X(TUNNEL_PUSH, "tunnel-push", flow_op_tunnel_push)                                         \
@@ -67,57 +68,13 @@ struct flow_op_none {
 };
 
 /* Masked sets: new = (old & ~mask) | value, value within mask. */
-struct flow_op_set_eth {
-	uint8_t value[16], mask[16]; /* dst, src, 4 zero bytes */
-};
-struct flow_op_set_vlan {
-	struct pkt_vlan value, mask; /* PKT_VLAN_PRESENT is not part of it */
-};
 struct flow_op_push_vlan {
 	struct pkt_vlan vlan;
 	uint8_t zero[4];
 };
-struct flow_op_set_ipv4 {
-	rte_be32_t src, src_mask, dst, dst_mask;
-	uint8_t tos, tos_mask, ttl, ttl_mask;
-	uint8_t proto, proto_mask, zero[2];
-};
-struct flow_op_set_ipv6 {
-	uint8_t src[16], src_mask[16], dst[16], dst_mask[16];
-	rte_be32_t flabel, flabel_mask;
-	uint8_t tc, tc_mask, hlimit, hlimit_mask;
-	uint8_t proto, proto_mask, zero[2];
-};
-struct flow_op_set_l4 {
-	rte_be16_t src, src_mask, dst, dst_mask;
-};
-struct flow_op_set_icmp {
-	uint8_t type, type_mask, code, code_mask, zero[4];
-};
-struct flow_op_set_arp {
-	rte_be32_t spa, spa_mask, tpa, tpa_mask;
-	uint8_t sha[6], sha_mask[6], tha[6], tha_mask[6];
-	rte_be16_t op, op_mask;
-	uint8_t zero[4];
-};
-struct flow_op_set_nd {
-	uint8_t target[16], target_mask[16];
-	uint8_t sll[6], sll_mask[6], tll[6], tll_mask[6];
-};
-struct flow_op_set_mpls {
-	rte_be32_t lse, mask;
-};
-struct flow_op_push_mpls {
-	rte_be32_t lse;
-	rte_be16_t eth_type; /* 0x8847 or 0x8848 */
-	uint8_t zero[2];
-};
 struct flow_op_pop_mpls {
 	rte_be16_t eth_type;
 	uint8_t zero[6];
-};
-struct flow_op_set_pbb {
-	rte_be32_t itag, mask;
 };
 struct flow_op_push_pbb {
 	rte_be32_t itag; /* priority bits and I-SID; outer MACs and tag are copied from the frame */

@@ -102,7 +102,7 @@ static void put_vlan(struct out *o, const struct pkt_vlan *value, const struct p
 	put_num(o, "pcp", tci >> 13, tci_mask >> 13, 7);
 }
 
-static void put_ipv4(struct out *o, const struct flow_op_set_ipv4 *s)
+static void put_ipv4(struct out *o, const struct pkt_set_ipv4 *s)
 {
 	put_addr(o, "src", AF_INET, &s->src, &s->src_mask);
 	put_addr(o, "dst", AF_INET, &s->dst, &s->dst_mask);
@@ -111,7 +111,7 @@ static void put_ipv4(struct out *o, const struct flow_op_set_ipv4 *s)
 	put_num(o, "proto", s->proto, s->proto_mask, 0xff);
 }
 
-static void put_ipv6(struct out *o, const struct flow_op_set_ipv6 *s)
+static void put_ipv6(struct out *o, const struct pkt_set_ipv6 *s)
 {
 	put_addr(o, "src", AF_INET6, s->src, s->src_mask);
 	put_addr(o, "dst", AF_INET6, s->dst, s->dst_mask);
@@ -121,7 +121,7 @@ static void put_ipv6(struct out *o, const struct flow_op_set_ipv6 *s)
 	put_num(o, "proto", s->proto, s->proto_mask, 0xff);
 }
 
-static void put_arp(struct out *o, const struct flow_op_set_arp *s)
+static void put_arp(struct out *o, const struct pkt_set_arp *s)
 {
 	put_num(o, "op", rte_be_to_cpu_16(s->op), rte_be_to_cpu_16(s->op_mask), 0xffff);
 	put_addr(o, "spa", AF_INET, &s->spa, &s->spa_mask);
@@ -130,14 +130,14 @@ static void put_arp(struct out *o, const struct flow_op_set_arp *s)
 	put_eth(o, "tha", s->tha, s->tha_mask);
 }
 
-static void put_nd(struct out *o, const struct flow_op_set_nd *s)
+static void put_nd(struct out *o, const struct pkt_set_nd *s)
 {
 	put_addr(o, "target", AF_INET6, s->target, s->target_mask);
 	put_eth(o, "sll", s->sll, s->sll_mask);
 	put_eth(o, "tll", s->tll, s->tll_mask);
 }
 
-static void put_l4(struct out *o, const struct flow_op_set_l4 *s)
+static void put_l4(struct out *o, const struct pkt_set_l4 *s)
 {
 	put_num(o, "src", rte_be_to_cpu_16(s->src), rte_be_to_cpu_16(s->src_mask), 0xffff);
 	put_num(o, "dst", rte_be_to_cpu_16(s->dst), rte_be_to_cpu_16(s->dst_mask), 0xffff);
@@ -188,13 +188,13 @@ static void put_payload(struct out *o, const struct flow_op *op)
 
 	switch ((enum flow_op_kind)op->kind) {
 	case FLOW_OP_SET_ETH: {
-		const struct flow_op_set_eth *s = p;
+		const struct pkt_set_eth *s = p;
 		put_eth(o, "dst", s->value, s->mask);
 		put_eth(o, "src", s->value + 6, s->mask + 6);
 		break;
 	}
 	case FLOW_OP_SET_VLAN: {
-		const struct flow_op_set_vlan *s = p;
+		const struct pkt_set_vlan *s = p;
 		put_vlan(o, &s->value, &s->mask);
 		break;
 	}
@@ -213,7 +213,7 @@ static void put_payload(struct out *o, const struct flow_op *op)
 		put_l4(o, p);
 		break;
 	case FLOW_OP_SET_ICMP: {
-		const struct flow_op_set_icmp *s = p;
+		const struct pkt_set_icmp *s = p;
 		put_num(o, "type", s->type, s->type_mask, 0xff);
 		put_num(o, "code", s->code, s->code_mask, 0xff);
 		break;
@@ -225,12 +225,12 @@ static void put_payload(struct out *o, const struct flow_op *op)
 		put_nd(o, p);
 		break;
 	case FLOW_OP_SET_MPLS: {
-		const struct flow_op_set_mpls *s = p;
+		const struct pkt_set_mpls *s = p;
 		put_mpls(o, s->lse, s->mask);
 		break;
 	}
 	case FLOW_OP_PUSH_MPLS: {
-		const struct flow_op_push_mpls *s = p;
+		const struct pkt_push_mpls *s = p;
 		put(o, "0x%04x", rte_be_to_cpu_16(s->eth_type));
 		o->is_first = false;
 		put_mpls(o, s->lse, UINT32_MAX);
@@ -240,7 +240,7 @@ static void put_payload(struct out *o, const struct flow_op *op)
 		put(o, "0x%04x", rte_be_to_cpu_16(((const struct flow_op_pop_mpls *)p)->eth_type));
 		break;
 	case FLOW_OP_SET_PBB: {
-		const struct flow_op_set_pbb *s = p;
+		const struct pkt_set_pbb *s = p;
 		put_num(o, "itag", rte_be_to_cpu_32(s->itag), rte_be_to_cpu_32(s->mask),
 		        UINT32_MAX);
 		break;

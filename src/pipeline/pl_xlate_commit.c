@@ -45,7 +45,7 @@ static void *emit(struct pl_xlate *x, enum flow_op_kind kind, const void *payloa
 
 static void commit_eth(struct pl_xlate *x)
 {
-	struct flow_op_set_eth set = {0};
+	struct pkt_set_eth set = {0};
 	bool any = TAKE(x, pkt.base.eth_dst, set.value, set.mask);
 
 	any |= TAKE(x, pkt.base.eth_src, set.value + 6, set.mask + 6);
@@ -55,7 +55,7 @@ static void commit_eth(struct pl_xlate *x)
 
 static void commit_ipv4(struct pl_xlate *x)
 {
-	struct flow_op_set_ipv4 set = {0};
+	struct pkt_set_ipv4 set = {0};
 	bool any = TAKE(x, pkt.base.ip_src, &set.src, &set.src_mask);
 
 	any |= TAKE(x, pkt.base.ip_dst, &set.dst, &set.dst_mask);
@@ -68,7 +68,7 @@ static void commit_ipv4(struct pl_xlate *x)
 
 static void commit_ipv6(struct pl_xlate *x)
 {
-	struct flow_op_set_ipv6 set = {0};
+	struct pkt_set_ipv6 set = {0};
 	bool any = TAKE(x, pkt.ext.ipv6.src, set.src, set.src_mask);
 
 	any |= TAKE(x, pkt.ext.ipv6.dst, set.dst, set.dst_mask);
@@ -82,7 +82,7 @@ static void commit_ipv6(struct pl_xlate *x)
 
 static void commit_arp(struct pl_xlate *x)
 {
-	struct flow_op_set_arp set = {0};
+	struct pkt_set_arp set = {0};
 	bool any = TAKE(x, pkt.base.arp_spa, &set.spa, &set.spa_mask);
 
 	any |= TAKE(x, pkt.base.arp_tpa, &set.tpa, &set.tpa_mask);
@@ -95,7 +95,7 @@ static void commit_arp(struct pl_xlate *x)
 
 static void commit_mpls(struct pl_xlate *x)
 {
-	struct flow_op_set_mpls set = {0};
+	struct pkt_set_mpls set = {0};
 
 	if (TAKE(x, pkt.base.mpls_lse[0], &set.lse, &set.mask))
 		emit(x, FLOW_OP_SET_MPLS, &set, sizeof(set));
@@ -103,7 +103,7 @@ static void commit_mpls(struct pl_xlate *x)
 
 static void commit_pbb(struct pl_xlate *x)
 {
-	struct flow_op_set_pbb set = {0};
+	struct pkt_set_pbb set = {0};
 
 	if (TAKE(x, pkt.base.pbb_isid, &set.itag, &set.mask))
 		emit(x, FLOW_OP_SET_PBB, &set, sizeof(set));
@@ -111,7 +111,7 @@ static void commit_pbb(struct pl_xlate *x)
 
 static void commit_ports(struct pl_xlate *x)
 {
-	struct flow_op_set_l4 set = {0};
+	struct pkt_set_l4 set = {0};
 	bool any = TAKE(x, pkt.base.tp_src, &set.src, &set.src_mask);
 
 	any |= TAKE(x, pkt.base.tp_dst, &set.dst, &set.dst_mask);
@@ -124,7 +124,7 @@ static void commit_icmp(struct pl_xlate *x)
 {
 	const size_t type = offsetof(struct flow_key, pkt.base.tp_src) + 1;
 	const size_t code = offsetof(struct flow_key, pkt.base.tp_dst) + 1;
-	struct flow_op_set_icmp set = {0};
+	struct pkt_set_icmp set = {0};
 	bool any = take(x, type, 1, &set.type, &set.type_mask);
 
 	any |= take(x, code, 1, &set.code, &set.code_mask);
@@ -134,7 +134,7 @@ static void commit_icmp(struct pl_xlate *x)
 
 static void commit_nd(struct pl_xlate *x)
 {
-	struct flow_op_set_nd set = {0};
+	struct pkt_set_nd set = {0};
 	bool any = TAKE(x, pkt.ext.ipv6.nd_target, set.target, set.target_mask);
 
 	any |= TAKE(x, pkt.ext.ipv6.nd_sll, set.sll, set.sll_mask);

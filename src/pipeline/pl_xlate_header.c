@@ -197,7 +197,7 @@ void pl_push_mpls(struct pl_xlate *x, uint16_t eth_type)
 {
 	rte_be32_t lse[PKT_N_MPLS] = {0};
 	struct pkt_key_base *base = &x->pkt.key.pkt.base;
-	struct flow_op_push_mpls *push;
+	struct pkt_push_mpls *push;
 	uint8_t n = 1;
 
 	pl_commit_edits(x);
@@ -214,8 +214,7 @@ void pl_push_mpls(struct pl_xlate *x, uint16_t eth_type)
 	hide_payload(x, eth_type);
 	memcpy(base->mpls_lse, lse, sizeof(lse));
 	base->n_mpls = n;
-	push = (struct flow_op_push_mpls *)flow_prog_add(&x->out->prog, FLOW_OP_PUSH_MPLS, 0)
-	               ->payload;
+	push = (struct pkt_push_mpls *)flow_prog_add(&x->out->prog, FLOW_OP_PUSH_MPLS, 0)->payload;
 	push->lse = lse[0];
 	push->eth_type = rte_cpu_to_be_16(eth_type);
 	emitted(x);

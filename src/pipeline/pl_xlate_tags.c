@@ -64,7 +64,7 @@ void pl_tags_set(struct pl_xlate *x, const struct pl_tags *want)
 static void emit_set(struct pl_xlate *x, struct pkt_vlan value, struct pkt_vlan mask)
 {
 	struct flow_op *op = flow_prog_add(&x->out->prog, FLOW_OP_SET_VLAN, 0);
-	struct flow_op_set_vlan *set = (struct flow_op_set_vlan *)op->payload;
+	struct pkt_set_vlan *set = (struct pkt_set_vlan *)op->payload;
 
 	mask.tci &= TCI_MASK;
 	set->mask = mask;

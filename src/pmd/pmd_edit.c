@@ -6,21 +6,6 @@
 #include "pkt/pkt_edit.h"
 #include "pmd/pmd_pvt.h"
 
-/* Payloads are passed to src/pkt as they are. */
-#define SAME_SIZE(name)                                                                            \
-	static_assert(sizeof(struct flow_op_##name) == sizeof(struct pkt_##name), #name)
-SAME_SIZE(set_eth);
-SAME_SIZE(set_vlan);
-SAME_SIZE(set_ipv4);
-SAME_SIZE(set_ipv6);
-SAME_SIZE(set_l4);
-SAME_SIZE(set_icmp);
-SAME_SIZE(set_arp);
-SAME_SIZE(set_nd);
-SAME_SIZE(set_mpls);
-SAME_SIZE(set_pbb);
-SAME_SIZE(push_mpls);
-
 static EVS_HOT void make_private(struct pmd_worker *w, struct pmd_exec *x)
 {
 	uint32_t bad = 0;

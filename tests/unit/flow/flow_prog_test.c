@@ -24,10 +24,10 @@ static const char *text(void)
 
 static void prints_ops(void **state)
 {
-	struct flow_op_set_eth *eth;
-	struct flow_op_set_ipv4 *ip;
+	struct pkt_set_eth *eth;
+	struct pkt_set_ipv4 *ip;
 	struct flow_op_push_vlan *vlan;
-	struct flow_op_set_l4 *l4;
+	struct pkt_set_l4 *l4;
 	uint32_t mark;
 
 	flow_prog_builder_init(&b);

@@ -270,7 +270,7 @@ static void masked(void *to, const void *value, const void *mask, size_t size)
 		                               ((const uint8_t *)value)[i]);
 }
 
-static void exec_ipv4(struct pkt_key_base *base, const struct flow_op_set_ipv4 *set)
+static void exec_ipv4(struct pkt_key_base *base, const struct pkt_set_ipv4 *set)
 {
 	masked(&base->ip_src, &set->src, &set->src_mask, 4);
 	masked(&base->ip_dst, &set->dst, &set->dst_mask, 4);
@@ -278,7 +278,7 @@ static void exec_ipv4(struct pkt_key_base *base, const struct flow_op_set_ipv4 *
 	masked(&base->ip_ttl, &set->ttl, &set->ttl_mask, 1);
 }
 
-static void exec_vlan(struct packet *packet, const struct flow_op_set_vlan *set)
+static void exec_vlan(struct packet *packet, const struct pkt_set_vlan *set)
 {
 	assert_true(packet->n_tags > 0);
 	masked(&packet->tag[0].tpid, &set->value.tpid, &set->mask.tpid, 2);

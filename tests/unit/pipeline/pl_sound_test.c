@@ -187,8 +187,8 @@ static size_t run_sets(const struct flow_prog_builder *prog, size_t at, struct p
 {
 	for (; at < prog->size;) {
 		const struct flow_op *op = (const void *)&prog->ops[at];
-		const struct flow_op_set_eth *eth = (const void *)op->payload;
-		const struct flow_op_set_ipv4 *ip = (const void *)op->payload;
+		const struct pkt_set_eth *eth = (const void *)op->payload;
+		const struct pkt_set_ipv4 *ip = (const void *)op->payload;
 
 		if (op->kind == FLOW_OP_SET_ETH) {
 			set_bytes(key->eth_dst, eth->value, eth->mask, 12);
