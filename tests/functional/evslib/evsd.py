@@ -123,15 +123,17 @@ class Evsd:
             self.client.close()
         self.client = self.process = None
 
-    def stop(self, timeout=2.0):
-        """SIGTERM; fails unless evsd ends with status 0 in time, tidily and without a finding."""
+    def stop(self):
+        """SIGTERM; fails unless evsd ends with status 0, tidily and without a finding.
+
+        Returns how long it took, in seconds."""
         if self.process is None:
             return
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         begin = time.monotonic()
         try:
-            self.process.wait(30)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -140,9 +142,8 @@ class Evsd:
         found = SANITIZER.search(self.log)
         assert not found, f"evsd: {found.group(0)}:\n{self.log[found.start():found.start() + 4000]}"
         assert status == 0, f"evsd ended with status {status}:\n{self.log[-4000:]}"
-        slow = 10 if "asan" in str(BUILD) else 1
-        assert took < timeout * slow, f"evsd took {took:.1f} s to end"
         assert not self.socket_path.exists(), "evsd left its socket behind"
+        return took
 
 
 __all__ = ["Evsd", "EvsctlError", "RpcError", "BUILD"]

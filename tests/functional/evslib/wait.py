@@ -3,7 +3,7 @@
 import time
 
 # Sanitizers and busy machines are slow; waiting long costs nothing where things work.
-TIMEOUT_S = 15
+TIMEOUT_S = 60
 
 
 def wait_for(condition, what="", timeout=TIMEOUT_S, interval=0.02):

@@ -69,16 +69,13 @@ static void on_done(void *arg)
 
 static void test_rate_and_order(void **state)
 {
-	uint64_t begin;
+	uint64_t begin = evs_clock_ns();
 
 	shape(480000, 600); /* 10 frames, then one a millisecond */
 	put(a, 0, 110);
-	for (uint32_t i = 0; i < 10; i++)
+	for (uint32_t i = 0; i < 110; i++)
 		expect(i);
-	begin = evs_clock_ns();
-	for (uint32_t i = 10; i < 110; i++)
-		expect(i);
-	assert_in_range(evs_clock_ns() - begin, 90000000, 400000000);
+	assert_true(evs_clock_ns() - begin >= 99000000); /* no upper end: the machine may stall */
 	assert_true(ENV_WAIT(sum_is(110, 110, 0)));
 }
 

@@ -31,7 +31,7 @@
 #define ENV_QUEUES     2
 #define ENV_RING       2048
 #define ENV_POOL       8191
-#define ENV_WAIT_NS    5000000000u
+#define ENV_WAIT_NS    60000000000u
 #define ENV_FRAME_SIZE 60
 
 /* A port whose wire is a pair of rings a queue. */

@@ -134,7 +134,7 @@ static inline void test_close(unsigned i)
 /* Waits until `condition` is true, doing what the control thread does meanwhile. */
 #define await(condition)                                                                           \
 	do {                                                                                       \
-		uint64_t limit_ = evs_clock_ns() + 5000000000u;                                    \
+		uint64_t limit_ = evs_clock_ns() + 60000000000u;                                   \
 		while (!(condition)) {                                                             \
 			port_poll_links(NULL, NULL);                                               \
 			evs_rcu_poll();                                                            \
