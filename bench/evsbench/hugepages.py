@@ -22,12 +22,11 @@ def write(value):
 @contextlib.contextmanager
 def reserved(pages):
     """At least `pages` free 2 MB pages and a mounted hugetlbfs."""
-    before = read(COUNT)
     missing = pages - read(FREE)
     mounted = os.path.ismount(MOUNT)
     try:
         if missing > 0:
-            write(before + missing)
+            write(read(COUNT) + missing)
             if read(FREE) < pages:
                 raise RuntimeError("the kernel has no %d MB in 2 MB pages to give" % (2 * pages))
         if not mounted:
@@ -38,4 +37,4 @@ def reserved(pages):
         if not mounted and os.path.ismount(MOUNT):
             subprocess.run(["umount", MOUNT], check=False)
         if missing > 0:
-            write(before)
+            write(max(read(COUNT) - missing, 0))  # others may have reserved theirs meanwhile

@@ -2,16 +2,18 @@
 """evs, from a build folder; several builds may stand side by side under different names."""
 import os
 
+from ..guests import guest_path
 from ..proc import Daemon, Telemetry, run, wait_for
 
 
 class Evs:
-    def __init__(self, folder, worker_cpu, control_cpu, build="build", name="evs"):
+    def __init__(self, folder, worker_cpu, control_cpu, build="build", name="evs",
+                 memory_mb=1024):
         self.name, self.build = name, build
         self.folder = os.path.join(folder, name)
         self.worker_cpu, self.control_cpu = worker_cpu, control_cpu
         self.prefix = "evsbench-%s-%d" % (name, os.getpid())
-        self.daemon = None
+        self.memory_mb, self.daemon = memory_mb, None
 
     def ctl(self, *args):
         return run([self.build + "/evsctl", "--socket", self.folder + "/evs.sock", *args])
@@ -21,7 +23,7 @@ class Evs:
         self.daemon = Daemon(
             [self.build + "/evsd", "--run-dir", self.folder, "--no-config",
              "--worker-cpus", str(self.worker_cpu), "--control-cpus", str(self.control_cpu),
-             "--dpdk", "--no-pci --socket-mem 1024 --file-prefix " + self.prefix],
+             "--dpdk", "--no-pci --huge-unlink --socket-mem %d --file-prefix %s" % (self.memory_mb, self.prefix)],
             self.folder + "/evsd.log")
 
         def ready():
@@ -30,10 +32,13 @@ class Evs:
         wait_for("evsd", ready)
         self.ctl("bridge", "add", "br0", "fail-mode=secure", "internal=off")
 
-    def load(self, devices, rules):
+    def load(self, devices, rules, mtu=None):
         for i, device in enumerate(devices):
-            self.ctl("port", "add", "br0", "p%d" % i, "type=dpdk", "devargs=" + device,
-                     "ofport=%d" % (i + 1))
+            path = guest_path(device)
+            kind = ["type=vhost-user", "path=" + path] if path else ["type=dpdk", "devargs=" + device]
+            if mtu:
+                kind.append("mtu=%d" % mtu)
+            self.ctl("port", "add", "br0", "p%d" % i, *kind, "ofport=%d" % (i + 1))
         path = self.folder + "/rules.txt"
         with open(path, "w") as out:
             out.write("\n".join(rules) + "\n")

@@ -2,6 +2,7 @@
 """Open vSwitch with DPDK, from Debian's package, in folders and a network namespace of its own."""
 import os
 
+from ..guests import guest_path
 from ..proc import Daemon, Telemetry, run, wait_for
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
@@ -11,11 +12,11 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 class Ovs:
     name = "ovs"
 
-    def __init__(self, folder, worker_cpu, control_cpu):
+    def __init__(self, folder, worker_cpu, control_cpu, memory_mb=1024):
         self.folder = os.path.join(folder, "ovs")
         self.worker_cpu, self.control_cpu = worker_cpu, control_cpu
         self.prefix = "evsbench-ovs-%d" % os.getpid()
-        self.daemons = []
+        self.memory_mb, self.daemons = memory_mb, []
         self.env = {"OVS_RUNDIR": self.folder, "OVS_DBDIR": self.folder,
                     "OVS_SYSCONFDIR": self.folder, "OVS_LOGDIR": self.folder}
 
@@ -33,10 +34,10 @@ class Ovs:
         wait_for("ovsdb-server", lambda: os.path.exists(self.folder + "/db.sock"))
         self.vsctl("--no-wait", "init")
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
-                   'other_config:dpdk-extra="--no-pci --file-prefix %s"' % self.prefix,
+                   'other_config:dpdk-extra="--no-pci --huge-unlink --file-prefix %s"' % self.prefix,
                    "other_config:pmd-cpu-mask=0x%x" % (1 << self.worker_cpu),
                    "other_config:dpdk-lcore-mask=0x%x" % (1 << self.control_cpu),
-                   "other_config:dpdk-socket-mem=1024")
+                   "other_config:dpdk-socket-mem=%d" % self.memory_mb)
         self.daemons.append(Daemon(
             ["unshare", "--net", VSWITCHD, "unix:" + self.folder + "/db.sock",
              "--unixctl=" + self.folder + "/vswitchd.ctl"], self.folder + "/vswitchd.log",
@@ -44,11 +45,16 @@ class Ovs:
         self.vsctl("add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev",
                    "fail-mode=secure", "protocols=OpenFlow13")
 
-    def load(self, devices, rules):
+    def load(self, devices, rules, mtu=None):
         for i, device in enumerate(devices):
             name = "p%d" % i
-            self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, "type=dpdk",
-                       "options:dpdk-devargs=\"%s\"" % device, "ofport_request=%d" % (i + 1))
+            path = guest_path(device)
+            kind = (["type=dpdkvhostuserclient", "options:vhost-server-path=" + path] if path
+                    else ["type=dpdk", "options:dpdk-devargs=\"%s\"" % device])
+            if mtu:
+                kind.append("mtu_request=%d" % mtu)
+            self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, *kind,
+                       "ofport_request=%d" % (i + 1))
             error = self.vsctl("get", "Interface", name, "error").strip()
             if error not in ("[]", '""'):
                 raise RuntimeError("OVS refused %s: %s" % (device, error))

@@ -3,28 +3,34 @@
 import os
 import subprocess
 
+from ..guests import guest_path
 from ..proc import Daemon, Telemetry
 
 
 class Testpmd:
     name = "limit"
 
-    def __init__(self, folder, worker_cpu, control_cpu):
+    def __init__(self, folder, worker_cpu, control_cpu, memory_mb=1024):
         self.folder, self.worker_cpu, self.control_cpu = folder, worker_cpu, control_cpu
         self.prefix = "evsbench-testpmd-%d" % os.getpid()
-        self.daemon = None
+        self.memory_mb, self.daemon = memory_mb, None
 
     def start(self):
         pass  # its ports are options
 
-    def load(self, devices, _rules):
+    def load(self, devices, _rules, mtu=None):
         argv = ["dpdk-testpmd", "-l", "%d,%d" % (self.control_cpu, self.worker_cpu),
                 "--main-lcore", str(self.control_cpu), "--no-pci", "--file-prefix", self.prefix,
-                "--socket-mem", "1024", "--huge-unlink"]
-        for device in devices:
-            argv += ["--vdev", device]
-        argv += ["--", "--forward-mode=io", "--auto-start", "--total-num-mbufs=300000",
+                "--socket-mem", str(self.memory_mb), "--huge-unlink"]
+        for i, device in enumerate(devices):
+            path = guest_path(device)
+            argv += ["--vdev", "net_vhost%d,iface=%s,client=1" % (i, path) if path else device]
+        mbuf_size = max(2176, (mtu or 0) + 256)
+        mbufs = min(300000, (self.memory_mb << 19) // mbuf_size)
+        argv += ["--", "--forward-mode=io", "--auto-start", "--total-num-mbufs=%d" % mbufs,
                  "--port-topology=chained", "--no-mlockall"]
+        if mtu:
+            argv += ["--max-pkt-len=%d" % (mtu + 18), "--mbuf-size=%d" % mbuf_size]
         if len(devices) > 1:
             argv[argv.index("--port-topology=chained")] = "--port-topology=paired"
         self.daemon = Daemon(argv, os.path.join(self.folder, "testpmd.log"),
