@@ -25,20 +25,35 @@ static void put_pool(void *pool)
 	port_pool_put(pool);
 }
 
-/* Buffers follow the guest's memory. */
-static void follow_numa(struct port *port, struct vhu *vhu, int numa_node)
+/* One buffer for a frame of the MTU; chains of usual ones do as well, only slower. */
+static struct rte_mempool *get_pool(uint16_t mtu, int numa_node, struct evs_error *err)
 {
-	struct rte_mempool *pool, *old = port->pool;
+	struct rte_mempool *pool = port_pool_get(mtu, numa_node, err);
 
-	if (numa_node < 0 || numa_node == port->numa_node)
-		return;
-	port->numa_node = numa_node;
-	pool = port_pool_get(PORT_MTU_DEFAULT, numa_node, NULL);
+	if (pool || mtu <= PORT_MTU_DEFAULT)
+		return pool;
+	return port_pool_get(PORT_MTU_DEFAULT, numa_node, err);
+}
+
+/* Under traffic. Without memory for others the present buffers stay. */
+static void change_pool(struct port *port, struct vhu *vhu, uint16_t mtu, int numa_node)
+{
+	struct rte_mempool *pool = get_pool(mtu, numa_node, NULL), *old = port->pool;
+
 	if (!pool)
-		return; /* those of the other node do as well, only slower */
+		return;
 	port->pool = pool;
 	evs_store_release(&vhu->pool, pool);
 	evs_rcu_call(put_pool, old);
+}
+
+/* Buffers follow the guest's memory. */
+static void follow_numa(struct port *port, struct vhu *vhu, int numa_node)
+{
+	if (numa_node < 0 || numa_node == port->numa_node)
+		return;
+	port->numa_node = numa_node;
+	change_pool(port, vhu, port->mtu, numa_node);
 }
 
 /* Spreads the workers over the rings that the guest receives from. */
@@ -166,9 +181,8 @@ static void vhu_get_xstats(struct port *port,
 /* The guest's device has its MTU from whoever made the guest; evs keeps to its own. */
 static int vhu_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err)
 {
-	(void)port;
-	(void)mtu;
 	(void)err;
+	change_pool(port, port->priv, mtu, port->numa_node);
 	return 0;
 }
 
@@ -304,7 +318,7 @@ static int vhu_create(struct port *port, const struct port_args *args, struct ev
 	ret = parse(vhu, args, &flags, err);
 	if (ret)
 		goto fail;
-	port->pool = vhu->pool = port_pool_get(PORT_MTU_DEFAULT, port->numa_node, err);
+	port->pool = vhu->pool = get_pool(port->mtu, port->numa_node, err);
 	if (!port->pool) {
 		ret = -ENOMEM;
 		goto fail;

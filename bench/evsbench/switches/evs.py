@@ -23,7 +23,8 @@ class Evs:
         self.daemon = Daemon(
             [self.build + "/evsd", "--run-dir", self.folder, "--no-config",
              "--worker-cpus", str(self.worker_cpu), "--control-cpus", str(self.control_cpu),
-             "--dpdk", "--no-pci --huge-unlink --socket-mem %d --file-prefix %s" % (self.memory_mb, self.prefix)],
+             "--dpdk", "--no-pci --huge-unlink --socket-mem %d --file-prefix %s"
+             % (self.memory_mb, self.prefix)],
             self.folder + "/evsd.log")
 
         def ready():

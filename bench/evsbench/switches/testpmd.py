@@ -26,7 +26,7 @@ class Testpmd:
             path = guest_path(device)
             argv += ["--vdev", "net_vhost%d,iface=%s,client=1" % (i, path) if path else device]
         mbuf_size = max(2176, (mtu or 0) + 256)
-        mbufs = min(300000, (self.memory_mb << 19) // mbuf_size)
+        mbufs = min(300000, (self.memory_mb << 20) * 7 // 10 // (mbuf_size + 192))
         argv += ["--", "--forward-mode=io", "--auto-start", "--total-num-mbufs=%d" % mbufs,
                  "--port-topology=chained", "--no-mlockall"]
         if mtu:
