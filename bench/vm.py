@@ -7,7 +7,8 @@
 
 Both guests are virtio-user devices of one testpmd, which sends back what it receives. Packets are
 counted in the guests (vm-vm) or where they leave (pvp), by the drivers, in windows of 0.25 s, of
-which the best counts. All switches are measured in turn, round by round; ratios are taken within a round."""
+which the best counts. All switches are measured in turn, round by round; ratios are taken within
+a round."""
 import argparse
 import json
 import os
