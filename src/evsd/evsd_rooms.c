@@ -5,6 +5,7 @@
  * Threads: main starts; translate and post_learn run on workers.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/evs_rcu.h"
 #include "evsd/evsd_pvt.h"
@@ -12,7 +13,6 @@
 #include "pkt/pkt_parse.h"
 #include "pmd/pmd.h"
 #include "port/port.h"
-#include "vhost/vhu.h"
 #include "vhost/vhu.h"
 
 #define CACHE_FLOWS (1u << 20) /* of each worker; memory is taken as it is used */
@@ -63,13 +63,21 @@ static int pl_start(struct evs_error *err)
 	return pl_init(&config, err);
 }
 
+/* A CPU has one worker, and perhaps one that is ending still. Devices get a transmit queue for
+ * each, so there had better not be many more than that. */
+static unsigned most_workers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+
+	return (unsigned)EVS_MIN(EVS_MAX(2 * cpus, 4), (long)EVS_MAX_WORKERS);
+}
+
 int evsd_rooms_init(const struct evsd_options *options, struct evs_error *err)
 {
-	int ret = port_init(EVS_MAX_WORKERS, err);
+	int ret = port_init(most_workers(), err);
 
 	if (ret)
 		return ret;
-	vhu_init();
 	vhu_init();
 	port_queues_changed = pmd_port_queues_changed;
 	ret = pmd_start(options, err);

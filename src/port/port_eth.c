@@ -118,7 +118,13 @@ static int attach(struct port_eth *eth, struct evs_error *err)
 		eth->id = id; /* named on evsd's command line */
 		return 0;
 	}
-	ret = rte_dev_probe(eth->devargs);
+	ret = rte_eth_dev_count_total() < RTE_MAX_ETHPORTS ? rte_dev_probe(eth->devargs) : -ENOSPC;
+	if (ret == -ENOSPC)
+		return evs_error_set(err, ret,
+		                     "no room for '%s': this build of DPDK takes %d devices, and "
+		                     "all are in use (ports of type tap, af-packet and vhost-user "
+		                     "do not count)",
+		                     eth->devargs, RTE_MAX_ETHPORTS);
 	if (ret < 0)
 		return evs_error_set(
 		        err, ret,
@@ -274,6 +280,10 @@ static int configure(struct port *port, struct port_eth *eth, struct evs_error *
 		return ret;
 	choose_conf(port, eth, &info, &conf);
 	ret = rte_eth_dev_configure(eth->id, port->n_rxq, port->n_txq, &conf);
+	if (ret && port->n_txq > port->n_rxq) { /* some want as many of one kind as of the other */
+		port->n_txq = port->n_rxq;
+		ret = rte_eth_dev_configure(eth->id, port->n_rxq, port->n_txq, &conf);
+	}
 	if (ret)
 		return evs_error_set(err, ret,
 		                     "device '%s' refuses %u receive queues, %u transmit queues "
