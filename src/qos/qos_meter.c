@@ -141,6 +141,8 @@ EVS_HOT uint32_t qos_meter_run(struct qos_meter *meter, unsigned worker,
 uint8_t qos_dscp_remark(uint8_t tos, unsigned levels)
 {
 	unsigned dscp = tos >> 2, class = dscp >> 3, prec = (dscp >> 1) & 3;
+	if ((dscp & 7) == 0)
+		return (uint8_t)((class - EVS_MIN(levels, class)) << 5 | (tos & 3));
 	if ((dscp & 1) || class < 1 || class > 4 || prec == 0)
 		return tos;
 	prec = EVS_MIN(prec + levels, 3u);

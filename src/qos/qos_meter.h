@@ -51,7 +51,8 @@ uint32_t qos_meter_run(struct qos_meter *meter, unsigned worker, struct rte_mbuf
                        unsigned n, uint64_t now_tsc, uint8_t verdict[]);
 
 /* The TOS byte after a remark: an assured forwarding class (RFC 2597) gets `levels` more of drop
- * precedence, up to 3; others stay. */
+ * precedence, up to 3. A class selector has none, but a lower class is dropped sooner (RFC 2474,
+ * 4.2.2.2): it becomes that. Others stay. */
 uint8_t qos_dscp_remark(uint8_t tos, unsigned levels);
 
 struct qos_count {

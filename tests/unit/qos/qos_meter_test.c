@@ -111,7 +111,9 @@ static void remark_raises_drop_precedence(void **state)
 	assert_int_equal(qos_dscp_remark(10 << 2 | 1, 1), 12 << 2 | 1); /* AF11 to AF12 */
 	assert_int_equal(qos_dscp_remark(34 << 2, 3), 38 << 2);         /* AF41 to AF43 */
 	assert_int_equal(qos_dscp_remark(46 << 2, 1), 46 << 2);         /* EF stays */
-	assert_int_equal(qos_dscp_remark(8 << 2, 1), 8 << 2);           /* CS1 stays */
+	assert_int_equal(qos_dscp_remark(24 << 2 | 2, 1), 16 << 2 | 2); /* CS3 to CS2 */
+	assert_int_equal(qos_dscp_remark(8 << 2, 2), 0);                /* CS1 to CS0 */
+	assert_int_equal(qos_dscp_remark(0, 1), 0);
 }
 
 int main(void)
