@@ -61,6 +61,8 @@ int ctl_of_packet_out(struct ctl_of_bridge *ob, const struct of_packet_out *out,
 
 	if (out->buffer_id != OF_NO_BUFFER)
 		return of_error_set(err, OFPBRC_BUFFER_UNKNOWN);
+	if (out->actions.size == 0)
+		return 0; /* section 7.3.7: dropped */
 	mbuf = ctl_of_packet_make(out->data.data, out->data.size);
 	if (!mbuf) {
 		EVS_LOG_LIMITED(control, ERR, "bridge '%s': no buffer for a packet-out",

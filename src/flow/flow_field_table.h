@@ -20,7 +20,7 @@
  X(METADATA, "metadata", "metadata", pipe.metadata, 0, 64, 8, BASIC, 2, NONE, 0, NONE, F13 M, HEX) \
  X(ETH_DST, "eth_dst", "dl_dst", pkt.base.eth_dst, 0, 48, 6, BASIC, 3, NXM0, 1, NONE, F13 M S, ETH) \
  X(ETH_SRC, "eth_src", "dl_src", pkt.base.eth_src, 0, 48, 6, BASIC, 4, NXM0, 2, NONE, F13 M S, ETH) \
- X(ETH_TYPE, "eth_type", "dl_type", pkt.base.eth_type, 0, 16, 2, BASIC, 5, NXM0, 3, NONE, F13, HEX) \
+ X(ETH_TYPE, "eth_type", "dl_type", pkt.base.eth_type, 0, 16, 2, BASIC, 5, NXM0, 3, NONE, F13 S, HEX) \
  X(VLAN_VID, "vlan_vid", "vlan_vid", pkt.base.vlan[0].tci, 0, 13, 2, BASIC, 6, NONE, 0, NONE, F13 M S, HEX) \
  X(VLAN_PCP, "vlan_pcp", "dl_vlan_pcp", pkt.base.vlan[0].tci, 13, 3, 1, BASIC, 7, NONE, 0, VLAN, F13 S, DEC) \
  X(IP_DSCP, "ip_dscp", "nw_tos_shifted", pkt.base.ip_tos, 2, 6, 1, BASIC, 8, NONE, 0, IP, F13 S, DEC) \

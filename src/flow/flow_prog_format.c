@@ -191,6 +191,10 @@ static void put_payload(struct out *o, const struct flow_op *op)
 		const struct pkt_set_eth *s = p;
 		put_eth(o, "dst", s->value, s->mask);
 		put_eth(o, "src", s->value + 6, s->mask + 6);
+		if (s->mask[12]) {
+			put_name(o, "type");
+			put(o, "0x%02x%02x", s->value[12], s->value[13]);
+		}
 		break;
 	}
 	case FLOW_OP_SET_VLAN: {

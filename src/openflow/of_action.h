@@ -43,7 +43,7 @@ struct of_action {
 	uint8_t kind;  /* enum of_action_kind */
 	uint8_t size8; /* size in units of 8 bytes */
 	union {
-		uint16_t max_len;  /* OUTPUT to CONTROLLER; 0 for other ports */
+		uint16_t max_len;  /* OUTPUT: for CONTROLLER; for other ports kept as it was sent */
 		uint16_t eth_type; /* PUSH_*, POP_MPLS; host order */
 		uint16_t field;    /* SET_FIELD: enum flow_field_id */
 	};

@@ -14,7 +14,8 @@
 #define NX_REG_LOAD    7
 #define NX_REG_LOAD2   33
 #define NX_REG_LOAD_SZ 24
-#define NX_LOAD2_OXM   16 /* offset of the OXM TLV in REG_LOAD2 */
+#define ETH_TYPE_MIN   0x600 /* less is a length of 802.3 */
+#define NX_LOAD2_OXM   16    /* offset of the OXM TLV in REG_LOAD2 */
 
 static const struct {
 	uint16_t number, size;
@@ -61,7 +62,8 @@ static int decode_plain(const uint8_t *p, struct of_action *a, struct of_error *
 	switch (a->kind) {
 	case OF_ACTION_OUTPUT:
 		a->port = of_get_u32(p + 4);
-		a->max_len = a->port == OFPP_CONTROLLER ? of_get_u16(p + 8) : 0;
+		a->max_len =
+		        of_get_u16(p + 8); /* means something to CONTROLLER only, told as sent */
 		return 0;
 	case OF_ACTION_SET_MPLS_TTL:
 	case OF_ACTION_SET_NW_TTL:
@@ -100,6 +102,9 @@ static void fill_set_field(struct of_action *a, const struct flow_field *f, cons
 		flow_field_ones(f, to_mask);
 	for (unsigned i = 0; i < f->size; i++)
 		a->value[i] = value[i] & to_mask[i];
+	/* Setting the id of a tag says that there is one; some controllers leave that out. */
+	if (f->id == FLOW_FIELD_VLAN_VID && mask == NULL)
+		a->value[0] |= OFPVID_PRESENT >> 8;
 }
 
 static int check_set_value(const struct flow_field *f, const uint8_t *value, const uint8_t *mask,
@@ -107,7 +112,7 @@ static int check_set_value(const struct flow_field *f, const uint8_t *value, con
 {
 	if (!flow_field_value_fits(f, value) || (mask != NULL && !flow_field_value_fits(f, mask)))
 		return of_error_set(err, OFPBAC_BAD_SET_ARGUMENT);
-	if (f->id == FLOW_FIELD_VLAN_VID && mask == NULL && !(value[0] & (OFPVID_PRESENT >> 8)))
+	if (f->id == FLOW_FIELD_ETH_TYPE && of_get_u16(value) < ETH_TYPE_MIN)
 		return of_error_set(err, OFPBAC_BAD_SET_ARGUMENT);
 	return 0;
 }

@@ -25,11 +25,12 @@ static int need(const struct flow_match *m, enum flow_prereq prereq, struct of_e
 	return flow_match_prereq_ok(m, prereq) ? 0 : of_error_set(err, OFPBAC_MATCH_INCONSISTENT);
 }
 
-static int check_set_field(const struct flow_match *m, const struct of_action *a,
-                           struct of_error *err)
+static int check_set_field(struct flow_match *m, const struct of_action *a, struct of_error *err)
 {
 	if (a->field == FLOW_FIELD_VLAN_VID)
 		return need(m, FLOW_PREREQ_VLAN, err);
+	if (a->field == FLOW_FIELD_ETH_TYPE)
+		know_eth_type(m, (uint16_t)(a->value[0] << 8 | a->value[1]));
 	return need(m, flow_fields[a->field].prereq, err);
 }
 

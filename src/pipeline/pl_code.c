@@ -69,7 +69,7 @@ bool pl_code_has_output(const struct pl_code *code, uint32_t port, uint32_t grou
 	       actions_have(&write, OFPP_ANY, group);
 }
 
-static void actions_count(struct pl_bridge *bridge, const struct of_actions *actions, int by)
+void pl_actions_count(struct pl_bridge *bridge, const struct of_actions *actions, int by)
 {
 	OF_ACTION_FOREACH(action, actions)
 	{
@@ -79,7 +79,7 @@ static void actions_count(struct pl_bridge *bridge, const struct of_actions *act
 			continue;
 		group = pl_group_lookup(bridge->tables, action->group_id, pl_next_version());
 		if (group)
-			group->n_rule_refs += by;
+			group->n_refs += by;
 	}
 }
 
@@ -87,8 +87,8 @@ void pl_code_count(struct pl_bridge *bridge, const struct pl_code *code, int by)
 {
 	struct of_actions apply = pl_code_apply(code), write = pl_code_write(code);
 
-	actions_count(bridge, &apply, by);
-	actions_count(bridge, &write, by);
+	pl_actions_count(bridge, &apply, by);
+	pl_actions_count(bridge, &write, by);
 	if (code->set & OF_INST_METER) {
 		struct pl_meter *meter =
 		        pl_meter_lookup(bridge->tables, code->meter_id, pl_next_version());

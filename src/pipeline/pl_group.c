@@ -81,6 +81,13 @@ static struct pl_group *group_create(struct pl_bridge *bridge, const struct of_g
 	return group;
 }
 
+/* Counts the group's uses of other groups up or down. */
+static void count_chained(const struct pl_group *group, int by)
+{
+	for (uint32_t i = 0; i < group->n_buckets; i++)
+		pl_actions_count(group->bridge, &group->buckets[i].actions, by);
+}
+
 static void group_link(struct pl_group *group)
 {
 	struct pl_group **head = &group->bridge->tables->groups[group->id % PL_GROUP_BUCKETS];
@@ -88,11 +95,13 @@ static void group_link(struct pl_group *group)
 	group->next = *head;
 	evs_store_release(head, group);
 	group->bridge->tables->n_groups++;
+	count_chained(group, 1);
 	pl_pending_touch();
 }
 
 static void group_remove(struct pl_group *group)
 {
+	count_chained(group, -1);
 	evs_store_relaxed(&group->removed, pl_next_version());
 	group->bridge->tables->n_groups--;
 	pl_pending_group(group);
@@ -125,26 +134,35 @@ static bool leads_to(struct pl_bridge *bridge, const struct of_actions *actions,
 	return false;
 }
 
+/* Only the buckets of select and fast failover groups are chosen by what lives. */
+static int check_watch(struct pl_bridge *bridge, const struct of_group_mod *mod,
+                       const struct of_bucket *bucket, struct of_error *err)
+{
+	uint32_t port = bucket->watch_port, group = bucket->watch_group;
+
+	if (mod->type == OFPGT_FF && port == OFPP_ANY && group == OFPG_ANY)
+		return of_error_set(err, OFPGMFC_BAD_WATCH);
+	if (mod->type != OFPGT_FF && (mod->type != OFPGT_SELECT || !pl_bucket_watches(port, group)))
+		return 0;
+	if (group != OFPG_ANY &&
+	    (group == mod->group_id || !pl_group_lookup(bridge->tables, group, pl_next_version())))
+		return of_error_set(err, OFPGMFC_BAD_WATCH);
+	if (port != OFPP_ANY && (port == 0 || (port > OFPP_MAX && port != OFPP_LOCAL)))
+		return of_error_set(err, OFPGMFC_BAD_WATCH);
+	return 0;
+}
+
 static int check_bucket(struct pl_bridge *bridge, const struct of_group_mod *mod,
                         const struct of_bucket *bucket, struct of_error *err)
 {
-	bool watches = bucket->watch_port != OFPP_ANY || bucket->watch_group != OFPG_ANY;
 	bool too_deep = false;
 	struct of_insts insts = {.set = OF_INST_WRITE_ACTIONS, .write = bucket->actions};
 	int rc = of_insts_check(&insts, NULL, err);
 
+	if (!rc)
+		rc = check_watch(bridge, mod, bucket, err);
 	if (rc)
 		return rc;
-	if (mod->type == OFPGT_FF && !watches)
-		return of_error_set(err, OFPGMFC_BAD_WATCH);
-	if (bucket->watch_group != OFPG_ANY &&
-	    (bucket->watch_group == mod->group_id ||
-	     !pl_group_lookup(bridge->tables, bucket->watch_group, pl_next_version())))
-		return of_error_set(err, OFPGMFC_BAD_WATCH);
-	if (bucket->watch_port != OFPP_ANY &&
-	    (bucket->watch_port == 0 ||
-	     (bucket->watch_port > OFPP_MAX && bucket->watch_port != OFPP_LOCAL)))
-		return of_error_set(err, OFPGMFC_BAD_WATCH);
 	if (leads_to(bridge, &bucket->actions, mod->group_id, 0, &too_deep))
 		return of_error_set(err, OFPGMFC_LOOP);
 	if (too_deep)
@@ -154,6 +172,8 @@ static int check_bucket(struct pl_bridge *bridge, const struct of_group_mod *mod
 
 static int check(struct pl_bridge *bridge, const struct of_group_mod *mod, struct of_error *err)
 {
+	uint64_t weights = 0;
+
 	if (mod->type >= OF_N_GROUP_TYPES)
 		return of_error_set(err, OFPGMFC_BAD_TYPE);
 	if (mod->group_id > OFPG_MAX)
@@ -165,12 +185,16 @@ static int check(struct pl_bridge *bridge, const struct of_group_mod *mod, struc
 	for (uint32_t i = 0; i < mod->n_buckets; i++) {
 		int rc;
 
-		if (mod->type != OFPGT_SELECT && mod->buckets[i].weight > 1)
+		if (mod->type != OFPGT_SELECT && mod->buckets[i].weight)
 			return of_error_set(err, OFPGMFC_INVALID_GROUP);
+		weights += mod->buckets[i].weight;
 		rc = check_bucket(bridge, mod, &mod->buckets[i], err);
 		if (rc)
 			return rc;
 	}
+	/* nothing could ever be selected */
+	if (mod->type == OFPGT_SELECT && mod->n_buckets && !weights)
+		return of_error_set(err, OFPGMFC_INVALID_GROUP);
 	return 0;
 }
 
@@ -212,7 +236,7 @@ static int modify(struct pl_bridge *bridge, const struct of_group_mod *mod, stru
 	group = group_create(bridge, mod);
 	if (!group)
 		return -ENOMEM;
-	group->n_rule_refs = old->n_rule_refs;
+	group->n_refs = old->n_refs;
 	group_remove(old);
 	group_link(group);
 	return 0;
@@ -235,20 +259,33 @@ static bool is_chained(const struct pl_tables *tables, uint32_t id)
 	return false;
 }
 
+static bool has_group(const struct of_actions *actions)
+{
+	OF_ACTION_FOREACH(action, actions)
+	{
+		if (action->kind == OF_ACTION_GROUP)
+			return true;
+	}
+	return false;
+}
+
 static void remove_user(struct pl_rule *rule, void *arg)
 {
-	if (pl_code_has_output(rule->code, OFPP_ANY, *(const uint32_t *)arg))
+	uint32_t id = *(const uint32_t *)arg;
+	struct of_actions apply = pl_code_apply(rule->code), write = pl_code_write(rule->code);
+
+	if (id == OFPG_ALL ? has_group(&apply) || has_group(&write)
+	                   : pl_code_has_output(rule->code, OFPP_ANY, id))
 		pl_rule_remove(rule, OFPRR_GROUP_DELETE, true);
 }
 
-/* Rules that name the group go with it. */
-static void remove_users(struct pl_bridge *bridge, struct pl_group *group)
+/* Rules that name the group, or any (OFPG_ALL), go with it. */
+static void remove_users(struct pl_tables *tables, uint32_t id)
 {
-	for (unsigned i = 0; i < PL_MAX_TABLES && group->n_rule_refs; i++) {
+	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
 		uint32_t cursor = 0;
 
-		pl_slots_walk(&bridge->tables->table[i].slots, &cursor, UINT32_MAX, remove_user,
-		              &group->id);
+		pl_slots_walk(&tables->table[i].slots, &cursor, UINT32_MAX, remove_user, &id);
 	}
 }
 
@@ -264,15 +301,17 @@ static void each_group(const struct pl_tables *tables, uint64_t version,
 	}
 }
 
-static void delete_one(struct pl_group *group, void *arg)
+static void remove_one(struct pl_group *group, void *arg)
 {
-	remove_users(group->bridge, group);
 	group_remove(group);
 }
 
 void pl_groups_clear(struct pl_tables *tables)
 {
-	each_group(tables, pl_next_version(), delete_one, NULL);
+	if (!tables->n_groups)
+		return;
+	remove_users(tables, OFPG_ALL);
+	each_group(tables, pl_next_version(), remove_one, NULL);
 }
 
 static int delete (struct pl_bridge *bridge, const struct of_group_mod *mod, struct of_error *err)
@@ -290,7 +329,9 @@ static int delete (struct pl_bridge *bridge, const struct of_group_mod *mod, str
 		return 0; /* section 6.5: no error */
 	if (is_chained(bridge->tables, mod->group_id))
 		return of_error_set(err, OFPGMFC_CHAINED_GROUP);
-	delete_one(group, NULL);
+	if (group->n_refs)
+		remove_users(bridge->tables, group->id);
+	group_remove(group);
 	return 0;
 }
 
@@ -323,7 +364,7 @@ static void tell_stats(struct pl_group *group, void *arg)
 	uint64_t age_ns = evs_clock_ns() - group->created_ns;
 	struct of_group_stats stats = {
 	        .group_id = group->id,
-	        .ref_count = group->n_rule_refs,
+	        .ref_count = group->n_refs,
 	        .packet_count = group->n_pkts,
 	        .byte_count = group->n_bytes,
 	        .duration_sec = (uint32_t)(age_ns / 1000000000u),

@@ -93,6 +93,12 @@ struct pl_bucket {
 	uint64_t n_pkts, n_bytes; /* [ctl] */
 };
 
+/* Buckets of select groups may watch; with zeroes in both they do not: there is no port 0. */
+EVS_INLINE bool pl_bucket_watches(uint32_t port, uint32_t group)
+{
+	return (port != OFPP_ANY || group != OFPG_ANY) && (port | group);
+}
+
 struct pl_group {
 	struct pl_group *next; /* of the hash chain [ctl w, worker r] */
 	uint64_t added, removed;
@@ -104,7 +110,7 @@ struct pl_group {
 	struct pl_bridge *bridge;
 	uint64_t change_seq;
 	uint64_t n_pkts, n_bytes, created_ns;
-	uint32_t n_rule_refs;
+	uint32_t n_refs; /* by rules and by buckets of groups */
 };
 
 struct pl_meter {
@@ -186,6 +192,8 @@ bool pl_slots_walk(const struct pl_slots *slots, uint32_t *cursor, uint32_t max,
 struct pl_code *pl_code_create(const struct of_insts *insts);
 void pl_code_insts(const struct pl_code *code, struct of_insts *insts);
 bool pl_code_has_output(const struct pl_code *code, uint32_t port, uint32_t group);
+/* Counts uses of groups by a list of actions up or down. */
+void pl_actions_count(struct pl_bridge *bridge, const struct of_actions *actions, int by);
 /* Counts the rule's uses of groups and meters up or down. */
 void pl_code_count(struct pl_bridge *bridge, const struct pl_code *code, int by);
 int pl_check_insts(struct pl_bridge *bridge, uint8_t table_id, const struct of_flow_mod *mod,

@@ -47,7 +47,7 @@ static bool bucket_live(struct pl_xlate *x, const struct pl_bucket *bucket, unsi
 {
 	bool port = bucket->watch_port != OFPP_ANY, group = bucket->watch_group != OFPG_ANY;
 
-	if (!port && !group)
+	if (!pl_bucket_watches(bucket->watch_port, bucket->watch_group))
 		return true;
 	return (port && port_live(x, bucket->watch_port)) ||
 	       (group && group_live(x, bucket->watch_group, depth));

@@ -91,6 +91,50 @@ static bool has_prereq(struct pl_xlate *x, uint8_t prereq)
 	}
 }
 
+/* All that lies behind eth_type is what translation says from now on: nothing, at first. */
+static void hide_payload(struct pl_xlate *x, uint16_t eth_type)
+{
+	const size_t from = offsetof(struct flow_key, pkt.base.ip_proto);
+	const size_t to = offsetof(struct flow_key, pkt.base.holder);
+	struct pkt_key *key = &x->pkt.key.pkt;
+
+	memset((uint8_t *)&x->pkt.key + from, 0, to - from);
+	memset(&key->ext.ipv6, 0, sizeof(key->ext.ipv6));
+	key->base.eth_type = rte_cpu_to_be_16(eth_type);
+	key->base.frag = 0;
+	key->base.lines &= (uint8_t)~PKT_LINE_IPV6;
+	pl_define(x, from, to - from);
+	pl_define(x, offsetof(struct flow_key, pkt.ext.ipv6), sizeof(key->ext.ipv6));
+	pl_define(x, offsetof(struct flow_key, pkt.base.eth_type), sizeof(key->base.eth_type));
+	pl_define(x, offsetof(struct flow_key, pkt.base.frag), sizeof(key->base.frag));
+	pl_define(x, offsetof(struct flow_key, pkt.base.lines), sizeof(key->base.lines));
+}
+
+/* After an op was emitted, the packet is what the key says. */
+static void emitted(struct pl_xlate *x)
+{
+	x->pkt.base = x->pkt.key;
+	x->n_edits++;
+}
+
+/* The bytes behind mean something else from now on. */
+static void set_eth_type(struct pl_xlate *x, const struct of_action *action)
+{
+	rte_be16_t type;
+	struct pkt_set_eth *set;
+
+	memcpy(&type, action->value, sizeof(type));
+	if (x->pkt.key.pkt.base.eth_type == type)
+		return;
+	pl_commit_edits(x);
+	hide_payload(x, rte_be_to_cpu_16(type));
+	set = (struct pkt_set_eth *)flow_prog_add(&x->out->prog, FLOW_OP_SET_ETH, 0)->payload;
+	memcpy(set->value + 12, &type, sizeof(type));
+	memset(set->mask + 12, 0xff, sizeof(type));
+	x->pkt.stale = EVS_MAX(x->pkt.stale, (uint8_t)PL_STALE_L3);
+	emitted(x);
+}
+
 void pl_set_field(struct pl_xlate *x, const struct of_action *action)
 {
 	const struct flow_field *field = &flow_fields[action->field];
@@ -99,6 +143,10 @@ void pl_set_field(struct pl_xlate *x, const struct of_action *action)
 
 	if (!has_prereq(x, prereq)) {
 		PL_TRACE(x, "set_field %s: the packet has no such header", field->name);
+		return;
+	}
+	if (action->field == FLOW_FIELD_ETH_TYPE) {
+		set_eth_type(x, action);
 		return;
 	}
 	flow_field_put_masked(field, &x->pkt.key, action->value, mask);
@@ -156,32 +204,6 @@ void pl_pop_vlan(struct pl_xlate *x)
 }
 
 /* Beyond layer 2 */
-
-/* All that lies behind eth_type is what translation says from now on: nothing, at first. */
-static void hide_payload(struct pl_xlate *x, uint16_t eth_type)
-{
-	const size_t from = offsetof(struct flow_key, pkt.base.ip_proto);
-	const size_t to = offsetof(struct flow_key, pkt.base.holder);
-	struct pkt_key *key = &x->pkt.key.pkt;
-
-	memset((uint8_t *)&x->pkt.key + from, 0, to - from);
-	memset(&key->ext.ipv6, 0, sizeof(key->ext.ipv6));
-	key->base.eth_type = rte_cpu_to_be_16(eth_type);
-	key->base.frag = 0;
-	key->base.lines &= (uint8_t)~PKT_LINE_IPV6;
-	pl_define(x, from, to - from);
-	pl_define(x, offsetof(struct flow_key, pkt.ext.ipv6), sizeof(key->ext.ipv6));
-	pl_define(x, offsetof(struct flow_key, pkt.base.eth_type), sizeof(key->base.eth_type));
-	pl_define(x, offsetof(struct flow_key, pkt.base.frag), sizeof(key->base.frag));
-	pl_define(x, offsetof(struct flow_key, pkt.base.lines), sizeof(key->base.lines));
-}
-
-/* After an op was emitted, the packet is what the key says. */
-static void emitted(struct pl_xlate *x)
-{
-	x->pkt.base = x->pkt.key;
-	x->n_edits++;
-}
 
 static rte_be32_t first_label(struct pl_xlate *x)
 {

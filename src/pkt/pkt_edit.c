@@ -191,7 +191,9 @@ int pkt_edit_eth(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_s
 	uint8_t *p = at(m, 0);
 	for (unsigned i = 0; i < 12; i += 4)
 		set32(p + i, pkt_ld32(set->value + i), pkt_ld32(set->mask + i));
-	return 0;
+	if (evs_likely(!set->mask[12]))
+		return 0;
+	return pkt_set_eth_type(m, pkt_ld16(set->value + 12));
 }
 
 int pkt_edit_vlan(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_vlan *set)

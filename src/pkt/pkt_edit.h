@@ -67,6 +67,10 @@ int pkt_edit_nd(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_se
 int pkt_edit_mpls(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_mpls *set);
 int pkt_edit_pbb(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_pbb *set);
 
+/* The type behind all tags; what follows is known after the next parse. pkt_edit_eth calls it for a
+ * set that names the type. */
+int pkt_set_eth_type(struct rte_mbuf *m, rte_be16_t eth_type);
+
 /* A new outermost tag, any TPID; DEI is 0. */
 int pkt_push_vlan(struct rte_mbuf *m, struct pkt_offsets *ofs, struct pkt_vlan vlan);
 /* The outermost tag; that there is one is the caller's knowledge. */

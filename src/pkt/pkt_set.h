@@ -10,7 +10,7 @@
 #include "pkt/pkt_key.h"
 
 struct pkt_set_eth {
-	uint8_t value[16], mask[16]; /* dst, src, 4 zero bytes */
+	uint8_t value[16], mask[16]; /* dst, src, type behind the tags, 2 zero bytes */
 };
 struct pkt_set_vlan {
 	struct pkt_vlan value, mask; /* PKT_VLAN_PRESENT is ignored */

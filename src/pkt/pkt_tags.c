@@ -111,6 +111,17 @@ static int find_type(struct rte_mbuf *m, uint32_t *at)
 	return -EINVAL;
 }
 
+int pkt_set_eth_type(struct rte_mbuf *m, rte_be16_t eth_type)
+{
+	uint32_t at;
+	int err = find_type(m, &at);
+
+	if (evs_unlikely(err))
+		return err;
+	pkt_st16(frame_at(m, at), eth_type);
+	return 0;
+}
+
 int pkt_push_mpls(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_push_mpls *push)
 {
 	uint32_t at;

@@ -9,12 +9,13 @@ import time
 import pytest
 from evslib import Lab
 from evslib import ofraw as of
-from evslib.ofctl import FLOW_REMOVED, PACKET_IN, SET_CONFIG, Session, message, oxm
+from evslib.ofbench import Bench
+from evslib.ofctl import FLOW_REMOVED, PACKET_IN, SET_CONFIG, message, oxm
 from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr,
                                 ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrHopByHop)
-from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
+from scapy.layers.l2 import ARP, LLC, SNAP as L2SNAP, Dot1AD, Dot1Q, Ether
 from scapy.layers.sctp import SCTP, SCTPChunkData
 
 A, B, C = (f"02:00:00:00:00:{i:02x}" for i in (1, 2, 3))
@@ -65,6 +66,8 @@ def mpls(**lse):
 
 UDP4, TCP4, SCTP4 = E / V4 / T_UDP / PAD, E / V4 / T_TCP / PAD, E / V4 / T_SCTP
 IP6UDP = E / V6 / T_UDP / PAD
+SNAP = Ether(src=A, dst=B, type=80) / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / L2SNAP(OUI=0, code=0x800) / V4 / T_UDP / PAD[:34]
+LLC_ONLY = Ether(src=A, dst=B, type=50) / LLC(dsap=0x42, ssap=0x42, ctrl=3) / PAD[:47]
 # (name, fields that must stand before, number, value, mask or None, a frame that matches, one that does not)
 MATCHES = [
     ("eth_dst", [], 3, mac(B), None, UDP4, Ether(src=A, dst=C) / V4 / T_UDP / PAD),
@@ -72,6 +75,8 @@ MATCHES = [
     ("eth_dst masked", [], 3, b"\1\0\0\0\0\0", b"\1\0\0\0\0\0", Ether(src=A, dst="33:33:0:0:0:1") / V6 / PAD, UDP4),
     ("eth_src masked", [], 4, mac(A), mac("ff:ff:00:00:00:0f"), UDP4, Ether(src=B, dst=C) / V4 / T_UDP / PAD),
     ("eth_type", [], 5, b"\x08\x06", None, arp(), UDP4),
+    ("eth_type of snap", [], 5, b"\x08\0", None, SNAP, LLC_ONLY),
+    ("eth_type none", [], 5, b"\x05\xff", None, LLC_ONLY, SNAP),
     ("vlan_vid", [], 6, be(2, 0x1005), None, tagged(vlan=5, prio=3), tagged(vlan=6)),
     ("vlan_vid none", [], 6, be(2, 0), None, UDP4, tagged(vlan=5)),
     ("vlan_vid any", [], 6, be(2, 0x1000), be(2, 0x1000), tagged(vlan=9), UDP4),
@@ -155,6 +160,11 @@ ACTIONS = [
     ("eth_dst", [], sets(3, mac(C)), UDP4, changed(UDP4, Ether, dst=C)),
     ("eth_src", [], sets(4, mac(C)), UDP4, changed(UDP4, Ether, src=C)),
     ("vlan_vid", [oxm(6, be(2, 0x1005))], sets(6, be(2, 0x1006)), tagged(vlan=5, prio=3), tagged(vlan=6, prio=3)),
+    ("eth_type", [IP4], sets(5, b"\x88\x48"), UDP4, changed(UDP4, Ether, type=0x8848)),
+    ("eth_type in a tag, then more", [oxm(6, be(2, 0x1005))], [*sets(5, b"\x86\xdd"), *sets(5, b"\x08\0"), of.plain(24)],
+     tagged(vlan=5), E / Dot1Q(vlan=5) / changed(UDP4, IP, ttl=8)[IP]),
+    ("vlan_vid without present bit", [oxm(6, be(2, 0x1005))], sets(6, be(2, 6)), tagged(vlan=5, prio=3),
+     tagged(vlan=6, prio=3)),
     ("vlan_pcp", [oxm(6, be(2, 0x1005))], sets(7, b"\4"), tagged(vlan=5, prio=3), tagged(vlan=5, prio=4)),
     ("ip_dscp", [IP4], sets(8, b"\x0a"), UDP4, changed(UDP4, IP, tos=0x28)),
     ("ip_ecn", [IP4], sets(9, b"\2"), UDP4, changed(UDP4, IP, tos=2)),
@@ -187,6 +197,7 @@ ACTIONS = [
     ("nd_tll", [*proto(58, True), oxm(29, b"\x88")], sets(33, mac(C)), advertisement(), advertisement(C)),
     ("mpls_label", L3, sets(34, be(4, 99)), mpls(), mpls(label=99)),
     ("mpls_tc", L3, sets(35, b"\5"), mpls(), mpls(cos=5)),
+    ("mpls_bos", L3, sets(36, b"\0"), mpls(), mpls(s=0)),
     ("pbb_isid", [oxm(5, b"\x88\xe7")], sets(37, be(3, 99)), pbb(77), pbb(99)),
     ("push vlan", [], [of.short(17, 0x8100), *sets(6, be(2, 0x1005))], E / DATA, E / Dot1Q(vlan=5) / DATA),
     ("push vlan keeps tag", [], [of.short(17, 0x8100)], E / TAG1 / DATA, E / TAG1 / TAG1 / DATA),
@@ -216,38 +227,6 @@ ACTIONS = [
     ("chain", [IP4], [*sets(12, b"\x0a\1\2\3"), of.plain(24), of.short(17, 0x8100), *sets(6, be(2, 0x1005)),
                       *sets(3, mac(C))], TCP4, None),
 ]
-
-
-class Bench:
-    """br0 with three wires, and a session that packets-in come to."""
-
-    def __init__(self, lab):
-        self.evsd = lab.evsd()
-        self.wires = [of.Wire(*lab.tap_guest(self.evsd, f"w{i}", quiet=True)) for i in (1, 2, 3)]
-        self.session = Session(self.evsd.run_dir / "br0.mgmt")
-        self.session.send(message(SET_CONFIG, struct.pack("!HH", 0, 0xFFFF)))
-
-    def rules(self, *messages):
-        """These instead of all others; a rule that is refused fails the test."""
-        self.session.errors.clear()
-        self.session.others.clear()
-        self.session.send(of.flow([], command=of.DELETE, table=255) +
-                          message(15, struct.pack("!HBxI", 2, 0, 0xFFFFFFFC)) + b"".join(messages))
-        self.session.barrier()
-        assert self.session.errors == []
-        for wire in self.wires:
-            wire.drain()
-
-    def through(self, frame, wire=0):
-        """Sends at a wire: the number of the wire where it comes out, and the frame."""
-        self.wires[wire].send(frame)
-        return of.receive(self.wires)
-
-    def told(self, kind):
-        for i, got in enumerate(self.session.others):
-            if got[1] == kind:
-                return self.session.others.pop(i)
-        return self.session.wait(kind)
 
 
 @pytest.fixture(scope="module")
@@ -451,6 +430,30 @@ def test_fragments_dropped_on_demand(bench):
         bench.wires[0].send(frame)
         assert of.receive(bench.wires, 0.1 if wire is None else 20)[0] == wire
         assert bench.through(UDP4)[0] == 1
+
+
+def test_told_as_sent(bench):
+    """Rules are told to the byte: max_len of any port, order of actions and fields."""
+    rule = [oxm(0, be(4, 1)), oxm(5, b"\x08\0")]
+    insts = of.actions(of.output(2, 0xFFE5), of.output(3, 7)) + of.actions(of.output(1), kind=of.WRITE) + of.goto(9)
+    bench.rules(of.flow(rule, insts))
+    ask = struct.pack("!HHxxxxBxxxIIxxxxQQ", 1, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0) + of.match()
+    got = bench.session.ask(of.MULTIPART, ask, of.MULTIPART_REPLY)
+    # The order of instructions is that of their execution.
+    assert of.match(*rule) in got and all(part in got for part in (insts[:40], insts[40:64], insts[64:]))
+
+
+def test_packet_out_of_nothing(bench):
+    """Without actions a packet is dropped, and that is no error; with actions it must be one, of a port."""
+    out = lambda port, acts, data: message(13, struct.pack("!IIHxxxxxx", 0xFFFFFFFF, port, len(acts)) + acts + data)  # noqa: E731
+    bench.rules()
+    bench.session.send(out(0, b"", b""))
+    bench.session.barrier()
+    assert bench.session.errors == []
+    for bad in (out(of.CONTROLLER, of.output(2), b"short"), out(77, of.output(2), bytes(UDP4))):
+        bench.session.send(bad)
+        bench.session.barrier()
+    assert bench.session.errors == [(1, 12), (1, 11)]
 
 
 def test_accounts(bench):

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 
-from .ofctl import FLOW_MOD, NO_BUFFER, match, message
+from .ofctl import FLOW_MOD, MULTIPART, MULTIPART_REPLY, NO_BUFFER, match, message  # noqa: F401
 
 APPLY, WRITE, CLEAR, METADATA, GOTO, METER = 4, 3, 5, 2, 1, 6
 IN_PORT, TABLE, NORMAL, FLOOD, ALL, CONTROLLER, LOCAL = range(0xFFFFFFF8, 0xFFFFFFFF)
