@@ -97,7 +97,7 @@ static struct qos_queue_config *queue_of(struct shape *shape, uint16_t id)
 	queues[n] = (struct qos_queue_config){.id = id,
 	                                      .priority = QOS_PRIORITIES / 2,
 	                                      .weight = 1,
-	                                      .limit_pkts = QOS_HELD_MAX / 4};
+	                                      .limit_pkts = QOS_LIMIT_DEFAULT};
 	return &queues[n];
 }
 
@@ -110,7 +110,7 @@ static int read_queue_option(const char *key, const char *text, struct shape *sh
 		uint64_t limits[2];
 	} options[] = {{"priority", {0, QOS_PRIORITIES - 1}},
 	               {"weight", {1, QOS_WEIGHT_MAX}},
-	               {"limit", {1, QOS_HELD_MAX}}};
+	               {"limit", {1, QOS_BACKLOG_MAX}}};
 	struct qos_queue_config *queue;
 	unsigned option = 0, id;
 	uint64_t value;
@@ -140,7 +140,7 @@ static int read_queue_option(const char *key, const char *text, struct shape *sh
 	else if (option == 1)
 		queue->weight = (uint8_t)value;
 	else
-		queue->limit_pkts = (uint16_t)value;
+		queue->limit_pkts = (uint32_t)value;
 	return 0;
 }
 

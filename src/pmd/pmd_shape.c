@@ -11,11 +11,13 @@ static void put_own(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_view 
                     const struct pmd_shaper_item *item)
 {
 	struct rte_mbuf *m = item->mbuf;
+	enum qos_put put = qos_shaper_put(s->q, (uint32_t)item->queue, &m, w->now_tsc);
 
-	if (evs_unlikely(!qos_shaper_put(s->q, item->queue, m, w->now_tsc)))
-		pmd_drop(w, v, &m, 1, PKT_DROP_QUEUE_FULL);
-	else
+	if (evs_likely(put == QOS_PUT_DONE))
 		evs_counter_add(&w->account.held, 1);
+	else
+		pmd_drop(w, v, &m, 1,
+		         put == QOS_PUT_FULL ? PKT_DROP_QUEUE_FULL : PKT_DROP_QUEUE_AQM);
 }
 
 EVS_HOT void pmd_shape(struct pmd_worker *w, struct pmd_shaper *s, const struct pmd_shaped *pkts)
@@ -84,7 +86,7 @@ static unsigned send_due(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_
 		if (t.n_out)
 			pmd_out_unshaped(w, v, t.out, t.n_out);
 		sum += t.n_out + t.n_dropped;
-		if (t.n_out < QOS_BURST_LEN)
+		if (!t.more)
 			break;
 	}
 	return sum;

@@ -182,6 +182,7 @@ static struct pmd_shaper *shaper_make(struct pmd_port *p, struct qos_shaper *q)
 		return NULL;
 	}
 	s->port = p->port;
+	s->pool_pkts = qos_shaper_pool(q);
 	s->p = p;
 	s->q = q;
 	return s;
@@ -197,9 +198,10 @@ static void shaper_change(struct pmd_shaper *s, struct qos_shaper *q)
 	qos_shaper_destroy(old);
 }
 
-int pmd_shaper_set(struct port *port, const struct qos_shaper_config *config, struct evs_error *err)
+int pmd_shaper_set(struct port *port, const struct qos_shaper_config *wanted, struct evs_error *err)
 {
 	struct pmd_port *p = pmd_ports[port->index];
+	struct qos_shaper_config config = *wanted;
 	struct qos_shaper *q;
 
 	if (!p)
@@ -207,11 +209,14 @@ int pmd_shaper_set(struct port *port, const struct qos_shaper_config *config, st
 	if (p->shaper && p->shaper->leaving)
 		return evs_error_set(err, -EBUSY, "port '%s': its last shaper is being removed",
 		                     port->name);
-	q = qos_shaper_create(config, evs_clock_tsc_hz);
+	if (p->shaper) /* what waits now, in whichever was set last, must find room */
+		config.pool_pkts = p->shaper->pool_pkts;
+	q = qos_shaper_create(&config, evs_clock_tsc_hz);
 	if (!q)
 		return evs_error_set(err, -errno, "port '%s': cannot shape: %s", port->name,
 		                     strerror(errno));
 	if (p->shaper) {
+		p->shaper->pool_pkts = qos_shaper_pool(q);
 		shaper_change(p->shaper, q);
 		return 0;
 	}

@@ -33,10 +33,11 @@ struct pmd_shaper {
 	bool is_empty;                          /* [owner w, ctl r] closing is done */
 	/* [ctl] */
 	struct pmd_port *p EVS_CACHE_ALIGNED;
-	bool leaving;   /* del or detach was called */
-	bool moving;    /* a grace period runs until it has its next owner */
-	bool detaching; /* the port goes, too */
-	bool stopped;   /* its owner was told to stop a grace period ago */
+	uint32_t pool_pkts; /* that the shaper set last has room for */
+	bool leaving;       /* del or detach was called */
+	bool moving;        /* a grace period runs until it has its next owner */
+	bool detaching;     /* the port goes, too */
+	bool stopped;       /* its owner was told to stop a grace period ago */
 	void (*done)(void *arg);
 	void *arg;
 };

@@ -2,34 +2,11 @@
 /*
  * Explicit congestion notification (RFC 3168). Threads: worker.
  */
-#include <rte_ether.h>
-
 #include "pkt/pkt_edit.h"
-#include "qos/qos_shaper.h"
+#include "qos/qos_shaper_pvt.h"
 
 #define ECN_MASK 3
 #define ECN_CE   3
-
-/* Offset of the IP header behind up to two tags, 0: none. */
-static uint32_t ip_offset(const struct rte_mbuf *m, uint8_t *versionp)
-{
-	uint32_t ofs = offsetof(struct rte_ether_hdr, ether_type);
-	rte_be16_t type;
-
-	for (unsigned tags = 0; tags <= 2; tags++, ofs += 4) {
-		if (m->data_len < ofs + 2 + sizeof(struct rte_vlan_hdr))
-			return 0;
-		type = *rte_pktmbuf_mtod_offset(m, const unaligned_uint16_t *, ofs);
-		if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
-		    type == RTE_BE16(RTE_ETHER_TYPE_IPV6)) {
-			*versionp = type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ? 4 : 6;
-			return ofs + 2;
-		}
-		if (type != RTE_BE16(RTE_ETHER_TYPE_VLAN) && type != RTE_BE16(RTE_ETHER_TYPE_QINQ))
-			return 0;
-	}
-	return 0;
-}
 
 static void mark_ipv4(uint8_t *ip, bool has_csum)
 {
@@ -49,7 +26,7 @@ static void mark_ipv4(uint8_t *ip, bool has_csum)
 bool qos_ecn_mark(struct rte_mbuf **mbuf)
 {
 	uint8_t version, ecn, *ip;
-	uint32_t ofs = ip_offset(*mbuf, &version);
+	uint32_t ofs = qos_ip_offset(*mbuf, &version);
 
 	if (ofs == 0 || (*mbuf)->data_len < ofs + (version == 4 ? 20u : 40u))
 		return false;

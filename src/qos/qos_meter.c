@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Meters. Threads: as qos_meter.h says. Owner: the control thread.
- *
- * Times are TSC ticks with 8 binary places, compared by difference, since they wrap after years.
  */
 #include "qos/qos_meter.h"
 
@@ -10,16 +8,11 @@
 #include <string.h>
 
 #include "base/evs_rcu.h"
-
-#define TIME_SHIFT 8  /* binary places of a time */
-#define COST_SHIFT 24 /* binary places of a cost */
-#define BURST_MAX  (UINT64_C(1) << 60)
+#include "qos/qos_rate_pvt.h"
 
 struct band {
-	uint64_t spent_until; /* [workers rw, by compare-and-swap] */
-	uint64_t cost;        /* of a byte or packet: time << COST_SHIFT */
-	uint64_t burst;       /* time */
-	uint32_t rate;
+	struct qos_rate rate; /* spent: [workers rw, by compare-and-swap] */
+	uint32_t per_second;  /* as configured */
 	uint8_t verdict;
 } EVS_CACHE_ALIGNED;
 
@@ -39,13 +32,15 @@ static bool band_init(struct band *band, const struct qos_band_config *config, b
 {
 	if (config->rate == 0 || config->prec_level > 3)
 		return false;
-	uint64_t units = by_pkts ? 1 : 1000 / 8; /* bytes of a kbit */
-	__uint128_t second = (__uint128_t)tsc_hz << TIME_SHIFT;
-	__uint128_t per_second = (__uint128_t)config->rate * units;
-	__uint128_t burst = config->burst ? second * config->burst / config->rate : second / 20;
-	band->cost = (uint64_t)((second << COST_SHIFT) / per_second);
-	band->burst = burst > BURST_MAX ? BURST_MAX : (uint64_t)burst;
-	band->rate = config->rate;
+	struct qos_rate_spec spec = {config->rate, 1, config->burst};
+	if (!by_pkts) { /* kbit, counted in bytes */
+		spec.per_second = (uint64_t)config->rate * (1000 / 8);
+		spec.burst = (uint64_t)config->burst * (1000 / 8);
+	}
+	qos_rate_init(&band->rate, &spec, tsc_hz);
+	if (config->burst == 0)
+		band->rate.slack = (tsc_hz << QOS_TIME_SHIFT) / 20;
+	band->per_second = config->rate;
 	band->verdict = config->kind == QOS_BAND_DROP ? QOS_DROP : QOS_REMARK | config->prec_level;
 	return true;
 }
@@ -76,29 +71,22 @@ void qos_meter_destroy(struct qos_meter *meter)
 	free(meter);
 }
 
-EVS_INLINE uint64_t band_cost(const struct band *band, uint32_t units)
-{
-	return (uint64_t)(((__uint128_t)band->cost * units) >> COST_SHIFT);
-}
-
 /* Mask of the packets that exceed the band; the others are charged to it. */
 static EVS_HOT uint32_t band_run(struct band *band, const uint32_t *units, unsigned n, uint64_t now)
 {
-	uint64_t old = evs_load_relaxed(&band->spent_until), spent;
+	uint64_t old = evs_load_relaxed(&band->rate.spent), spent;
 	uint32_t over;
 	do {
-		uint64_t floor = now - band->burst;
-		/* A full bucket, or (years) one whose time lies out of range. */
-		spent = (int64_t)(old - floor) < 0 || old == 0 ? floor : old;
+		spent = qos_rate_from(old, now, band->rate.slack);
 		over = 0;
 		for (unsigned i = 0; i < n; i++) {
 			if ((int64_t)(spent - now) < 0)
-				spent += band_cost(band, units[i]);
+				spent += qos_rate_cost(&band->rate, units[i]);
 			else
 				over |= 1u << i;
 		}
 		/* Relaxed: the time guards no other data. */
-	} while (!__atomic_compare_exchange_n(&band->spent_until, &old, spent, true,
+	} while (!__atomic_compare_exchange_n(&band->rate.spent, &old, spent, true,
 	                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return over;
 }
@@ -123,14 +111,15 @@ EVS_HOT uint32_t qos_meter_run(struct qos_meter *meter, unsigned worker,
 	}
 	count(&counts->in, n, bytes);
 	for (unsigned b = 0; b < meter->n_bands; b++) {
-		over[b] = band_run(&meter->bands[b], units, n, now_tsc << TIME_SHIFT);
+		over[b] = band_run(&meter->bands[b], units, n, now_tsc << QOS_TIME_SHIFT);
 		any |= over[b];
 	}
 	for (uint32_t left = any; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left), best = QOS_METER_BANDS_MAX;
 		for (unsigned b = 0; b < meter->n_bands; b++)
-			if ((over[b] >> i & 1) && (best == QOS_METER_BANDS_MAX ||
-			                           meter->bands[b].rate > meter->bands[best].rate))
+			if ((over[b] >> i & 1) &&
+			    (best == QOS_METER_BANDS_MAX ||
+			     meter->bands[b].per_second > meter->bands[best].per_second))
 				best = b;
 		verdict[i] = meter->bands[best].verdict;
 		count(&counts->bands[best], 1, mbufs[i]->pkt_len);

@@ -1,113 +1,118 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shaper of one port. Threads: the owner worker; control makes and destroys it.
- * Times of rates are TSC ticks with 8 binary places, compared by difference.
+ * Shaper of one port: its birth and end, its pool of packets, what comes in and what leaves.
+ * Threads: the owner worker; control makes and destroys it.
  */
 #include "qos/qos_shaper.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "qos/qos_codel_pvt.h"
+#include "qos/qos_shaper_pvt.h"
 
-#define TIME_SHIFT    8
-#define COST_SHIFT    24
-#define SLACK_MAX     (UINT64_C(1) << 60)
-#define LATE_DIV      1000 /* of a second: how late a poll may come without loss of rate */
-#define QUANTUM_BYTES 1600 /* of weight 1 in a round */
-#define MTU_BYTES     1514 /* a backlog below is none for CoDel */
-#define NONE          UINT32_MAX
+#define LATE_DIV        1000 /* of a second: how late a poll may come without loss of rate */
+#define MTU_BYTES       1514 /* a backlog below is none for CoDel */
+#define TARGET_US       5000
+#define INTERVAL_US     100000
+#define BACKLOG_DEFAULT 4096
+#define BACKLOG_QUEUE   16 /* of each queue, if there are many */
+#define RESERVE_MAX     32
+#define STEPS_MAX       256 /* of one call to take */
+#define WAITS_S         8   /* of a generation */
 
-struct rate {
-	uint64_t spent; /* time until which it is spent */
-	uint64_t cost;  /* of a byte: time << COST_SHIFT; 0: no limit */
-	uint64_t slack; /* time that an idle shaper may save up */
-};
+/* ---- birth and end ---- */
 
-struct node {
-	struct rte_mbuf *mbuf;
-	uint64_t since_tsc;
-	uint32_t len; /* as counted by rates */
-	uint32_t next;
-};
-
-struct queue {
-	uint32_t head, tail;
-	uint32_t n, bytes;
-	int64_t deficit;
-	struct queue *next; /* of those of the priority that hold packets */
-	struct qos_codel codel;
-	struct qos_queue_config config;
-	struct qos_queue_stats stats;
-};
-
-struct active { /* circular; the last one's next is the first */
-	struct queue *last;
-};
-
-struct qos_shaper {
-	struct rate average, peak;
-	uint64_t late; /* time */
-	uint32_t backlog;
-	uint32_t free;
-	uint32_t overhead;
-	bool started;
-	struct qos_codel_config codel;
-	struct active active[QOS_PRIORITIES];
-	unsigned n_queues;
-	struct queue *queues;     /* [0] is queue 0 */
-	uint16_t map[QOS_QUEUES]; /* id -> index */
-	struct node nodes[QOS_HELD_MAX];
-};
-
-static void rate_init(struct rate *r, uint64_t bps, uint64_t burst_bytes, uint64_t tsc_hz)
+static bool queue_ok(const struct qos_queue_config *q, const bool *classes)
 {
-	__uint128_t bits_time = (__uint128_t)tsc_hz << TIME_SHIFT, slack;
-
-	if (bps == 0)
-		return;
-	slack = bits_time * 8 * burst_bytes / bps;
-	r->cost = (uint64_t)(((bits_time * 8) << COST_SHIFT) / bps);
-	r->slack = slack > SLACK_MAX ? SLACK_MAX : (uint64_t)slack;
-}
-
-/* Time of which more than `slack` passed unused is gone. */
-static void rate_refresh(struct rate *r, uint64_t now, uint64_t slack)
-{
-	if ((int64_t)(r->spent - (now - slack)) < 0)
-		r->spent = now - slack;
-}
-
-EVS_INLINE bool rate_open(const struct rate *r, uint64_t now)
-{
-	return r->cost == 0 || (int64_t)(r->spent - now) < 0;
-}
-
-EVS_INLINE void rate_charge(struct rate *r, uint32_t len)
-{
-	r->spent += (uint64_t)(((__uint128_t)r->cost * len) >> COST_SHIFT);
+	if (q->id >= QOS_QUEUES || q->priority >= QOS_PRIORITIES || q->weight == 0 ||
+	    q->weight > QOS_WEIGHT_MAX || q->limit_pkts == 0 || q->limit_pkts > QOS_BACKLOG_MAX)
+		return false;
+	if (q->class_id >= QOS_CLASSES || !classes[q->class_id] || q->aqm > QOS_AQM_WRED)
+		return false;
+	if (q->aqm == QOS_AQM_WRED && (q->wred.min_pkts >= q->wred.max_pkts ||
+	                               q->wred.drop_max == 0 || q->wred.drop_max > QOS_WHOLE))
+		return false;
+	return !q->max_bps || q->min_bps <= q->max_bps;
 }
 
 static bool config_ok(const struct qos_shaper_config *config)
 {
-	if (config->average_bps == 0 || config->n_queues > QOS_QUEUES)
-		return false;
-	for (unsigned i = 0; i < config->n_queues; i++) {
-		const struct qos_queue_config *q = &config->queues[i];
+	bool classes[QOS_CLASSES] = {true};
 
-		if (q->id >= QOS_QUEUES || q->priority >= QOS_PRIORITIES || q->weight == 0 ||
-		    q->weight > QOS_WEIGHT_MAX || q->limit_pkts == 0 ||
-		    q->limit_pkts > QOS_HELD_MAX)
+	if (config->average_bps == 0 || config->n_queues > QOS_QUEUES ||
+	    config->n_classes > QOS_CLASSES || config->backlog_pkts > QOS_BACKLOG_MAX)
+		return false;
+	for (unsigned i = 0; i < config->n_classes; i++) {
+		const struct qos_class_config *c = &config->classes[i];
+
+		if (c->id >= QOS_CLASSES || c->weight == 0 || c->weight > QOS_WEIGHT_MAX)
 			return false;
+		classes[c->id] = true;
 	}
+	for (unsigned i = 0; i < config->n_queues; i++)
+		if (!queue_ok(&config->queues[i], classes))
+			return false;
 	return true;
 }
 
-static void queues_init(struct qos_shaper *s, const struct qos_shaper_config *config)
+static void classes_init(struct qos_shaper *s, const struct qos_shaper_config *config,
+                         uint16_t index[QOS_CLASSES])
+{
+	s->n_classes = 1;
+	s->classes[0].config.weight = 1;
+	for (unsigned i = 0; i < config->n_classes; i++) {
+		const struct qos_class_config *c = &config->classes[i];
+		unsigned at = c->id == 0 ? 0 : index[c->id] ? index[c->id] : s->n_classes++;
+
+		s->classes[at].config = *c;
+		index[c->id] = (uint16_t)at;
+		qos_rate_init_bps(&s->classes[at].max, c->max_bps, c->burst_bytes, s->tsc_hz);
+	}
+}
+
+/* CoDel's times: not below what two frames take at the queue's own limits. */
+static void codel_init(struct qos_shaper *s, struct qos_queue *q,
+                       const struct qos_shaper_config *config)
+{
+	uint64_t target_us = config->target_us ? config->target_us : TARGET_US;
+	uint64_t interval_us = config->interval_us ? config->interval_us : INTERVAL_US;
+	uint64_t limits[2] = {q->config.max_bps, q->class->config.max_bps};
+
+	for (unsigned i = 0; i < 2; i++)
+		if (limits[i])
+			target_us = EVS_MAX(target_us,
+			                    2 * 8 * UINT64_C(1000000) * MTU_BYTES / limits[i]);
+	q->codel_config.target = (uint64_t)((__uint128_t)s->tsc_hz * target_us / 1000000);
+	q->codel_config.interval =
+	        (uint64_t)((__uint128_t)s->tsc_hz * EVS_MAX(interval_us, target_us) / 1000000);
+}
+
+static void queue_init(struct qos_shaper *s, unsigned at, const struct qos_shaper_config *config,
+                       const uint16_t class_index[QOS_CLASSES])
+{
+	struct qos_queue *q = &s->queues[at];
+	const struct qos_queue_config *c = &q->config;
+
+	q->head = q->tail = QOS_NONE;
+	q->limit = c->limit_pkts;
+	q->priority = c->priority;
+	q->class = &s->classes[class_index[c->class_id]];
+	q->waits = &s->waits[at];
+	q->aqm = c->aqm != QOS_AQM_DEFAULT ? c->aqm
+	         : config->target_us       ? QOS_AQM_CODEL
+	                                   : QOS_AQM_NONE;
+	qos_rate_init_bps(&q->max, c->max_bps, c->burst_bytes, s->tsc_hz);
+	qos_rate_init_bps(&q->min, c->min_bps, 0, s->tsc_hz);
+	codel_init(s, q, config);
+}
+
+static void queues_init(struct qos_shaper *s, const struct qos_shaper_config *config,
+                        const uint16_t class_index[QOS_CLASSES])
 {
 	s->n_queues = 1;
 	s->queues[0].config = (struct qos_queue_config){
-	        .priority = QOS_PRIORITIES / 2, .weight = 1, .limit_pkts = QOS_HELD_MAX / 4};
+	        .priority = QOS_PRIORITIES / 2, .weight = 1, .limit_pkts = QOS_LIMIT_DEFAULT};
 	for (unsigned i = 0; i < config->n_queues; i++) {
 		const struct qos_queue_config *q = &config->queues[i];
 		unsigned at = q->id == 0 ? 0 : s->map[q->id] ? s->map[q->id] : s->n_queues++;
@@ -116,39 +121,81 @@ static void queues_init(struct qos_shaper *s, const struct qos_shaper_config *co
 		s->map[q->id] = (uint16_t)at;
 	}
 	for (unsigned i = 0; i < s->n_queues; i++)
-		s->queues[i].head = s->queues[i].tail = NONE;
+		queue_init(s, i, config, class_index);
 }
 
-static void nodes_init(struct qos_shaper *s)
+static uint32_t backlog_of(const struct qos_shaper_config *config)
 {
-	for (uint32_t i = 0; i < QOS_HELD_MAX; i++)
-		s->nodes[i].next = i + 1 < QOS_HELD_MAX ? i + 1 : NONE;
+	uint32_t all = (config->n_queues + 1) * BACKLOG_QUEUE;
+
+	return config->backlog_pkts ? config->backlog_pkts : EVS_MAX(all, BACKLOG_DEFAULT);
+}
+
+/* Places: some for each queue alone, the rest for who comes first. */
+static void places_init(struct qos_shaper *s, uint32_t backlog)
+{
+	s->free = QOS_NONE;
+	s->reserve = EVS_MAX(EVS_MIN(backlog / 2 / s->n_queues, (uint32_t)RESERVE_MAX), 1u);
+	s->shared = backlog - EVS_MIN(backlog, s->reserve * s->n_queues);
+}
+
+static void *zeroed(size_t n, size_t size)
+{
+	size_t all = (n * size + EVS_CACHE_LINE - 1) / EVS_CACHE_LINE * EVS_CACHE_LINE;
+	void *mem = aligned_alloc(EVS_CACHE_LINE, all);
+
+	return mem ? memset(mem, 0, all) : NULL;
+}
+
+static struct qos_shaper *alloc(const struct qos_shaper_config *config)
+{
+	uint32_t backlog = backlog_of(config), n_nodes;
+	struct qos_shaper *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	n_nodes = EVS_MAX(backlog, config->n_queues + 1) + BACKLOG_QUEUE;
+	s->n_nodes = EVS_MAX(n_nodes, config->pool_pkts);
+	s->queues = zeroed(config->n_queues + 1, sizeof(*s->queues));
+	s->classes = zeroed(config->n_classes + 1, sizeof(*s->classes));
+	s->waits = calloc(config->n_queues + 1, sizeof(*s->waits));
+	s->nodes = calloc(s->n_nodes, sizeof(*s->nodes));
+	if (s->queues && s->classes && s->waits && s->nodes)
+		return s;
+	qos_shaper_destroy(s);
+	errno = ENOMEM;
+	return NULL;
 }
 
 struct qos_shaper *qos_shaper_create(const struct qos_shaper_config *config, uint64_t tsc_hz)
 {
+	uint16_t class_index[QOS_CLASSES] = {0};
 	struct qos_shaper *s;
 
 	if (!config_ok(config) || tsc_hz == 0) {
 		errno = EINVAL;
 		return NULL;
 	}
-	s = calloc(1, sizeof(*s));
+	s = alloc(config);
 	if (!s)
 		return NULL;
-	s->queues = calloc(config->n_queues + 1, sizeof(*s->queues));
-	if (!s->queues) {
-		free(s);
-		return NULL;
-	}
-	rate_init(&s->average, config->average_bps, config->burst_bytes, tsc_hz);
-	rate_init(&s->peak, config->peak_bps, 0, tsc_hz);
-	s->late = (tsc_hz << TIME_SHIFT) / LATE_DIV;
+	s->tsc_hz = tsc_hz;
+	s->wait_shift = 63 - (uint32_t)__builtin_clzll(tsc_hz / 4000000 | 1);
+	qos_rate_init_bps(&s->average, config->average_bps, config->burst_bytes, tsc_hz);
+	qos_rate_init_bps(&s->peak, config->peak_bps, 0, tsc_hz);
+	s->packet_tsc = EVS_MAX(
+	        (uint64_t)((__uint128_t)tsc_hz * MTU_BYTES * 8 / config->average_bps), UINT64_C(1));
+	s->late = (tsc_hz << QOS_TIME_SHIFT) / LATE_DIV;
 	s->overhead = config->overhead_bytes;
-	s->codel.target = tsc_hz / 1000000 * config->target_us;
-	s->codel.interval = tsc_hz / 1000000 * config->interval_us;
-	queues_init(s, config);
-	nodes_init(s);
+	s->frame_min = config->frame_min_bytes;
+	s->random = 2463534242u;
+	s->has_map = config->map != NULL;
+	if (config->map)
+		s->classify = *config->map;
+	classes_init(s, config, class_index);
+	queues_init(s, config, class_index);
+	places_init(s, backlog_of(config));
+	qos_sched_init(s);
 	return s;
 }
 
@@ -157,11 +204,16 @@ void qos_shaper_destroy(struct qos_shaper *s)
 	if (!s)
 		return;
 	for (unsigned i = 0; i < s->n_queues; i++)
-		for (uint32_t n = s->queues[i].head; n != NONE; n = s->nodes[n].next)
+		for (uint32_t n = s->queues[i].head; n != QOS_NONE; n = s->nodes[n].next)
 			rte_pktmbuf_free(s->nodes[n].mbuf);
+	free(s->nodes);
+	free(s->waits);
+	free(s->classes);
 	free(s->queues);
 	free(s);
 }
+
+/* ---- in ---- */
 
 /* Bytes that the frame, or those it will be cut into, take. The sizes in a request for
  * segmentation may lie. */
@@ -176,116 +228,119 @@ static uint32_t wire_len(const struct qos_shaper *s, const struct rte_mbuf *m)
 			len += (pieces - 1) * headers;
 		}
 	}
-	return len + pieces * s->overhead;
-}
-
-static void activate(struct qos_shaper *s, struct queue *q)
-{
-	struct active *a = &s->active[q->config.priority];
-
-	if (q->deficit <= 0)
-		q->deficit += q->config.weight * QUANTUM_BYTES;
-	if (a->last) {
-		q->next = a->last->next;
-		a->last->next = q;
-	} else {
-		q->next = q;
-	}
-	a->last = q;
-}
-
-/* Takes the first queue of a list away. */
-static void deactivate(struct active *a)
-{
-	struct queue *first = a->last->next;
-
-	if (first == a->last)
-		a->last = NULL;
-	else
-		a->last->next = first->next;
-	if (first->deficit > 0)
-		first->deficit = 0;
+	return EVS_MAX(len, s->frame_min) + pieces * s->overhead;
 }
 
 /* A node is free: the caller knows. */
-static void append(struct qos_shaper *s, struct queue *q, struct rte_mbuf *mbuf, uint64_t since_tsc)
+static void append(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf *mbuf,
+                   uint64_t since_tsc, uint64_t now_tsc)
 {
-	uint32_t at = s->free;
-	struct node *node = &s->nodes[at];
+	uint32_t at = s->free != QOS_NONE ? s->free : s->fresh++;
+	struct qos_node *node = &s->nodes[at];
 
-	s->free = node->next;
-	*node = (struct node){mbuf, since_tsc, wire_len(s, mbuf), NONE};
-	if (q->tail == NONE)
+	if (at == s->free)
+		s->free = node->next;
+	*node = (struct qos_node){mbuf, since_tsc, wire_len(s, mbuf), QOS_NONE};
+	if (q->tail == QOS_NONE)
 		q->head = at;
 	else
 		s->nodes[q->tail].next = at;
 	q->tail = at;
-	q->bytes += node->len;
-	if (q->n++ == 0)
-		activate(s, q);
+	s->in_shared += q->n >= s->reserve;
 	evs_store_relaxed(&s->backlog, s->backlog + 1);
-	evs_store_relaxed(&q->stats.backlog_pkts, q->n);
-	evs_store_relaxed(&q->stats.backlog_bytes, q->bytes);
+	evs_store_relaxed(&q->bytes, q->bytes + node->len);
+	evs_store_relaxed(&q->n, q->n + 1);
+	if (q->n == 1)
+		qos_sched_start(s, q, now_tsc << QOS_TIME_SHIFT);
+}
+
+static bool has_room(const struct qos_shaper *s, const struct qos_queue *q)
+{
+	if (evs_unlikely(q->n >= q->limit) || evs_unlikely(s->backlog >= s->n_nodes))
+		return false;
+	return q->n < s->reserve || s->in_shared < s->shared;
 }
 
 /* Packets begin to wait: what idle time is worth is settled now. */
 static void wake(struct qos_shaper *s, uint64_t now)
 {
-	if (!s->started) {
-		s->started = true;
-		s->average.spent = now - s->average.slack;
-		s->peak.spent = now - 1;
-	}
-	rate_refresh(&s->average, now, EVS_MAX(s->average.slack, UINT64_C(1)));
-	rate_refresh(&s->peak, now, 1);
+	qos_rate_refresh(&s->average, now, EVS_MAX(s->average.slack, UINT64_C(1)));
+	qos_rate_refresh(&s->peak, now, 1);
 }
 
-EVS_HOT bool qos_shaper_put(struct qos_shaper *s, uint32_t queue, struct rte_mbuf *mbuf,
-                            uint64_t now_tsc)
+EVS_HOT enum qos_put qos_shaper_put(struct qos_shaper *s, uint32_t queue, struct rte_mbuf **mbuf,
+                                    uint64_t now_tsc)
 {
-	struct queue *q = &s->queues[queue < QOS_QUEUES ? s->map[queue] : 0];
+	struct qos_queue *q;
 
-	if (evs_unlikely(s->free == NONE) || evs_unlikely(q->n >= q->config.limit_pkts)) {
+	if (queue == 0 && s->has_map)
+		queue = qos_classify(&s->classify, *mbuf);
+	q = &s->queues[queue < QOS_QUEUES ? s->map[queue] : 0];
+	if (evs_unlikely(!has_room(s, q))) {
 		evs_counter_add(&q->stats.full_drops, 1);
-		return false;
+		return QOS_PUT_FULL;
+	}
+	if (q->aqm == QOS_AQM_WRED && qos_wred_drops(s, q, mbuf, now_tsc)) {
+		evs_counter_add(&q->stats.aqm_drops, 1);
+		return QOS_PUT_AQM;
 	}
 	if (s->backlog == 0)
-		wake(s, now_tsc << TIME_SHIFT);
-	append(s, q, mbuf, now_tsc);
-	return true;
+		wake(s, now_tsc << QOS_TIME_SHIFT);
+	append(s, q, *mbuf, now_tsc, now_tsc);
+	return QOS_PUT_DONE;
 }
 
-/* The packet at the head of a queue that holds some. */
-static struct rte_mbuf *pop(struct qos_shaper *s, struct queue *q, uint32_t *lenp)
+/* ---- out ---- */
+
+static void waited(struct qos_shaper *s, struct qos_queue *q, uint64_t since_tsc, uint64_t now_tsc)
+{
+	struct qos_waits *w = q->waits;
+
+	if (evs_unlikely(now_tsc - w->since_tsc > WAITS_S * s->tsc_hz)) {
+		w->since_tsc = now_tsc;
+		w->now ^= 1;
+		memset(w->n[w->now], 0, sizeof(w->n[0]));
+	}
+	qos_waits_add(s, w, now_tsc - since_tsc);
+}
+
+/* The packet at the head of a queue that holds some; *nodep stays readable until the next append.
+ */
+static struct rte_mbuf *pop(struct qos_shaper *s, struct qos_queue *q,
+                            const struct qos_node **nodep)
 {
 	uint32_t at = q->head;
-	struct node *node = &s->nodes[at];
+	struct qos_node *node = &s->nodes[at];
 
 	q->head = node->next;
-	if (q->head == NONE)
-		q->tail = NONE;
-	q->n--;
-	q->bytes -= node->len;
+	if (q->head == QOS_NONE)
+		q->tail = QOS_NONE;
 	node->next = s->free;
 	s->free = at;
-	*lenp = node->len;
+	evs_store_relaxed(&q->n, q->n - 1);
+	evs_store_relaxed(&q->bytes, q->bytes - node->len);
 	evs_store_relaxed(&s->backlog, s->backlog - 1);
-	evs_store_relaxed(&q->stats.backlog_pkts, q->n);
-	evs_store_relaxed(&q->stats.backlog_bytes, q->bytes);
+	s->in_shared -= q->n >= s->reserve;
+	*nodep = node;
 	return node->mbuf;
 }
 
-/* Does CoDel want the head of the queue dropped? A marked packet stays. */
-static bool codel_drops(struct qos_shaper *s, struct queue *q, uint64_t now_tsc)
+static void queue_end(struct qos_shaper *s, struct qos_queue *q, uint64_t now_tsc)
 {
-	struct node *node = &s->nodes[q->head];
+	q->wred.idle_tsc = now_tsc;
+	qos_sched_stop(s, q);
+}
+
+/* Does CoDel want the head of the queue dropped? A marked packet stays. */
+static bool codel_drops(struct qos_shaper *s, struct qos_queue *q, uint64_t now_tsc)
+{
+	struct qos_node *node = &s->nodes[q->head];
 	uint64_t sojourn = now_tsc - node->since_tsc;
 	bool bad;
 
-	if (s->codel.target == 0)
-		return false;
-	bad = qos_codel_is_bad(&q->codel, &s->codel, sojourn, q->bytes <= MTU_BYTES, now_tsc);
-	if (evs_likely(!qos_codel_hits(&q->codel, &s->codel, bad, now_tsc)))
+	bad = qos_codel_is_bad(&q->codel, &q->codel_config, sojourn, q->bytes <= MTU_BYTES,
+	                       now_tsc);
+	if (evs_likely(!qos_codel_hits(&q->codel, &q->codel_config, bad, now_tsc)))
 		return false;
 	if (qos_ecn_mark(&node->mbuf)) {
 		evs_counter_add(&q->stats.marks, 1);
@@ -295,126 +350,118 @@ static bool codel_drops(struct qos_shaper *s, struct queue *q, uint64_t now_tsc)
 	return true;
 }
 
-/* The queue whose turn it is, first of its list; NULL: all are empty. */
-static struct queue *next_queue(struct qos_shaper *s, struct active **ap)
+static struct rte_mbuf *send(struct qos_shaper *s, struct qos_place *p, uint64_t now_tsc)
 {
-	for (unsigned p = 0; p < QOS_PRIORITIES; p++) {
-		struct active *a = &s->active[p];
-		struct queue *q;
+	struct qos_queue *q = p->queue;
+	const struct qos_node *node;
+	struct rte_mbuf *mbuf = pop(s, q, &node);
 
-		if (!a->last)
-			continue;
-		for (q = a->last->next; q->deficit <= 0; q = a->last->next) {
-			q->deficit += q->config.weight * QUANTUM_BYTES;
-			a->last = q;
-		}
-		*ap = a;
-		return q;
-	}
-	return NULL;
+	qos_sched_charge(s, p, node->len);
+	qos_rate_charge(&s->average, node->len);
+	qos_rate_charge(&s->peak, node->len);
+	evs_counter_add(&q->stats.pkts, 1);
+	evs_counter_add(&q->stats.bytes, node->len);
+	waited(s, q, node->since_tsc, now_tsc);
+	return mbuf;
 }
 
 EVS_HOT void qos_shaper_take(struct qos_shaper *s, uint64_t now_tsc, struct qos_taken *t)
 {
-	uint64_t now = now_tsc << TIME_SHIFT;
-	struct active *a;
-	struct queue *q;
-	uint32_t len;
+	uint64_t now = now_tsc << QOS_TIME_SHIFT;
+	unsigned steps = STEPS_MAX;
+	const struct qos_node *node;
+	struct qos_place *p;
 
 	t->n_out = t->n_dropped = 0;
+	t->more = false;
 	if (s->backlog == 0)
 		return;
-	rate_refresh(&s->average, now, EVS_MAX(s->average.slack, s->late));
-	rate_refresh(&s->peak, now, s->late);
+	qos_sched_wake(s, now);
+	qos_rate_refresh(&s->average, now, EVS_MAX(s->average.slack, s->late));
+	qos_rate_refresh(&s->peak, now, s->late);
 	while (t->n_out < QOS_BURST_LEN && t->n_dropped < QOS_BURST_LEN &&
-	       rate_open(&s->average, now) && rate_open(&s->peak, now) &&
-	       (q = next_queue(s, &a)) != NULL) {
-		if (evs_unlikely(codel_drops(s, q, now_tsc))) {
-			t->dropped[t->n_dropped++] = pop(s, q, &len);
-		} else {
-			t->out[t->n_out++] = pop(s, q, &len);
-			q->deficit -= len;
-			rate_charge(&s->average, len);
-			rate_charge(&s->peak, len);
-			evs_counter_add(&q->stats.pkts, 1);
-			evs_counter_add(&q->stats.bytes, len);
-		}
+	       qos_rate_open(&s->average, now) && qos_rate_open(&s->peak, now) &&
+	       (p = qos_sched_next(s, now, &steps)) != NULL) {
+		struct qos_queue *q = p->queue;
+
+		if (q->aqm == QOS_AQM_CODEL && evs_unlikely(codel_drops(s, q, now_tsc)))
+			t->dropped[t->n_dropped++] = pop(s, q, &node);
+		else
+			t->out[t->n_out++] = send(s, p, now_tsc);
 		if (q->n == 0)
-			deactivate(a);
+			queue_end(s, q, now_tsc);
 	}
+	t->more = t->n_out == QOS_BURST_LEN || t->n_dropped == QOS_BURST_LEN || steps == 0;
 }
 
 unsigned qos_shaper_flush(struct qos_shaper *s, struct rte_mbuf *out[QOS_BURST_LEN])
 {
-	struct active *a;
-	struct queue *q;
-	unsigned n = 0;
-	uint32_t len;
+	unsigned n = 0, steps;
+	struct qos_place *p;
+	struct qos_queue *q;
 
-	while (n < QOS_BURST_LEN && (q = next_queue(s, &a)) != NULL) {
-		out[n++] = pop(s, q, &len);
-		q->deficit -= len;
-		evs_counter_add(&q->stats.pkts, 1);
-		evs_counter_add(&q->stats.bytes, len);
+	if (!s->flushing)
+		qos_sched_flush(s);
+	while (n < QOS_BURST_LEN && s->backlog) {
+		steps = STEPS_MAX;
+		p = qos_sched_next(s, 0, &steps);
+		if (!p) {
+			assert(steps == 0); /* debts are being paid */
+			continue;
+		}
+		q = p->queue;
+		out[n++] = send(s, p, s->nodes[q->head].since_tsc);
 		if (q->n == 0)
-			deactivate(a);
+			queue_end(s, q, 0);
 	}
 	return n;
 }
 
-/* Time that was spent stays so, but for what the new burst does not owe. */
-static void rate_move(const struct rate *from, struct rate *to, uint64_t now)
-{
-	uint64_t debt_max = to->slack + 1;
+/* ---- another configuration ---- */
 
-	to->spent = from->cost ? from->spent : now;
-	rate_refresh(to, now, debt_max);
+static struct qos_class *class_of_id(struct qos_shaper *s, uint16_t id)
+{
+	for (unsigned i = 0; i < s->n_classes; i++)
+		if (s->classes[i].config.id == id)
+			return &s->classes[i];
+	return NULL;
+}
+
+static void queue_move(struct qos_shaper *from, struct qos_queue *old, struct qos_shaper *to,
+                       uint64_t now_tsc)
+{
+	struct qos_queue *new = &to->queues[to->map[old->config.id]];
+	struct qos_node *node;
+
+	if (new->config.id == old->config.id) {
+		new->stats = old->stats;
+		*new->waits = *old->waits;
+		new->wred = old->wred;
+		qos_rate_move(&old->max, &new->max, now_tsc << QOS_TIME_SHIFT);
+		qos_rate_move(&old->min, &new->min, now_tsc << QOS_TIME_SHIFT);
+	}
+	for (uint32_t at = old->head; at != QOS_NONE; at = node->next) {
+		node = &from->nodes[at];
+		append(to, new, node->mbuf, node->since_tsc, now_tsc);
+	}
+	old->head = old->tail = QOS_NONE;
+	old->n = old->bytes = 0;
 }
 
 void qos_shaper_move(struct qos_shaper *from, struct qos_shaper *to, uint64_t now_tsc)
 {
-	for (unsigned i = 0; i < from->n_queues; i++) {
-		struct queue *old = &from->queues[i];
-		struct queue *new = &to->queues[to->map[old->config.id]];
-		struct node *node;
+	qos_rate_move(&from->average, &to->average, now_tsc << QOS_TIME_SHIFT);
+	qos_rate_move(&from->peak, &to->peak, now_tsc << QOS_TIME_SHIFT);
+	for (unsigned i = 0; i < from->n_classes; i++) {
+		struct qos_class *old = &from->classes[i], *new = class_of_id(to, old->config.id);
 
-		if (new->config.id == old->config.id)
-			new->stats = old->stats;
-		for (uint32_t at = old->head; at != NONE; at = node->next) {
-			node = &from->nodes[at];
-			append(to, new, node->mbuf, node->since_tsc);
-		}
-		old->head = old->tail = NONE;
-		old->n = old->bytes = 0;
+		if (!new)
+			continue;
+		qos_rate_move(&old->max, &new->max, now_tsc << QOS_TIME_SHIFT);
+		new->pkts = old->pkts;
+		new->bytes = old->bytes;
 	}
-	memset(from->active, 0, sizeof(from->active));
+	for (unsigned i = 0; i < from->n_queues; i++)
+		queue_move(from, &from->queues[i], to, now_tsc);
 	evs_store_relaxed(&from->backlog, 0);
-	to->started = from->started;
-	rate_move(&from->average, &to->average, now_tsc << TIME_SHIFT);
-	rate_move(&from->peak, &to->peak, now_tsc << TIME_SHIFT);
-}
-
-uint32_t qos_shaper_backlog(const struct qos_shaper *s)
-{
-	return evs_load_relaxed(&s->backlog);
-}
-
-bool qos_shaper_queue(const struct qos_shaper *s, unsigned i, struct qos_queue_info *info)
-{
-	const struct qos_queue_stats *stats;
-
-	if (i >= s->n_queues)
-		return false;
-	stats = &s->queues[i].stats;
-	info->config = s->queues[i].config;
-	info->stats = (struct qos_queue_stats){
-	        .pkts = evs_load_relaxed(&stats->pkts),
-	        .bytes = evs_load_relaxed(&stats->bytes),
-	        .full_drops = evs_load_relaxed(&stats->full_drops),
-	        .aqm_drops = evs_load_relaxed(&stats->aqm_drops),
-	        .marks = evs_load_relaxed(&stats->marks),
-	        .backlog_pkts = evs_load_relaxed(&stats->backlog_pkts),
-	        .backlog_bytes = evs_load_relaxed(&stats->backlog_bytes),
-	};
-	return true;
 }

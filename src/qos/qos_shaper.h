@@ -5,16 +5,23 @@
  * caller's, so that tests simulate it. Owner: held packets are the shaper's.
  *
  * Problem. Packets come in bursts and must leave at an average rate, after idle time at a peak rate
- * for one burst, by priority and weight, without queues that stand.
+ * for one burst; within that by guarantee, priority and weight, with limits of queues and of
+ * classes (tenants), and without queues that stand. Libraries do not serve: rte_sched fixes its
+ * tree and its four traffic classes at the start and holds no queue's guarantee.
  *
- * Data structure. One pool of nodes, whose number bounds all queues together; a queue is a list of
- * nodes. For each priority a list of queues that hold packets; the first of the highest one sends,
- * by deficit round robin, in which a queue may overdraw by one packet and pays later. A rate is one
- * number, the time until which it is spent; a packet leaves when average and peak lie in the past.
- * CoDel (RFC 8289) drops or marks at the head of each queue.
+ * Data structure. port -> class -> queue. A queue that holds packets stands at a level: its
+ * priority while its guaranteed rate is not used up, else its priority after all guaranteed ones.
+ * Of each class, the queues of one level form a group; of each level, the groups form a list. The
+ * first queue of the first group of the lowest level sends, by deficit round robin over groups and
+ * over queues, in which one may overdraw by a packet and pays later. A queue or class above its
+ * limit, or a queue whose guarantee is used up, waits in a timing wheel (qos_sched.c). A rate is
+ * one number, the time until which it is spent (qos_rate_pvt.h). Packets wait in nodes of one pool;
+ * each queue has some places in it that others can not take. CoDel (RFC 8289) acts at the head of
+ * a queue, WRED at its tail; both mark instead of dropping where the sender can be told.
  *
  * Invariants. Rates count from the moment that packets wait: a poll that comes late, up to a
- * millisecond, costs the traffic nothing. What was put is taken, dropped, or in the backlog.
+ * millisecond, costs the traffic nothing. What was put is taken, dropped, or in the backlog. One
+ * call does a bounded amount of work, whatever waits.
  *
  * Cost. A packet costs a node and some dozen instructions; nothing depends on the number of queues.
  */
@@ -25,28 +32,66 @@
 
 #include "base/evs_base.h"
 
-#define QOS_QUEUES     4096 /* queue ids are below this; an id without a queue is queue 0 */
-#define QOS_PRIORITIES 8
-#define QOS_WEIGHT_MAX 100
-#define QOS_HELD_MAX   4096 /* packets in all queues of a shaper */
-#define QOS_BURST_LEN  32
+#define QOS_QUEUES        4096 /* queue ids are below this; an id without a queue is queue 0 */
+#define QOS_CLASSES       1024 /* class ids are below this; 0 is there without being configured */
+#define QOS_PRIORITIES    8
+#define QOS_WEIGHT_MAX    100
+#define QOS_LIMIT_DEFAULT 1024    /* packets of a queue */
+#define QOS_BACKLOG_MAX   1048576 /* packets of all queues of a shaper */
+#define QOS_BURST_LEN     32
+#define QOS_WHOLE         1000 /* a probability of 1 */
+
+enum qos_aqm { QOS_AQM_DEFAULT, QOS_AQM_NONE, QOS_AQM_CODEL, QOS_AQM_WRED };
+
+/* Weighted random early detection. A packet of drop precedence 2 or 3 (AFx2, AFx3 of RFC 2597)
+ * meets two thirds or one third of the thresholds. */
+struct qos_wred_config {
+	uint32_t min_pkts, max_pkts; /* of the mean queue length */
+	uint32_t drop_max;           /* probability at max_pkts, of QOS_WHOLE */
+};
 
 struct qos_queue_config {
 	uint16_t id;
-	uint8_t priority;    /* 0 leaves first */
-	uint8_t weight;      /* 1 .. QOS_WEIGHT_MAX, among those of one priority */
-	uint16_t limit_pkts; /* tail drop above; 1 .. QOS_HELD_MAX */
+	uint8_t priority;     /* 0 leaves first */
+	uint8_t weight;       /* 1 .. QOS_WEIGHT_MAX, among those of one class and priority */
+	uint32_t limit_pkts;  /* tail drop above; 1 .. QOS_BACKLOG_MAX */
+	uint16_t class_id;    /* one that there is */
+	uint8_t aqm;          /* enum qos_aqm */
+	uint64_t min_bps;     /* guaranteed; 0: nothing */
+	uint64_t max_bps;     /* 0: the class's and the port's limit only */
+	uint64_t burst_bytes; /* above max_bps after idle time */
+	struct qos_wred_config wred;
+};
+
+struct qos_class_config {
+	uint16_t id;
+	uint8_t weight;   /* among classes with packets of one priority */
+	uint64_t max_bps; /* 0: the port's limit only */
+	uint64_t burst_bytes;
+};
+
+#define QOS_MAP_NONE UINT16_MAX
+/* Queues of packets for which nobody chose one: by DSCP of IP packets, else by PCP of tagged ones.
+ */
+struct qos_map {
+	uint16_t dscp[64], pcp[8]; /* QOS_MAP_NONE: queue 0 */
 };
 
 struct qos_shaper_config {
-	uint64_t average_bps;    /* not 0 */
-	uint64_t peak_bps;       /* 0: a burst goes as fast as the port takes it */
-	uint64_t burst_bytes;    /* what may go above the average after idle time */
-	uint32_t overhead_bytes; /* counted besides each frame: 24 for rates of layer 1 */
-	uint32_t target_us;      /* CoDel's target for waiting; 0: no CoDel */
-	uint32_t interval_us;    /* CoDel's interval: a round trip */
-	unsigned n_queues;       /* queue 0 may be left out: then it has the defaults */
+	uint64_t average_bps;     /* not 0 */
+	uint64_t peak_bps;        /* 0: a burst goes as fast as the port takes it */
+	uint64_t burst_bytes;     /* what may go above the average after idle time */
+	uint32_t overhead_bytes;  /* counted besides each frame: 24 for rates of layer 1 */
+	uint32_t frame_min_bytes; /* shorter frames count as so long: 60 for rates of layer 1 */
+	uint32_t target_us;    /* CoDel's target for waiting; 0: no CoDel unless a queue says so */
+	uint32_t interval_us;  /* CoDel's interval: a round trip */
+	uint32_t backlog_pkts; /* of all queues; 0: 16 a queue, at least 4,096 */
+	uint32_t pool_pkts;    /* room for at least so many, to be moved from another shaper */
+	unsigned n_queues;     /* queue 0 may be left out: then it has the defaults */
 	const struct qos_queue_config *queues;
+	unsigned n_classes;
+	const struct qos_class_config *classes;
+	const struct qos_map *map; /* NULL: none */
 };
 
 struct qos_shaper;
@@ -55,23 +100,28 @@ struct qos_shaper;
 struct qos_shaper *qos_shaper_create(const struct qos_shaper_config *config, uint64_t tsc_hz);
 void qos_shaper_destroy(struct qos_shaper *shaper); /* frees what it holds */
 
-/* false: the queue or the pool is full, the packet stays the caller's. */
-bool qos_shaper_put(struct qos_shaper *shaper, uint32_t queue, struct rte_mbuf *mbuf,
-                    uint64_t now_tsc);
+enum qos_put { QOS_PUT_DONE, QOS_PUT_FULL, QOS_PUT_AQM };
+/* FULL: the queue or the pool is full; AQM: WRED wants it dropped. Then the packet, perhaps another
+ * now, stays the caller's. */
+enum qos_put qos_shaper_put(struct qos_shaper *shaper, uint32_t queue, struct rte_mbuf **mbuf,
+                            uint64_t now_tsc);
 
 struct qos_taken {
 	unsigned n_out, n_dropped;
+	bool more; /* something may leave already: the work of one call is bounded */
 	struct rte_mbuf *out[QOS_BURST_LEN];
 	struct rte_mbuf *dropped[QOS_BURST_LEN]; /* by CoDel */
 };
 /* What may leave now, up to QOS_BURST_LEN packets, in order. */
 void qos_shaper_take(struct qos_shaper *shaper, uint64_t now_tsc, struct qos_taken *taken);
-/* The same without regard to rates and CoDel, for a port that is not shaped any more. */
+/* The same without regard to rates and CoDel, for a port that is not shaped any more: no other call
+ * than put and this from then on. */
 unsigned qos_shaper_flush(struct qos_shaper *shaper, struct rte_mbuf *out[QOS_BURST_LEN]);
 /* Hands packets, statistics and spent rates to another shaper that is new; queues that it does not
- * have go to queue 0. Nothing is lost, whatever its limits are. */
+ * have go to queue 0. Nothing is lost, whatever its limits are, but pool_pkts. */
 void qos_shaper_move(struct qos_shaper *from, struct qos_shaper *to, uint64_t now_tsc);
 uint32_t qos_shaper_backlog(const struct qos_shaper *shaper); /* packets; any thread */
+uint32_t qos_shaper_pool(const struct qos_shaper *shaper);    /* packets that it has room for */
 
 struct qos_queue_stats { /* [owner w, ctl r] */
 	uint64_t pkts, bytes;
@@ -81,9 +131,18 @@ struct qos_queue_stats { /* [owner w, ctl r] */
 struct qos_queue_info {
 	struct qos_queue_config config;
 	struct qos_queue_stats stats;
+	double wait_p50_us, wait_p99_us; /* of the last seconds; 0: nothing left */
 };
-/* [ctl] The i-th queue; false: there are no more. */
+struct qos_class_info {
+	struct qos_class_config config;
+	uint64_t pkts, bytes;
+};
+/* [ctl] The i-th queue or class; false: there are no more. */
 bool qos_shaper_queue(const struct qos_shaper *shaper, unsigned i, struct qos_queue_info *info);
+bool qos_shaper_class(const struct qos_shaper *shaper, unsigned i, struct qos_class_info *info);
+/* [ctl] The queue of this id; false: there is none of its own. */
+bool qos_shaper_queue_by_id(const struct qos_shaper *shaper, uint32_t id,
+                            struct qos_queue_info *info);
 
 /* Sets "congestion experienced" (RFC 3168) if the packet is IP and its sender is capable of it; a
  * shared packet is replaced by a copy. false: it is not, or no buffer is left. */

@@ -34,7 +34,9 @@ static int stop(void **state)
 
 static void shape(uint64_t bps, uint64_t burst)
 {
-	static const struct qos_queue_config queues[] = {{0, 4, 1, 1000}, {7, 1, 1, 1000}};
+	static const struct qos_queue_config queues[] = {
+	        {.id = 0, .priority = 4, .weight = 1, .limit_pkts = 1000},
+	        {.id = 7, .priority = 1, .weight = 1, .limit_pkts = 1000}};
 	struct qos_shaper_config config = {
 	        .average_bps = bps, .burst_bytes = burst, .n_queues = 2, .queues = queues};
 

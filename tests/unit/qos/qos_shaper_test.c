@@ -3,77 +3,7 @@
  * The shaper by a simulated clock: rates within 1 % from 1 Mbit/s to 40 Gbit/s, burst and peak,
  * priorities, weights, limits, CoDel with drops and marks, change of configuration.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include "qos/qos_shaper.h"
-
-#define HZ UINT64_C(2000000000)
-#define MS (HZ / 1000)
-
-static struct rte_mbuf packets[4 * QOS_HELD_MAX];
-static unsigned next_packet;
-static uint64_t got_bytes[QOS_QUEUES]; /* by queue, which a packet carries in `port` */
-static unsigned n_dropped;
-
-static struct rte_mbuf *packet(uint32_t queue, uint32_t size)
-{
-	struct rte_mbuf *m = &packets[next_packet++ % (4 * QOS_HELD_MAX)];
-
-	memset(m, 0, sizeof(*m));
-	m->pkt_len = size;
-	m->port = (uint16_t)queue;
-	return m;
-}
-
-static void fill(struct qos_shaper *s, uint32_t queue, uint32_t size, uint64_t now)
-{
-	while (qos_shaper_put(s, queue, packet(queue, size), now))
-		;
-}
-
-/* What leaves in one poll, in bytes. */
-static uint64_t take(struct qos_shaper *s, uint64_t now)
-{
-	struct qos_taken t;
-	uint64_t bytes = 0;
-
-	do {
-		qos_shaper_take(s, now, &t);
-		for (unsigned i = 0; i < t.n_out; i++) {
-			bytes += t.out[i]->pkt_len;
-			got_bytes[t.out[i]->port] += t.out[i]->pkt_len;
-		}
-		n_dropped += t.n_dropped;
-	} while (t.n_out == QOS_BURST_LEN || t.n_dropped == QOS_BURST_LEN);
-	return bytes;
-}
-
-static void empty(struct qos_shaper *s)
-{
-	struct rte_mbuf *out[QOS_BURST_LEN];
-
-	while (qos_shaper_flush(s, out) > 0)
-		;
-	assert_int_equal(qos_shaper_backlog(s), 0);
-	qos_shaper_destroy(s);
-}
-
-static int reset(void **state)
-{
-	memset(got_bytes, 0, sizeof(got_bytes));
-	n_dropped = 0;
-	return 0;
-}
-
-static void near(uint64_t got, uint64_t want, double share)
-{
-	if ((double)got > (double)want * (1 + share) || (double)got < (double)want * (1 - share))
-		fail_msg("%lu is not within %.1f %% of %lu", got, share * 100, want);
-}
+#include "qos_shaper_util.h"
 
 /* Bytes in `ticks` from `start` while there is always something to send, polled every `step`. */
 static uint64_t run(struct qos_shaper *s, uint32_t size, uint64_t start, uint64_t ticks,
@@ -136,13 +66,14 @@ static void burst_goes_at_peak(void **state)
 	config.peak_bps = 0;
 	s = qos_shaper_create(&config, HZ);
 	fill(s, 0, 1000, 9 * HZ); /* at once: what the queue holds of it */
-	assert_int_equal(take(s, 9 * HZ), QOS_HELD_MAX / 4 * 1000);
+	assert_int_equal(take(s, 9 * HZ), QOS_LIMIT_DEFAULT * 1000);
 	empty(s);
 }
 
 static void priority_is_strict(void **state)
 {
-	static const struct qos_queue_config queues[] = {{1, 0, 1, 100}, {2, 7, 100, 1000}};
+	static const struct qos_queue_config queues[] = {QUEUE(1, 0, 1, 100),
+	                                                 QUEUE(2, 7, 100, 1000)};
 	struct qos_shaper_config config = {
 	        .average_bps = 10000000, .burst_bytes = 2000, .n_queues = 2, .queues = queues};
 	struct qos_shaper *s = qos_shaper_create(&config, HZ);
@@ -150,7 +81,7 @@ static void priority_is_strict(void **state)
 	for (uint64_t now = HZ; now < 3 * HZ; now += MS) {
 		fill(s, 2, 1000, now);
 		/* 500 bytes a millisecond: 4 of the 10 Mbit/s */
-		assert_true(qos_shaper_put(s, 1, packet(1, 500), now));
+		assert_true(put(s, 1, packet(1, 500), now));
 		take(s, now);
 	}
 	near(got_bytes[1], 2000 * 500, 0.005);
@@ -160,8 +91,8 @@ static void priority_is_strict(void **state)
 
 static void weights_share(void **state)
 {
-	static const struct qos_queue_config queues[] = {
-	        {1, 3, 1, 50}, {2, 3, 2, 50}, {3, 3, 4, 50}};
+	static const struct qos_queue_config queues[] = {QUEUE(1, 3, 1, 50), QUEUE(2, 3, 2, 50),
+	                                                 QUEUE(3, 3, 4, 50)};
 	struct qos_shaper_config config = {
 	        .average_bps = 100000000, .burst_bytes = 3000, .n_queues = 3, .queues = queues};
 	struct qos_shaper *s = qos_shaper_create(&config, HZ);
@@ -180,8 +111,8 @@ static void weights_share(void **state)
 
 static void queues_are_bounded(void **state)
 {
-	static const struct qos_queue_config queues[] = {
-	        {5, 0, 1, 10}, {6, 0, 1, QOS_HELD_MAX}, {7, 0, 1, QOS_HELD_MAX}};
+	static const struct qos_queue_config queues[] = {QUEUE(5, 0, 1, 10), QUEUE(6, 0, 1, 4096),
+	                                                 QUEUE(7, 0, 1, 4096)};
 	struct qos_shaper_config config = {.average_bps = 1000, .n_queues = 3, .queues = queues};
 	struct qos_shaper *s = qos_shaper_create(&config, HZ);
 	struct qos_queue_info info;
@@ -189,9 +120,12 @@ static void queues_are_bounded(void **state)
 	fill(s, 5, 100, HZ);
 	assert_int_equal(qos_shaper_backlog(s), 10);
 	fill(s, 6, 100, HZ);
-	assert_int_equal(qos_shaper_backlog(s), QOS_HELD_MAX);
-	assert_false(qos_shaper_put(s, 7, packet(7, 100), HZ));
-	assert_false(qos_shaper_put(s, 999, packet(0, 100), HZ)); /* queue 0 */
+	/* all but what the four queues have for themselves, 32 each, and that of its own */
+	assert_int_equal(qos_shaper_backlog(s), 4096 - 3 * 32 + 10);
+	fill(s, 7, 100, HZ);
+	assert_int_equal(qos_shaper_backlog(s), 4096 - 2 * 32 + 10);
+	fill(s, 999, 100, HZ); /* queue 0 */
+	assert_int_equal(qos_shaper_backlog(s), 4096 - 32 + 10);
 	assert_true(qos_shaper_queue(s, 1, &info));
 	assert_int_equal(info.config.id, 5);
 	assert_int_equal(info.stats.full_drops, 1);
@@ -213,7 +147,7 @@ static void large_segments_count_their_headers(void **state)
 	m->l2_len = 14;
 	m->l3_len = m->l4_len = 20;
 	m->tso_segsz = 1448;
-	assert_true(qos_shaper_put(s, 0, m, HZ));
+	assert_true(put(s, 0, m, HZ));
 	assert_true(qos_shaper_queue(s, 0, &info));
 	assert_int_equal(info.stats.backlog_bytes, 3000 + 3 * (54 + 24));
 	empty(s);
@@ -234,7 +168,7 @@ static void codel_ends_standing_queues(void **state)
 
 	for (uint64_t now = HZ; now < 21 * HZ; now += MS / 10) {
 		for (due += pps / 10000; due >= 1; due--)
-			qos_shaper_put(s, 0, packet(0, 1514), now);
+			put(s, 0, packet(0, 1514), now);
 		take(s, now);
 		if (n_dropped > seen && now - slowed > 50 * MS) {
 			pps *= 0.8;
@@ -275,7 +209,7 @@ static void codel_marks(void **state)
 		m->buf_addr = frame;
 		m->data_len = 64;
 		m->nb_segs = m->refcnt = 1;
-		assert_true(qos_shaper_put(s, 0, m, HZ));
+		assert_true(put(s, 0, m, HZ));
 	}
 	for (uint64_t now = HZ; now < 2 * HZ; now += MS / 10)
 		take(s, now);
@@ -291,15 +225,15 @@ static void codel_marks(void **state)
 
 static void change_keeps_packets_and_order(void **state)
 {
-	static const struct qos_queue_config queues[] = {{1, 0, 1, 100}, {2, 1, 1, 100}};
+	static const struct qos_queue_config queues[] = {QUEUE(1, 0, 1, 100), QUEUE(2, 1, 1, 100)};
 	struct qos_shaper_config config = {
 	        .average_bps = 1000000, .burst_bytes = 2000, .n_queues = 2, .queues = queues};
 	struct qos_shaper *s = qos_shaper_create(&config, HZ), *next;
 	struct rte_mbuf *out[QOS_BURST_LEN];
 
 	for (unsigned i = 0; i < 5; i++) {
-		qos_shaper_put(s, 1, packet(1, 100 + i), HZ);
-		qos_shaper_put(s, 2, packet(2, 200 + i), HZ);
+		put(s, 1, packet(1, 100 + i), HZ);
+		put(s, 2, packet(2, 200 + i), HZ);
 	}
 	config.n_queues = 1;
 	config.burst_bytes = 1;

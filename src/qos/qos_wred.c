@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Weighted random early detection with marking, at the tail of a queue: thresholds by drop
+ * precedence, drops spread evenly, the mean length aged while the queue is empty.
+ * Threads: the owner worker.
+ */
+#include <math.h>
+
+#include "qos/qos_shaper_pvt.h"
+
+#define MEAN_WEIGHT (1.0f / 64) /* of the length at an arrival, in the mean */
+
+/* 0 for a packet of drop precedence 1 or of no assured forwarding class (RFC 2597), else 1 or 2. */
+static unsigned precedence_of(const struct rte_mbuf *m)
+{
+	int dscp = qos_dscp(m), class = dscp >> 3, prec = dscp >> 1 & 3;
+
+	return dscp < 0 || (dscp & 1) || class < 1 || class > 4 || prec == 0 ? 0
+	                                                                     : (unsigned)prec - 1;
+}
+
+/* xorshift: the same for every run, as good as needed to spread drops */
+static float random_unit(struct qos_shaper *s)
+{
+	uint32_t x = s->random;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	s->random = x;
+	return (float)(x >> 8) / (float)(1 << 24);
+}
+
+static void mean_update(const struct qos_shaper *s, struct qos_queue *q, uint64_t now_tsc)
+{
+	struct qos_wred *w = &q->wred;
+
+	if (q->n == 0 && w->idle_tsc) { /* as if so many short queues had been seen */
+		float missed = (float)(now_tsc - w->idle_tsc) / (float)s->packet_tsc;
+
+		w->mean *= expf(-missed * MEAN_WEIGHT);
+		w->idle_tsc = 0;
+	}
+	w->mean += ((float)q->n - w->mean) * MEAN_WEIGHT;
+}
+
+/* Is this one of those that are hit? */
+static bool is_hit(struct qos_shaper *s, struct qos_queue *q, float p)
+{
+	struct qos_wred *w = &q->wred;
+	float left = 1 - w->above * p;
+
+	if (left > 0 && random_unit(s) > p / left) {
+		w->above++;
+		return false;
+	}
+	w->above = 0;
+	return true;
+}
+
+bool qos_wred_drops(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf **mbuf,
+                    uint64_t now_tsc)
+{
+	const struct qos_wred_config *config = &q->config.wred;
+	float share, low, high, mean;
+
+	mean_update(s, q, now_tsc);
+	mean = q->wred.mean;
+	if (mean < (float)config->min_pkts / 3)
+		return false;
+	share = (float)(3 - precedence_of(*mbuf)) / 3;
+	low = (float)config->min_pkts * share;
+	high = (float)config->max_pkts * share;
+	if (mean < low) {
+		q->wred.above = 0;
+		return false;
+	}
+	if (mean >= high)
+		return true; /* RFC 3168, 7: above the upper threshold marking is not enough */
+	if (!is_hit(s, q, (mean - low) / (high - low) * (float)config->drop_max / QOS_WHOLE))
+		return false;
+	if (!qos_ecn_mark(mbuf))
+		return true;
+	evs_counter_add(&q->stats.marks, 1);
+	return false;
+}
