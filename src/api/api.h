@@ -64,6 +64,9 @@
 	X(cache_flush)                                                                             \
 	X(drop_show)                                                                               \
 	X(stats_show)                                                                              \
+	X(capture_start)                                                                           \
+	X(capture_stop)                                                                            \
+	X(capture_show)                                                                            \
 	X(log_level)                                                                               \
 	X(config_show)                                                                             \
 	X(config_save)                                                                             \

@@ -163,6 +163,8 @@ int ctl_init(const struct ctl_config *config, struct evs_error *err)
 		return evs_error_set(err, -ENOMEM, "no memory for the event loop");
 	ctl_log_remember_defaults();
 	ret = make_events(err);
+	if (ret == 0)
+		ret = ctl_capture_init(err);
 	return ret ? ret : ctl_conf_init(config->config_file, err);
 }
 
@@ -223,6 +225,7 @@ void ctl_fini(void)
 		return;
 	ctl_http_fini();
 	ctl_rpc_fini();
+	ctl_capture_fini();
 	ctl_net_fini();
 	free_events();
 	ctl_conf_fini();

@@ -187,10 +187,12 @@ void ctl_port_close(struct ctl_port *port, void (*gone)(void *arg, int ret), voi
 	pl_commit();
 	port->pl = NULL;
 	port->bridge = NULL;
-	if (port->port)
+	if (port->port) {
+		ctl_capture_port_gone(port->port);
 		pmd_port_detach(port->port, on_detached, port);
-	else
+	} else {
 		port_gone(port);
+	}
 }
 
 /* ---- parameters ---- */

@@ -76,6 +76,11 @@ int ctl_netdev_address_check(const char *address, struct evs_error *err);
 /* Removes a port and its static MAC entries from the document. */
 void ctl_forget_port(const char *name);
 
+int ctl_capture_init(struct evs_error *err);
+void ctl_capture_fini(void); /* before ctl_net_fini */
+/* The port will be destroyed, after a grace period at the earliest. */
+void ctl_capture_port_gone(const struct port *port);
+
 void ctl_net_fini(void); /* closes all ports and bridges; waits for grace periods */
 
 #endif

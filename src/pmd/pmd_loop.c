@@ -185,7 +185,7 @@ static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, 
 EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq)
 {
 	struct port *port = rxq->port;
-	unsigned n = port->rx(port, rxq->queue, w->burst.mbuf, PKT_BURST_MAX);
+	unsigned n = evs_load_acquire(&port->rx)(port, rxq->queue, w->burst.mbuf, PKT_BURST_MAX);
 	uint64_t now;
 
 	if (n == 0)

@@ -33,7 +33,7 @@ static EVS_COLD unsigned retry(struct pmd_view *v, uint16_t txq, struct rte_mbuf
 	if (port->drop_full != PKT_DROP_GUEST_RING_FULL)
 		return sent;
 	for (unsigned i = 0, last = sent; i < MAX_RETRIES && last > 0 && sent < n; i++) {
-		last = port->tx(port, txq, mbufs + sent, (uint16_t)(n - sent));
+		last = evs_load_acquire(&port->tx)(port, txq, mbufs + sent, (uint16_t)(n - sent));
 		sent += last;
 	}
 	return sent;
@@ -49,7 +49,7 @@ EVS_INLINE void transmit(struct pmd_worker *w, struct pmd_view *v, struct rte_mb
 
 	if (lock)
 		rte_spinlock_lock(lock);
-	sent = port->tx(port, txq, mbufs, (uint16_t)n);
+	sent = evs_load_acquire(&port->tx)(port, txq, mbufs, (uint16_t)n);
 	if (evs_unlikely(sent < n))
 		sent = retry(v, txq, mbufs, sent, n);
 	if (lock)

@@ -46,6 +46,7 @@
 #define PORT_MTU_DEFAULT 1500
 
 struct port;
+struct port_capture;
 
 /* Burst functions [worker]. rx: up to n (<= 32) mbufs. tx: returns how many were taken; the rest
  * stays the caller's. A queue is used by one worker at a time. */
@@ -131,7 +132,7 @@ void port_type_add(const struct port_type *type);
 const struct port_type *port_type_lookup(const char *name);
 
 struct port {
-	/* read by workers per burst */
+	/* read by workers per burst; a capture puts its own in their place [ctl w, worker r] */
 	port_rx_fn *rx;
 	port_tx_fn *tx;
 	void *priv; /* of the type */
@@ -146,6 +147,7 @@ struct port {
 	uint8_t drop_full;        /* enum pkt_drop for what tx does not take: TX_RING_FULL, … */
 	rte_spinlock_t *tx_locks; /* n_txq of them; NULL: worker n has queue n for itself, or the
 	                           * type needs no lock. Else queue n % n_txq, locked */
+	struct port_capture *capture; /* NULL: none [ctl w, worker r] */
 	/* By worker; NULL until port_counters_prepare. */
 	struct port_counters *counters[EVS_MAX_WORKERS];
 	struct port_counters *rxq_drops; /* n_rxq, or NULL; only drops[] used [worker w, ctl r] */
