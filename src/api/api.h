@@ -32,6 +32,9 @@
 	X(controller_add)                                                                          \
 	X(controller_del)                                                                          \
 	X(controller_show)                                                                         \
+	X(ssl_set)                                                                                 \
+	X(ssl_del)                                                                                 \
+	X(ssl_show)                                                                                \
 	X(worker_show)                                                                             \
 	X(worker_add)                                                                              \
 	X(worker_del)                                                                              \

@@ -18,7 +18,8 @@
 #define TARGET                                                                                     \
 	{                                                                                          \
 		"target", API_STR, API_REQUIRED | API_POS, "TARGET",                               \
-		        "tcp:IP[:PORT], unix:PATH, ptcp:[PORT][:IP], punix:PATH"                   \
+		        "tcp:IP[:PORT], ssl:IP[:PORT], unix:PATH, ptcp:[PORT][:IP], "              \
+		        "pssl:[PORT][:IP], punix:PATH"                                             \
 	}
 
 const struct api_method api_controller_add = {
@@ -38,6 +39,42 @@ const struct api_method api_controller_add = {
                          {"max-backoff", API_UINT, 0, "SECONDS",
                           "longest wait before a new attempt (8)", 1, 3600},
                          {0}},
+};
+
+const struct api_method api_ssl_set = {
+        .name = "ssl.set",
+        .flags = API_WRITE,
+        .help = "Name the keys of OpenFlow connections over TLS (ssl: and pssl:)",
+        .more = "Files in PEM. Both sides of a connection show a certificate, and each must be "
+                "signed by the CA. Renewed files are used by the next connection.",
+        .example = "ssl set private-key=/etc/evs/sw-privkey.pem certificate=/etc/evs/sw-cert.pem "
+                   "ca-cert=/etc/evs/controllerca.pem",
+        .params = PARAMS{{"private-key", API_STR, API_FILE, "FILE", "our private key"},
+                         {"certificate", API_STR, API_FILE, "FILE",
+                          "our certificate, then those that lead to its CA"},
+                         {"ca-cert", API_STR, API_FILE, "FILE",
+                          "certificates that sign those of controllers"},
+                         {0}},
+};
+
+const struct api_method api_ssl_del = {
+        .name = "ssl.del",
+        .flags = API_WRITE,
+        .help = "Forget the keys of OpenFlow connections",
+        .example = "ssl del",
+};
+
+const struct api_method api_ssl_show = {
+        .name = "ssl.show",
+        .flags = API_READ,
+        .help = "Show the keys of OpenFlow connections, and when our certificate expires",
+        .example = "ssl show",
+        .columns = COLUMNS{{"PRIVATE KEY", "private-key"},
+                           {"CERTIFICATE", "certificate"},
+                           {"CA", "ca-cert"},
+                           {"SUBJECT", "subject"},
+                           {"EXPIRES", "expires", API_COL_LONG},
+                           {0}},
 };
 
 const struct api_method api_controller_del = {

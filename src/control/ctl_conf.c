@@ -28,6 +28,7 @@ const struct ctl_kind ctl_kinds[] = {
         {"worker", "cpu", "worker.add", "worker.del", NULL, {"cpu"}},
         {"bridge", "name", "bridge.add", "bridge.del", "bridge.set", {"name"}},
         {"port", "name", "port.add", "port.del", "port.set", {"name"}},
+        {"ssl", NULL, "ssl.set", "ssl.del", "ssl.set", {NULL}},
         {"controller", NULL, "controller.add", "controller.del", NULL, {"bridge", "target"}},
         {"fdb", NULL, "fdb.add", "fdb.del", NULL, {"bridge", "mac", "vlan"}},
         {"qos", "port", "qos.set", "qos.del", "qos.set", {"port"}},
@@ -123,6 +124,8 @@ static const char *name_of(const struct ctl_kind *kind, const json_t *params, ch
 	if (!strcmp(kind->name, "controller"))
 		snprintf(buf, 128, "%s %s", ctl_param_str(params, "bridge", ""),
 		         ctl_param_str(params, "target", ""));
+	else if (!strcmp(kind->name, "ssl"))
+		return "openflow";
 	else if (json_is_integer(value))
 		snprintf(buf, 128, "%d", (int)json_integer_value(value));
 	else

@@ -9,6 +9,7 @@
 
 #include "base/evs_clock.h"
 #include "control/ctl_of.h"
+#include "control/ctl_tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,4 +292,5 @@ void ctl_net_fini(void)
 		pl_bridge_destroy(bridge->pl);
 		free(bridge);
 	}
+	ctl_tls_clear();
 }

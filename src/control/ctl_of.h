@@ -31,7 +31,8 @@ struct ctl_of_controller;
 int ctl_of_bridge_add(struct ctl_bridge *bridge, struct evs_error *err);
 void ctl_of_bridge_del(struct ctl_bridge *bridge);
 
-/* "tcp:IP[:PORT]", "unix:PATH", "ptcp:[PORT][:IP]", "punix:PATH"; IPv6 in brackets. */
+/* "tcp:IP[:PORT]", "ssl:IP[:PORT]", "unix:PATH", "ptcp:[PORT][:IP]", "pssl:[PORT][:IP]",
+ * "punix:PATH"; IPv6 in brackets. */
 struct ctl_of_controller_config {
 	const char *target;
 	uint32_t rate_limit;    /* packet-ins per second; 0: none */
@@ -42,6 +43,8 @@ struct ctl_of_controller_config {
 int ctl_of_controller_add(struct ctl_bridge *bridge, const struct ctl_of_controller_config *config,
                           struct evs_error *err);
 int ctl_of_controller_del(struct ctl_bridge *bridge, const char *target, struct evs_error *err);
+
+const char *ctl_of_tls_user(void); /* the target of one over TLS, NULL: there is none */
 
 struct ctl_of_controller_info {
 	const char *target;

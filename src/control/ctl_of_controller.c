@@ -15,6 +15,7 @@
 
 #include "control/ctl_of_pvt.h"
 #include "control/ctl_rules.h"
+#include "control/ctl_tls.h"
 
 #define PROBE_S   5
 #define BACKOFF_S 8
@@ -25,7 +26,7 @@
 struct target {
 	struct sockaddr_storage addr;
 	int len;
-	bool passive;
+	bool passive, tls;
 };
 
 static int unix_target(const char *path, struct target *t, struct evs_error *err)
@@ -58,14 +59,14 @@ static int ip_target(const char *text, struct target *t, struct evs_error *err)
 	return 0;
 }
 
-/* "ptcp:[PORT][:IP]" is told with the port first. */
-static int ptcp_target(const char *text, struct target *t, struct evs_error *err)
+/* Of listeners the port is told first: "[PORT][:IP]". */
+static int listen_target(const char *text, struct target *t, struct evs_error *err)
 {
 	char *rest, turned[96];
 	unsigned long port = strtoul(text, &rest, 10);
 
 	if ((*rest != '\0' && *rest != ':') || port > 65535)
-		return evs_error_set(err, -EINVAL, "'ptcp:%s' is not ptcp:[PORT][:IP]", text);
+		return evs_error_set(err, -EINVAL, "'%s' is not [PORT][:IP]", text);
 	snprintf(turned, sizeof(turned), "%s:%lu", *rest && rest[1] ? rest + 1 : "0.0.0.0",
 	         port ? port : OF_TCP_PORT);
 	return ip_target(turned, t, err);
@@ -73,31 +74,50 @@ static int ptcp_target(const char *text, struct target *t, struct evs_error *err
 
 static int parse_target(const char *text, struct target *t, struct evs_error *err)
 {
+	static const struct {
+		const char *prefix;
+		int (*parse)(const char *text, struct target *t, struct evs_error *err);
+		bool passive, tls;
+	} schemes[] = {
+	        {"tcp:", ip_target, false, false},    {"ssl:", ip_target, false, true},
+	        {"unix:", unix_target, false, false}, {"ptcp:", listen_target, true, false},
+	        {"pssl:", listen_target, true, true}, {"punix:", unix_target, true, false},
+	};
+
 	memset(t, 0, sizeof(*t));
-	if (!strncmp(text, "tcp:", 4))
-		return ip_target(text + 4, t, err);
-	if (!strncmp(text, "unix:", 5))
-		return unix_target(text + 5, t, err);
-	t->passive = true;
-	if (!strncmp(text, "ptcp:", 5))
-		return ptcp_target(text + 5, t, err);
-	if (!strncmp(text, "punix:", 6))
-		return unix_target(text + 6, t, err);
-	if (!strncmp(text, "ssl:", 4) || !strncmp(text, "pssl:", 5))
-		return evs_error_set(
-		        err, -EOPNOTSUPP,
-		        "controller '%s': TLS is not supported yet: use tcp: or unix:", text);
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(schemes); i++) {
+		size_t n = strlen(schemes[i].prefix);
+
+		if (strncmp(text, schemes[i].prefix, n) != 0)
+			continue;
+		t->passive = schemes[i].passive;
+		t->tls = schemes[i].tls;
+		return schemes[i].parse(text + n, t, err);
+	}
 	return evs_error_set(err, -EINVAL,
-	                     "controller '%s': a target is tcp:IP:PORT, unix:PATH, ptcp:PORT[:IP] "
-	                     "or punix:PATH",
+	                     "controller '%s': a target is tcp:IP:PORT, ssl:IP:PORT, unix:PATH, "
+	                     "ptcp:PORT[:IP], pssl:PORT[:IP] or punix:PATH",
 	                     text);
 }
 
 /* ---- connections ---- */
 
-static struct bufferevent *wrap(evutil_socket_t fd)
+/* Takes fd over; -1: to be connected. */
+static struct bufferevent *wrap(struct ctl_of_controller *c, evutil_socket_t fd)
 {
-	return bufferevent_socket_new(ctl_base, fd, BEV_OPT_CLOSE_ON_FREE);
+	struct evs_error err = {.text = "no memory"};
+	struct bufferevent *bev;
+
+	if (c && c->tls) {
+		bev = ctl_tls_wrap(fd, fd >= 0, &err);
+	} else {
+		bev = bufferevent_socket_new(ctl_base, fd, BEV_OPT_CLOSE_ON_FREE);
+		if (!bev && fd >= 0)
+			close(fd);
+	}
+	if (!bev && c)
+		snprintf(c->last_error, sizeof(c->last_error), "%s", err.text);
+	return bev;
 }
 
 static void no_delay(evutil_socket_t fd, const struct sockaddr *addr)
@@ -111,21 +131,23 @@ static void no_delay(evutil_socket_t fd, const struct sockaddr *addr)
 static void accepted(struct ctl_of_bridge *ob, struct ctl_of_controller *c, enum ctl_of_kind kind,
                      evutil_socket_t fd)
 {
-	struct bufferevent *bev = wrap(fd);
+	struct bufferevent *bev = wrap(c, fd);
 	struct ctl_of_session *s;
 	char peer[64];
 
-	if (!bev) {
-		close(fd);
+	if (!bev)
 		return;
-	}
 	snprintf(peer, sizeof(peer), "%s#%d",
 	         c                      ? c->target
 	         : kind == CTL_OF_SNOOP ? "snoop"
 	                                : "mgmt",
 	         fd);
 	s = ctl_of_session_new(ob, c, kind, bev, peer);
-	if (s)
+	if (!s)
+		return;
+	if (c && c->tls)
+		bufferevent_enable(bev, EV_READ | EV_WRITE); /* starts after the handshake */
+	else
 		ctl_of_session_start(s);
 }
 
@@ -161,7 +183,7 @@ static void retry_later(struct ctl_of_controller *c)
 
 static void connect_now(struct ctl_of_controller *c)
 {
-	struct bufferevent *bev = wrap(-1);
+	struct bufferevent *bev = wrap(c, -1);
 	struct ctl_of_session *s =
 	        bev ? ctl_of_session_new(c->ob, c, CTL_OF_PRIMARY, bev, c->target) : NULL;
 
@@ -263,6 +285,11 @@ int ctl_of_controller_add(struct ctl_bridge *bridge, const struct ctl_of_control
 	if (controller_lookup(ob, config->target))
 		return evs_error_set(err, -EEXIST, "bridge '%s' has controller '%s' already",
 		                     bridge->name, config->target);
+	if (t.tls && !ctl_tls_info(&(struct ctl_tls_info){0}))
+		return evs_error_set(err, -EINVAL,
+		                     "controller '%s': TLS needs keys first: 'evsctl ssl set "
+		                     "private-key=FILE certificate=FILE ca-cert=FILE'",
+		                     config->target);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
@@ -280,6 +307,7 @@ int ctl_of_controller_add(struct ctl_bridge *bridge, const struct ctl_of_control
 	} else {
 		*c->addr = t.addr;
 		c->addr_len = t.len;
+		c->tls = t.tls;
 		ret = controller_start(c, &t, err);
 	}
 	if (ret)
@@ -298,6 +326,20 @@ int ctl_of_controller_del(struct ctl_bridge *bridge, const char *target, struct 
 		                     bridge->name, target);
 	controller_free(c);
 	return 0;
+}
+
+const char *ctl_of_tls_user(void)
+{
+	struct ctl_bridge *bridge;
+	struct ctl_of_controller *c;
+
+	TAILQ_FOREACH (bridge, &ctl_bridges, link) {
+		TAILQ_FOREACH (c, &bridge->of->controllers, link) {
+			if (c->tls)
+				return c->target;
+		}
+	}
+	return NULL;
 }
 
 void ctl_of_controllers_walk(struct ctl_bridge *bridge,

@@ -37,6 +37,7 @@ struct ctl_of_session {
 	struct ctl_of_job *job;
 	struct of_async async;
 	char peer[64];
+	char why[64]; /* it is ending */
 	uint64_t heard_ns;
 	uint32_t role; /* OFPCR_ROLE_* */
 	uint16_t miss_send_len;
@@ -46,6 +47,7 @@ struct ctl_of_session {
 	bool in_barrier; /* pl_barrier holds us */
 	bool busy;       /* handling messages: do not free */
 	bool dirty;      /* rules changed since the last commit */
+	bool ending;     /* closes when the last words are out */
 };
 TAILQ_HEAD(ctl_of_sessions, ctl_of_session);
 
@@ -57,6 +59,7 @@ struct ctl_of_controller {
 	struct event *retry;             /* active */
 	struct sockaddr_storage *addr;
 	int addr_len;
+	bool tls;
 	unsigned n_sessions;
 	uint32_t rate, burst, probe_s, max_backoff_s, backoff_s;
 	uint64_t tokens_ns; /* token bucket: time credit */
@@ -84,6 +87,8 @@ struct ctl_of_session *ctl_of_session_new(struct ctl_of_bridge *ob,
                                           const char *peer);
 void ctl_of_session_start(struct ctl_of_session *s); /* it is connected: HELLO */
 void ctl_of_session_close(struct ctl_of_session *s, const char *why);
+/* Hears no more, says what is left, closes. */
+void ctl_of_session_end(struct ctl_of_session *s, const char *why);
 /* Sends what was encoded into s->out. */
 void ctl_of_session_flush(struct ctl_of_session *s);
 void ctl_of_session_write(struct ctl_of_session *s, const void *bytes, size_t size);

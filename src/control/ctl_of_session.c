@@ -9,8 +9,10 @@
 
 #include "base/evs_clock.h"
 #include "control/ctl_of_pvt.h"
+#include "control/ctl_tls.h"
 
 #define TURN_MESSAGES 128
+#define END_S         2 /* how long last words may take */
 
 static void session_free(struct ctl_of_session *s)
 {
@@ -98,6 +100,18 @@ void ctl_of_reply(struct ctl_of_session *s, struct of_msg *msg)
 		                of_type_name(msg->type));
 }
 
+void ctl_of_session_end(struct ctl_of_session *s, const char *why)
+{
+	snprintf(s->why, sizeof(s->why), "%s", why);
+	s->ending = true;
+	ctl_of_session_flush(s);
+	bufferevent_disable(s->bev, EV_READ);
+	bufferevent_setwatermark(s->bev, EV_WRITE, 0, 0);
+	bufferevent_set_timeouts(s->bev, NULL, &(struct timeval){.tv_sec = END_S});
+	if (unread(s) == 0)
+		event_active(s->turn, 0, 0);
+}
+
 bool ctl_of_session_tell(struct ctl_of_session *s, const struct of_msg *msg, bool droppable)
 {
 	size_t waiting = unread(s) + s->out.size;
@@ -145,10 +159,7 @@ static bool take_hello(struct ctl_of_session *s, const uint8_t *bytes, size_t si
 	}
 	of_error_set(&err, OFPHFC_INCOMPATIBLE);
 	of_error_encode(err, s->msg.xid, (const uint8_t *)text, sizeof(text) - 1, &s->out);
-	ctl_of_session_flush(s);
-	bufferevent_flush(s->bev, EV_WRITE, BEV_FLUSH);
-	evbuffer_write(bufferevent_get_output(s->bev), bufferevent_getfd(s->bev));
-	ctl_of_session_close(s, "it does not speak OpenFlow 1.3");
+	ctl_of_session_end(s, "it does not speak OpenFlow 1.3");
 	return false;
 }
 
@@ -186,8 +197,7 @@ static bool take_message(struct ctl_of_session *s)
 		struct of_error err;
 		of_error_set(&err, OFPBRC_BAD_LEN);
 		send_error(s, err, header, sizeof(header));
-		ctl_of_session_flush(s);
-		ctl_of_session_close(s, "a message shorter than its header");
+		ctl_of_session_end(s, "a message shorter than its header");
 		return false;
 	}
 	if (evbuffer_get_length(in) < size)
@@ -201,12 +211,13 @@ static bool take_message(struct ctl_of_session *s)
 	handle(s, bytes, size);
 	if (s->bev)
 		evbuffer_drain(in, size);
-	return s->bev != NULL;
+	return s->bev && !s->ending;
 }
 
 static bool may_go_on(const struct ctl_of_session *s)
 {
-	return s->bev && !s->in_barrier && !s->job && unread(s) + s->out.size < CTL_OF_OUT_PAUSE;
+	return s->bev && !s->ending && !s->in_barrier && !s->job &&
+	       unread(s) + s->out.size < CTL_OF_OUT_PAUSE;
 }
 
 /* Stops reading what could not be handled, so that the sender waits. */
@@ -224,6 +235,10 @@ static void take_turn(struct ctl_of_session *s)
 
 	if (!s->bev || s->busy)
 		return;
+	if (s->ending && unread(s) == 0) {
+		ctl_of_session_close(s, s->why);
+		return;
+	}
 	s->busy = true;
 	if (s->job && unread(s) < CTL_OF_OUT_PAUSE)
 		ctl_of_job_step(s);
@@ -270,9 +285,14 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct ctl_of_session *s = arg;
+	char text[128];
 
 	if (what & BEV_EVENT_CONNECTED)
 		ctl_of_session_start(s);
+	else if (s->ending)
+		ctl_of_session_close(s, s->why);
+	else if (ctl_tls_why(bev, text, sizeof(text)))
+		ctl_of_session_close(s, text);
 	else if (what & BEV_EVENT_EOF)
 		ctl_of_session_close(s, "closed by the other side");
 	else
@@ -302,6 +322,7 @@ struct ctl_of_session *ctl_of_session_new(struct ctl_of_bridge *ob,
                                           const char *peer)
 {
 	struct ctl_of_session *s = calloc(1, sizeof(*s));
+	struct timeval second = {1, 0};
 
 	if (!s || !bev)
 		goto fail;
@@ -323,8 +344,10 @@ struct ctl_of_session *ctl_of_session_new(struct ctl_of_bridge *ob,
 	of_arena_init(&s->arena);
 	of_buf_init(&s->out);
 	TAILQ_INSERT_TAIL(&ob->sessions, s, link);
-	if (controller)
+	if (controller) {
 		controller->n_sessions++;
+		event_add(s->probe, &second); /* connecting takes no longer than an echo may */
+	}
 	if (kind == CTL_OF_SNOOP)
 		ob->n_snoops++;
 	bufferevent_setwatermark(bev, EV_READ, 0, CTL_OF_IN_MAX);
@@ -343,7 +366,6 @@ fail:
 
 void ctl_of_session_start(struct ctl_of_session *s)
 {
-	struct timeval second = {1, 0};
 	struct of_msg msg = {.type = OFPT_HELLO};
 
 	EVS_LOG(control, INFO, "bridge '%s': OpenFlow session %s", s->ob->bridge->name, s->peer);
@@ -351,8 +373,6 @@ void ctl_of_session_start(struct ctl_of_session *s)
 	s->heard_ns = evs_clock_ns();
 	if (s->controller)
 		s->controller->backoff_s = 0;
-	if (s->probe)
-		event_add(s->probe, &second);
 	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
 	ctl_of_session_tell(s, &msg, false);
 }

@@ -50,7 +50,8 @@ static json_t *difference(const struct ctl_kind *kind, const json_t *from, const
 	const char *key;
 	json_t *value;
 
-	json_object_set(change, kind->key, json_object_get(to, kind->key));
+	if (kind->key)
+		json_object_set(change, kind->key, json_object_get(to, kind->key));
 	json_object_foreach ((json_t *)(uintptr_t)to, key, value) {
 		if (!json_equal(json_object_get(from, key), value))
 			json_object_set(change, key, value);

@@ -230,8 +230,11 @@ static bool pass_walk(struct pass *pass)
 	return false;
 }
 
+/* What it counted so far is credited at once: after a barrier statistics are those of then, but for
+ * packets that the worker has in hand. Those follow when the flow leaves. */
 void pl_flow_kill(unsigned worker, struct flow_cache *cache, struct flow *flow)
 {
+	pl_flow_credit(flow);
 	n_killed[worker]++;
 	flow_cache_kill(cache, flow);
 }

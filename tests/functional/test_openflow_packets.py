@@ -443,6 +443,22 @@ def test_told_as_sent(bench):
     assert of.match(*rule) in got and all(part in got for part in (insts[:40], insts[40:64], insts[64:]))
 
 
+def test_statistics_after_a_barrier(bench):
+    """Tables have counted every packet of a rule that is gone, once the barrier says that it is gone."""
+    def tables():
+        got = bench.session.ask(of.MULTIPART, struct.pack("!HHxxxx", 3, 0), of.MULTIPART_REPLY)
+        return struct.unpack_from("!IQQ", got, 16 + 4)
+
+    for _ in range(20):
+        bench.rules(of.flow([], out(2)))
+        rules, looked, matched = tables()
+        assert rules == 1
+        for _ in range(3):
+            bench.through(UDP4)
+        bench.rules()
+        assert tables() == (0, looked + 3, matched + 3)
+
+
 def test_packet_out_of_nothing(bench):
     """Without actions a packet is dropped, and that is no error; with actions it must be one, of a port."""
     out = lambda port, acts, data: message(13, struct.pack("!IIHxxxxxx", 0xFFFFFFFF, port, len(acts)) + acts + data)  # noqa: E731
