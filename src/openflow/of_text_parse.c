@@ -228,7 +228,7 @@ int of_text_parse_actions(const char *text, const struct of_text_names *names,
 
 #define MAX_BUCKETS 1024
 
-/* weight:N, watch_port:P, watch_group:G, actions=… to the end of the span. */
+/* weight:N, watch_port:P, watch_group:G, actions=… to the end of the span. *b has the defaults. */
 static int parse_bucket(struct of_text_scan *outer, const struct of_text_span *span,
                         struct of_bucket *b)
 {
@@ -239,9 +239,6 @@ static int parse_bucket(struct of_text_scan *outer, const struct of_text_span *s
 
 	flow_match_init(&match);
 	s.rest = *span;
-	b->weight = 1;
-	b->watch_port = OFPP_ANY;
-	b->watch_group = OFPG_ANY;
 	while ((ret = of_text_next(&s, ":=", &key, &value)) > 0) {
 		if (is_actions(&key)) {
 			rest_from(&s, value.p);
@@ -279,9 +276,14 @@ static int parse_buckets(struct of_text_scan *s, const char *p, struct of_group_
 	while (p < end) {
 		const char *next = memmem(p, (size_t)(end - p), word, sizeof(word) - 1);
 		struct of_text_span span = {p, (size_t)((next ? next : end) - p)};
+		struct of_bucket *b = &list[mod->n_buckets];
 		if (mod->n_buckets == MAX_BUCKETS)
 			return of_text_fail(s, p, "more than %d buckets", MAX_BUCKETS);
-		ret = parse_bucket(s, &span, &list[mod->n_buckets++]);
+		mod->n_buckets++;
+		b->weight = mod->type == OFPGT_SELECT; /* which stands before: buckets come last */
+		b->watch_port = OFPP_ANY;
+		b->watch_group = OFPG_ANY;
+		ret = parse_bucket(s, &span, b);
 		if (ret < 0)
 			return ret;
 		p = next ? next + sizeof(word) - 1 : end;
