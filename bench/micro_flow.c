@@ -62,6 +62,7 @@ static void install(struct flow_cache *cache, const struct scenario *s, uint32_t
 	uint32_t flow = s->is_shared ? key % N_SHARED : key;
 
 	make_key(&burst.base[0], key, s);
+	pkt_parse_rehash(&burst, 1, PKT_ISA_C);
 	memset(&xlate.mask, 0, sizeof(xlate.mask));
 	xlate.mask.base.vlan[0].tci = UINT16_MAX;
 	xlate.mask.base.ip_src = UINT32_MAX;
@@ -85,6 +86,7 @@ static void fill_burst(const struct scenario *s)
 			burst.base[i].recirc_id = 0, memcpy(burst.base[i].eth_src, &next, 4),
 			next++;
 	}
+	pkt_parse_rehash(&burst, PKT_BURST_MAX, PKT_ISA_C);
 }
 
 static double round_cycles(struct flow_cache *cache, const struct scenario *s, uint32_t now_ms,
@@ -125,6 +127,7 @@ static void run(const struct scenario *s, enum pkt_isa isa, bool is_first)
 	/* Twice through all keys, in order, so that each is at work. */
 	for (uint32_t key = 0; key < 2 * s->n_keys && !s->is_sweep; key++) {
 		make_key(&burst.base[0], key % s->n_keys, s);
+		pkt_parse_rehash(&burst, 1, PKT_ISA_C);
 		flow_cache_lookup(cache, &burst, 1, flows, 0);
 	}
 	for (unsigned i = 0; i < N_ROUNDS; i++) {

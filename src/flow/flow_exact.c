@@ -22,12 +22,6 @@
 #define SWEEP_MAX    64u /* entries per call */
 #define SWEEP_AHEAD  16
 
-const uint64_t flow_exact_hash_mask[16] EVS_CACHE_ALIGNED = {
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, ~FLOW_VOLATILE_MASK64,
-        UINT64_MAX, 0,          UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-};
-
 int flow_exact_init(struct flow_exact *exact, uint32_t n_entries, unsigned class, int numa_node)
 {
 	size_t size = (size_t)n_entries << (6 + class);
@@ -76,8 +70,8 @@ static bool lines_equal(const struct flow_entry *entry, const struct pkt_key_ext
 {
 	const uint8_t *stored = entry->lines;
 
-	for (uint32_t left = flow_ext_lines(lines); left; left &= left - 1) {
-		if (memcmp(stored, flow_ext_line(ext, (unsigned)__builtin_ctz(left)), 64))
+	for (uint32_t left = pkt_ext_lines(lines); left; left &= left - 1) {
+		if (memcmp(stored, pkt_ext_line(ext, (unsigned)__builtin_ctz(left)), 64))
 			return false;
 		stored += EVS_CACHE_LINE;
 	}
@@ -92,8 +86,8 @@ static bool key_equal(const struct flow_entry *entry, const struct pkt_key_base 
 	for (unsigned i = 0; i < PKT_KEY_BASE_SIZE; i += 8) {
 		uint64_t d = pkt_hash_u64(entry->key + i) ^ pkt_hash_u64((const uint8_t *)base + i);
 
-		if (i == 8 * FLOW_VOLATILE_WORD && !(entry->life & FLOW_LIFE_FULL))
-			d &= ~FLOW_VOLATILE_MASK64;
+		if (i == 8 * PKT_KEY_VOLATILE_WORD && !(entry->life & FLOW_LIFE_FULL))
+			d &= ~PKT_KEY_VOLATILE_MASK64;
 		diff |= d;
 	}
 	return !diff && lines_equal(entry, ext, base->lines);
@@ -103,11 +97,11 @@ static bool key_equal(const struct flow_entry *entry, const struct pkt_key_base 
 static uint64_t stored_hash(const struct flow_entry *entry)
 {
 	const struct pkt_key_base *base = (const struct pkt_key_base *)entry;
-	uint64_t hash = flow_exact_hash_base(entry);
-	unsigned n = (unsigned)__builtin_popcount(flow_ext_lines(base->lines));
+	uint64_t hash = pkt_nh_base(base, pkt_nh_c);
+	unsigned n = (unsigned)__builtin_popcount(pkt_ext_lines(base->lines));
 
 	for (unsigned i = 0; i < n; i++)
-		hash = flow_exact_hash_line(hash, entry->lines + i * EVS_CACHE_LINE);
+		hash = pkt_nh_line(hash, entry->lines + i * EVS_CACHE_LINE, pkt_nh_c);
 	return hash;
 }
 
@@ -168,8 +162,8 @@ static void store(struct flow_entry *entry, const struct pkt_key_base *base,
 	uint8_t *to = entry->lines;
 
 	memcpy(entry->key, base, PKT_KEY_BASE_SIZE);
-	for (uint32_t left = flow_ext_lines(base->lines); left; left &= left - 1) {
-		memcpy(to, flow_ext_line(ext, (unsigned)__builtin_ctz(left)), EVS_CACHE_LINE);
+	for (uint32_t left = pkt_ext_lines(base->lines); left; left &= left - 1) {
+		memcpy(to, pkt_ext_line(ext, (unsigned)__builtin_ctz(left)), EVS_CACHE_LINE);
 		to += EVS_CACHE_LINE;
 	}
 }

@@ -18,7 +18,7 @@
 
 #include "flow/flow_cache.h"
 #include "flow/flow_mem_pvt.h"
-#include "pkt/pkt_hash.h"
+#include "pkt/pkt_nh.h"
 
 #define FLOW_EXACT_WAYS      8
 #define FLOW_EXACT_N_CLASSES 4
@@ -36,11 +36,7 @@
 
 #define FLOW_EPOCH_SHIFT 11 /* an epoch is 2048 ms */
 
-/* Bytes of line 0 that are compared only on demand, as a mask of its 64 bytes and of word 5. */
-#define FLOW_KEY_BYTES       ((1ull << PKT_KEY_BASE_SIZE) - 1)
-#define FLOW_VOLATILE_BYTES  (7ull << 44)
-#define FLOW_VOLATILE_WORD   5
-#define FLOW_VOLATILE_MASK64 0x00ffffff00000000ull
+#define FLOW_KEY_BYTES ((1ull << PKT_KEY_BASE_SIZE) - 1)
 
 struct flow_entry {
 	uint8_t key[PKT_KEY_BASE_SIZE];
@@ -91,21 +87,6 @@ EVS_INLINE struct flow_entry *flow_exact_entry(const struct flow_exact *exact, u
 {
 	return (struct flow_entry *)(exact->entries + ((size_t)slot << (6 + class)));
 }
-
-/* Line 0..6 of the further lines. */
-EVS_INLINE const uint8_t *flow_ext_line(const struct pkt_key_ext *ext, unsigned line)
-{
-	return (const uint8_t *)ext + line * EVS_CACHE_LINE;
-}
-
-/* Bit i: line i of pkt_key_ext (0..6) is in use. */
-EVS_INLINE uint32_t flow_ext_lines(uint8_t lines)
-{
-	return (lines & 7) | (lines & PKT_LINE_TMD ? 0x78 : 0);
-}
-
-/* Masks for the hash: line 0 without volatile bytes and holder, and a whole line. */
-extern const uint64_t flow_exact_hash_mask[16];
 
 /* [worker] Stores key -> flow if admission allows and the flow is alive (gen is even). `hash` by
  * flow_exact_hash. */

@@ -46,10 +46,10 @@ static uint8_t lines_in_use(const struct pkt_key *mask, uint8_t lines)
 {
 	uint8_t used = 0;
 
-	for (uint32_t left = flow_ext_lines(lines); left; left &= left - 1) {
+	for (uint32_t left = pkt_ext_lines(lines); left; left &= left - 1) {
 		unsigned line = (unsigned)__builtin_ctz(left);
 
-		if (!line_is_zero(flow_ext_line(&mask->ext, line)))
+		if (!line_is_zero(pkt_ext_line(&mask->ext, line)))
 			used |= (uint8_t)(line < 3 ? 1u << line : PKT_LINE_TMD);
 	}
 	return used;
@@ -58,7 +58,7 @@ static uint8_t lines_in_use(const struct pkt_key *mask, uint8_t lines)
 static void apply_mask(struct wish *wish, const struct pkt_key_base *base,
                        const struct pkt_key_ext *ext)
 {
-	uint32_t lines = flow_ext_lines(wish->lines);
+	uint32_t lines = pkt_ext_lines(wish->lines);
 
 	wish->key.base = *base;
 	wish->key.base.holder = 0;
@@ -72,7 +72,7 @@ static void apply_mask(struct wish *wish, const struct pkt_key_base *base,
 			memset(key, 0, EVS_CACHE_LINE);
 			continue;
 		}
-		memcpy(key, flow_ext_line(ext, line), EVS_CACHE_LINE);
+		memcpy(key, pkt_ext_line(ext, line), EVS_CACHE_LINE);
 		mask_line(key, mask);
 	}
 }
@@ -278,8 +278,7 @@ static struct flow *install(struct flow_cache *cache, const struct pkt_key_base 
 	}
 	value = (struct flow_value){flow_pool_index(&cache->pool, flow),
 	                            evs_load_relaxed(&flow->gen), mask->is_volatile};
-	flow_exact_insert(&cache->exact[class], base, ext, flow_exact_hash(base, ext, class),
-	                  &value);
+	flow_exact_insert(&cache->exact[class], base, ext, base->hash, &value);
 	return flow;
 }
 

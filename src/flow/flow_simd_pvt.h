@@ -21,97 +21,25 @@ EVS_INLINE uint64_t flow_simd_word(const void *p, unsigned i)
 	return pkt_hash_u64((const uint8_t *)p + 8 * i);
 }
 
-/*
- * Hash of a line under a mask: NH (as in UMAC), the sum of products of the halves of each
- * word, to which secret numbers are added first. One vector multiplication does the line. The sum
- * is mixed once more by who uses it (flow_hash_end), since its low bits alone are weak.
- */
 #if FLOW_ISA == 2
-
-EVS_INLINE uint64_t flow_simd_nh(const void *line, const void *mask)
-{
-	__m512i words = _mm512_and_si512(_mm512_load_si512(line), _mm512_load_si512(mask));
-
-	words = _mm512_add_epi32(words, _mm512_loadu_si512(pkt_hash_secret));
-	words = _mm512_mul_epu32(words, _mm512_srli_epi64(words, 32));
-	return (uint64_t)_mm512_reduce_add_epi64(words);
-}
-
+#define flow_simd_nh pkt_nh_avx512
 #elif FLOW_ISA == 1
-
-EVS_INLINE uint64_t flow_simd_nh(const void *line, const void *mask)
-{
-	const __m256i *l = line, *m = mask, *s = (const __m256i *)pkt_hash_secret;
-	__m256i low = _mm256_and_si256(_mm256_load_si256(l), _mm256_load_si256(m));
-	__m256i high = _mm256_and_si256(_mm256_load_si256(l + 1), _mm256_load_si256(m + 1));
-	__m128i sum;
-
-	low = _mm256_add_epi32(low, _mm256_loadu_si256(s));
-	high = _mm256_add_epi32(high, _mm256_loadu_si256(s + 1));
-	low = _mm256_mul_epu32(low, _mm256_srli_epi64(low, 32));
-	high = _mm256_mul_epu32(high, _mm256_srli_epi64(high, 32));
-	low = _mm256_add_epi64(low, high);
-	sum = _mm_add_epi64(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-	return (uint64_t)_mm_cvtsi128_si64(sum) + (uint64_t)_mm_extract_epi64(sum, 1);
-}
-
+#define flow_simd_nh pkt_nh_avx2
 #else
-
-EVS_INLINE uint64_t flow_simd_nh(const void *line, const void *mask)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < 8; i++) {
-		uint64_t word = flow_simd_word(line, i) & flow_simd_word(mask, i);
-		uint64_t secret = pkt_hash_secret[i];
-
-		sum += (uint64_t)((uint32_t)word + (uint32_t)secret) *
-		       ((uint32_t)(word >> 32) + (uint32_t)(secret >> 32));
-	}
-	return sum;
-}
-
+#define flow_simd_nh pkt_nh_c
 #endif
-
-EVS_INLINE uint64_t flow_hash_end(uint64_t hash, uint64_t sum)
-{
-	return pkt_hash_mum(hash ^ sum ^ pkt_hash_secret[0], pkt_hash_secret[1]);
-}
-
-/* Hash of a full key without its volatile bytes. `lines` are its further lines, in order. */
-EVS_INLINE uint64_t flow_exact_hash_base(const void *base)
-{
-	return flow_hash_end(0, flow_simd_nh(base, flow_exact_hash_mask));
-}
-
-EVS_INLINE uint64_t flow_exact_hash_line(uint64_t hash, const void *line)
-{
-	return flow_hash_end(hash, flow_simd_nh(line, flow_exact_hash_mask + 8));
-}
-
-EVS_INLINE uint64_t flow_exact_hash(const struct pkt_key_base *base, const struct pkt_key_ext *ext,
-                                    unsigned class)
-{
-	uint64_t hash = flow_exact_hash_base(base);
-
-	if (class > 0)
-		for (uint32_t left = flow_ext_lines(base->lines); left; left &= left - 1)
-			hash = flow_exact_hash_line(
-			        hash, flow_ext_line(ext, (unsigned)__builtin_ctz(left)));
-	return hash;
-}
 
 /* Hash of the key under the mask. The mask's lines must be in use in the key. */
 EVS_INLINE uint64_t flow_mask_hash(const struct flow_mask *mask, const struct pkt_key_base *base,
                                    const struct pkt_key_ext *ext)
 {
-	uint64_t hash = flow_hash_end(0, flow_simd_nh(base, &mask->mask.base));
+	uint64_t hash = pkt_nh_end(0, flow_simd_nh(base, &mask->mask.base));
 
-	for (uint32_t left = flow_ext_lines(mask->lines); left; left &= left - 1) {
+	for (uint32_t left = pkt_ext_lines(mask->lines); left; left &= left - 1) {
 		unsigned line = (unsigned)__builtin_ctz(left);
 
-		hash = flow_hash_end(hash, flow_simd_nh(flow_ext_line(ext, line),
-		                                        flow_ext_line(&mask->mask.ext, line)));
+		hash = pkt_nh_end(hash, flow_simd_nh(pkt_ext_line(ext, line),
+		                                     pkt_ext_line(&mask->mask.ext, line)));
 	}
 	return hash;
 }
@@ -182,7 +110,7 @@ EVS_INLINE uint64_t flow_simd_masked_differ(const void *line, const void *mask, 
 /* Not 0: the key differs from that of the entry, which may not care for volatile bytes. */
 EVS_INLINE uint64_t flow_simd_key_differs(const void *base, const struct flow_entry *entry)
 {
-	uint64_t ignore = entry->life & FLOW_LIFE_FULL ? 0 : FLOW_VOLATILE_BYTES;
+	uint64_t ignore = entry->life & FLOW_LIFE_FULL ? 0 : PKT_KEY_VOLATILE_BYTES;
 
 	return flow_simd_bytes_differ(base, entry) & (FLOW_KEY_BYTES & ~ignore);
 }
@@ -215,13 +143,13 @@ EVS_INLINE uint64_t flow_simd_words_differ(const void *a, const void *b, unsigne
 
 	for (unsigned i = 0; i < n; i++)
 		diff |= (flow_simd_word(a, i) ^ flow_simd_word(b, i)) &
-		        (i == FLOW_VOLATILE_WORD ? keep : UINT64_MAX);
+		        (i == PKT_KEY_VOLATILE_WORD ? keep : UINT64_MAX);
 	return diff;
 }
 
 EVS_INLINE uint64_t flow_simd_key_differs(const void *base, const struct flow_entry *entry)
 {
-	uint64_t ignore = entry->life & FLOW_LIFE_FULL ? 0 : FLOW_VOLATILE_MASK64;
+	uint64_t ignore = entry->life & FLOW_LIFE_FULL ? 0 : PKT_KEY_VOLATILE_MASK64;
 
 	return flow_simd_words_differ(base, entry, 7, ~ignore);
 }

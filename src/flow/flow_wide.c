@@ -121,7 +121,7 @@ static struct flow_mask *make_mask(struct flow_wide *wide, uint64_t hash,
 	m->w_hits = m->w_probes = 0;
 	m->score = 1;
 	m->mask = *mask;
-	m->is_volatile = pkt_hash_u64((const uint8_t *)mask + 40) & FLOW_VOLATILE_MASK64;
+	m->is_volatile = pkt_hash_u64((const uint8_t *)mask + 40) & PKT_KEY_VOLATILE_MASK64;
 	order_insert(wide, id);
 	return m;
 }
@@ -152,7 +152,7 @@ struct flow_mask *flow_wide_mask_overflow(struct flow_wide *wide, uint8_t lines)
 
 	memset(&mask, 0, sizeof(mask));
 	memset(&mask.base, 0xff, PKT_KEY_BASE_SIZE);
-	for (uint32_t left = flow_ext_lines(lines); left; left &= left - 1)
+	for (uint32_t left = pkt_ext_lines(lines); left; left &= left - 1)
 		memset((uint8_t *)&mask.ext + __builtin_ctz(left) * EVS_CACHE_LINE, 0xff,
 		       EVS_CACHE_LINE);
 	hash = hash_mask(&mask);

@@ -25,6 +25,8 @@ struct pkt_burst {
 	struct pkt_offsets ofs[PKT_BURST_MAX];
 	struct pkt_key_base base[PKT_BURST_MAX];
 	struct pkt_key_ext ext[PKT_BURST_MAX]; /* only for packets with base.lines != 0 */
+	/* Bit i: packet i begins a run; not set: its key is that of packet i - 1. Bit 0 is set. */
+	uint32_t heads;
 };
 
 #endif

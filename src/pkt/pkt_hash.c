@@ -2,17 +2,23 @@
 /*
  * The secret of the key hash. Threads: control, before workers start.
  */
-#include "pkt/pkt_hash.h"
-
 #include <stdlib.h>
 #include <sys/random.h>
 
 #include "base/evs_log.h"
+#include "pkt/pkt_nh.h"
 
 /* That of seed 1 until pkt_hash_init has run. */
 uint64_t pkt_hash_secret[8] = {
         0x910a2dec89025cc1, 0xbeeb8da1658eec67, 0xf893a2eefb32555f, 0x71c18690ee42c90b,
         0x71bb54d8d101b5b9, 0xc34d0bff90150281, 0xe099ec6cd7363ca5, 0x85e7bb0f12278575,
+};
+
+/* The upper half of word 5 holds TCP flags and TTL, word 7 is the holder's. */
+const uint64_t pkt_nh_mask[16] EVS_CACHE_ALIGNED = {
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT32_MAX,
+        UINT64_MAX, 0,          UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
 };
 
 /* splitmix64: spreads a seed over the words of the secret. */

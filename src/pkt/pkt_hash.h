@@ -54,22 +54,4 @@ EVS_INLINE uint64_t pkt_hash_line(uint64_t hash, const void *line)
 	return pkt_hash_mum(a ^ c ^ s[3], b ^ d ^ s[6]);
 }
 
-/* Hash of a whole key: line 0 and every line in base->lines. ext may be NULL if lines is 0. */
-EVS_INLINE uint64_t pkt_hash_key(const struct pkt_key_base *base, const struct pkt_key_ext *ext)
-{
-	uint64_t hash = pkt_hash_base(base);
-	if (evs_likely(base->lines == 0))
-		return hash;
-	if (base->lines & PKT_LINE_IPV6)
-		hash = pkt_hash_line(hash, &ext->ipv6);
-	if (base->lines & PKT_LINE_TUN)
-		hash = pkt_hash_line(hash, &ext->tun);
-	if (base->lines & PKT_LINE_CT)
-		hash = pkt_hash_line(hash, &ext->ct);
-	if (base->lines & PKT_LINE_TMD)
-		for (unsigned i = 0; i < sizeof(ext->tmd); i += EVS_CACHE_LINE)
-			hash = pkt_hash_line(hash, &ext->tmd.data[i]);
-	return hash;
-}
-
 #endif

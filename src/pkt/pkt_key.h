@@ -97,6 +97,12 @@ struct pkt_key_base {
 
 #define PKT_KEY_BASE_SIZE 56 /* bytes of line 0 that are matched */
 
+/* TCP flags and TTL change from packet to packet of a connection and are seldom matched: bytes 44
+ * to 46, as a mask of the bytes of line 0, and as one of its word 5. */
+#define PKT_KEY_VOLATILE_BYTES  (7ull << 44)
+#define PKT_KEY_VOLATILE_WORD   5
+#define PKT_KEY_VOLATILE_MASK64 0x00ffffff00000000ull
+
 /* Line 1. */
 struct pkt_key_ipv6 {
 	uint8_t src[16];
@@ -155,6 +161,18 @@ struct pkt_key_ext {
 	struct pkt_key_ct ct;
 	struct pkt_key_tmd tmd;
 } EVS_CACHE_ALIGNED;
+
+/* Line 0..6 of the further lines. */
+EVS_INLINE const uint8_t *pkt_ext_line(const struct pkt_key_ext *ext, unsigned line)
+{
+	return (const uint8_t *)ext + line * EVS_CACHE_LINE;
+}
+
+/* Bit i: line i of pkt_key_ext (0..6) is in use; lines: bits of pkt_key_line. */
+EVS_INLINE uint32_t pkt_ext_lines(uint8_t lines)
+{
+	return (lines & 7) | (lines & PKT_LINE_TMD ? 0x78 : 0);
+}
 
 /* A whole key, where space does not matter: translation, trace, tests. */
 struct pkt_key {

@@ -9,7 +9,7 @@
 
 #include "pkt/pkt_parse_pvt.h"
 
-#define TARGET __attribute__((target("avx2,bmi2")))
+#define TARGET PKT_TARGET_AVX2
 #define Z      -128 /* shuffle control: zero */
 
 /* Frame bytes 0..15 to key bytes 16..31; one row each for untagged and tagged. */
@@ -62,6 +62,11 @@ TARGET EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p,
 	_mm256_store_si256((__m256i *)base + 1, back);
 }
 
+TARGET EVS_HOT void pkt_parse_rehash_avx2(struct pkt_burst *burst, unsigned n)
+{
+	pkt_rehash_all(burst, n, pkt_nh_avx2);
+}
+
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx2(struct pkt_burst *burst, unsigned n, uint16_t in_port)
 {
 	uint32_t drop = 0;
@@ -87,5 +92,6 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx2(struct pkt_burst *burst, unsigned n
 		uint64_t word = pkt_offsets_word(&c);
 		memcpy(&burst->ofs[i], &word, sizeof(word));
 	}
+	pkt_parse_rehash_avx2(burst, n);
 	return drop;
 }

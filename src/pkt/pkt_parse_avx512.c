@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Burst parser for AVX-512 with VBMI: one masked load of the frame's first 64 bytes, one byte
- * permutation to the key's layout, one store of the whole line. Threads: any; no state.
+ * permutation to the key's layout, hash and comparison with the key before while it is in the
+ * register, one store of the whole line. Threads: any; no state.
  *
  * The load is masked by the frame's length, so bytes behind it are never touched. TCP's
  * flags end at byte 52 of a tagged frame, so 64 bytes hold all that the common shape needs.
@@ -10,7 +11,9 @@
 
 #include "pkt/pkt_parse_pvt.h"
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi2")))
+#define TARGET                                                                                     \
+	__attribute__((target(                                                                     \
+	        "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx2,bmi,bmi2,lzcnt,popcnt")))
 
 /* For a header at l3: which byte of the frame goes to which byte of the key. */
 #define TAKE_L3(l3)                                                                                \
@@ -27,7 +30,7 @@ static const uint8_t take[2][64] EVS_ALIGNED(64) = {
         {TAKE_MACS, [20] = 16, [21] = 17, [22] = 12, [23] = 13, [24] = 14, [25] = 15, TAKE_L3(18)},
 };
 
-/* Bits of the permuted bytes that are kept: [tagged][tcp]. */
+/* Bits of the permuted bytes that are kept. */
 #define KEEP_MACS                                                                                  \
 	[8] = 255, [9] = 255, [10] = 255, [11] = 255, [12] = 255, [13] = 255, [14] = 255,          \
 	[15] = 255, [16] = 255, [17] = 255, [18] = 255, [19] = 255, [20] = 255, [21] = 255
@@ -38,59 +41,205 @@ static const uint8_t take[2][64] EVS_ALIGNED(64) = {
 	[46] = 255
 #define KEEP_FLAGS [44] = 0x0f, [45] = 255
 
-static const uint8_t keep[2][2][64] EVS_ALIGNED(64) = {
-        {{KEEP_MACS, KEEP_L3}, {KEEP_MACS, KEEP_L3, KEEP_FLAGS}},
-        {{KEEP_MACS, KEEP_VLAN, KEEP_L3}, {KEEP_MACS, KEEP_VLAN, KEEP_L3, KEEP_FLAGS}},
+/* By protocol: what is kept of a frame without a tag and with one, and the least total length. What
+ * is neither TCP nor UDP is never long enough: the complete parser does it. */
+static const struct proto {
+	uint8_t keep[2][64];
+	uint32_t least;
+} EVS_ALIGNED(64) other = {.least = UINT32_MAX},
+                  udp = {.keep = {{KEEP_MACS, KEEP_L3}, {KEEP_MACS, KEEP_VLAN, KEEP_L3}},
+                         .least = PKT_IPV4_SIZE + PKT_UDP_SIZE},
+                  tcp = {.keep = {{KEEP_MACS, KEEP_L3, KEEP_FLAGS},
+                                  {KEEP_MACS, KEEP_VLAN, KEEP_L3, KEEP_FLAGS}},
+                         .least = PKT_IPV4_SIZE + PKT_TCP_SIZE};
+static const struct proto *const proto_of[256] = {
+        [0 ... PKT_IP_TCP - 1] = &other,
+        [PKT_IP_TCP] = &tcp,
+        [PKT_IP_TCP + 1 ... PKT_IP_UDP - 1] = &other,
+        [PKT_IP_UDP] = &udp,
+        [PKT_IP_UDP + 1 ... 255] = &other,
 };
 
-TARGET EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p, uint32_t size,
-                                 const struct pkt_common *c, __m512i head)
+/* IPv4 without options and not a fragment, behind no tag and one: bytes, and which bits count. */
+static const uint8_t shape[2][32] EVS_ALIGNED(32) = {
+        {[12] = 0x08, 0x00, 0x45},
+        {[16] = 0x08, 0x00, 0x45},
+};
+static const uint8_t care[2][32] EVS_ALIGNED(32) = {
+        {[12] = 255, 255, 255, [20] = 0x3f, 255},
+        {[16] = 255, 255, 255, [24] = 0x3f, 255},
+};
+
+/* What stays in registers during the loop. */
+struct loop {
+	__m512i head;           /* in_port */
+	__m512i secret;         /* of the hash */
+	uint64_t first, second; /* of its end */
+	__m512i key;            /* of the packet before, without hash */
+};
+
+/* Has the frame the common shape, behind a tag or not? */
+TARGET EVS_INLINE bool has_shape(__m512i frame, const unsigned tagged)
 {
-	bool tagged = c->l3 != PKT_ETH_SIZE;
-	__mmask64 there = _bzhi_u64(~UINT64_C(0), EVS_MIN(size, 64u));
-	__m512i frame = _mm512_maskz_loadu_epi8(there, p);
-	__m512i key = _mm512_permutexvar_epi8(_mm512_load_si512(take[tagged]), frame);
-	/* (key & keep) | set in one instruction */
-	__m512i set = tagged ? _mm512_or_si512(head, _mm512_zextsi256_si512(_mm256_set_epi64x(
-	                                                     PKT_VLAN_PRESENT >> 8, 0, 0, 0)))
-	                     : head;
-	key = _mm512_ternarylogic_epi64(key, _mm512_load_si512(keep[tagged][c->is_tcp]), set, 0xea);
-	_mm512_store_si512(base, key);
+	__m256i front = _mm512_castsi512_si256(frame);
+	__m256i want = _mm256_load_si256((const __m256i *)shape[tagged]);
+	__m256i mask = _mm256_load_si256((const __m256i *)care[tagged]);
+	__m256i bad = _mm256_ternarylogic_epi64(front, want, mask, 0x28); /* (a ^ b) & c */
+
+	return _mm256_testz_si256(bad, bad);
 }
 
-TARGET EVS_INLINE bool repeats(const struct rte_mbuf *m, const struct rte_mbuf *before)
+/* pkt_nh_base of a key in a register: dwords 11 (TCP flags, TTL), 14, 15 (holder) are left out. */
+TARGET EVS_INLINE uint32_t hash_of(const struct loop *l, __m512i key)
 {
-	if (!pkt_may_repeat(m, before))
+	__m512i words = _mm512_mask_add_epi32(l->secret, 0x37ff, key, l->secret);
+	struct pkt_nh sum = pkt_nh_sum(words);
+
+	return (uint32_t)pkt_hash_mum(sum.even ^ l->first, sum.odd ^ l->second);
+}
+
+/* Packet i, whose frame has the shape. False: its protocol or its lengths are others. differ: not 0
+ * if its key is not that of the packet before. */
+TARGET EVS_INLINE bool parse_common(struct loop *l, struct pkt_burst *burst, unsigned i,
+                                    __m512i frame, const unsigned tagged, uint8_t *differ)
+{
+	const struct rte_mbuf *m = burst->mbuf[i];
+	const uint32_t l3 = PKT_ETH_SIZE + tagged * PKT_VLAN_SIZE;
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3);
+	const struct proto *proto = proto_of[ip[9]];
+	uint32_t l3_len = pkt_be16(ip + 2);
+	struct pkt_key_base *base = &burst->base[i];
+	uint64_t ofs = (uint64_t)l3_len << 48 | (uint64_t)(l3 + PKT_IPV4_SIZE) << 32 | l3 << 16;
+	__m512i key = _mm512_permutexvar_epi8(_mm512_load_si512(take[tagged]), frame);
+	__m512i set = l->head;
+
+	if (evs_unlikely(l3_len < proto->least || l3 + l3_len > m->data_len))
 		return false;
-	__mmask64 there = _bzhi_u64(~UINT64_C(0), m->data_len);
-	__m512i now = _mm512_maskz_loadu_epi8(there, rte_pktmbuf_mtod(m, const void *));
-	__m512i then = _mm512_maskz_loadu_epi8(there, rte_pktmbuf_mtod(before, const void *));
-	return _mm512_cmpneq_epi64_mask(now, then) == 0;
+	if (tagged)
+		set = _mm512_or_si512(set, _mm512_zextsi256_si512(_mm256_set_epi64x(
+		                                   PKT_VLAN_PRESENT >> 8, 0, 0, 0)));
+	/* (key & keep) | set in one instruction */
+	key = _mm512_ternarylogic_epi64(key, _mm512_load_si512(proto->keep[tagged]), set, 0xea);
+	_mm512_store_si512(base, key);
+	base->hash = hash_of(l, key);
+	memcpy(&burst->ofs[i], &ofs, sizeof(ofs));
+	*differ = _mm512_cmpneq_epi64_mask(key, l->key);
+	l->key = key;
+	return true;
+}
+
+TARGET EVS_INLINE bool parse(struct loop *l, struct pkt_burst *burst, unsigned i, __m512i frame,
+                             uint8_t *differ)
+{
+	const struct rte_mbuf *m = burst->mbuf[i];
+	uint16_t type;
+
+	if (evs_unlikely(m->data_len < PKT_ETH_SIZE + PKT_IPV4_SIZE + PKT_UDP_SIZE ||
+	                 (m->ol_flags & PKT_RX_STRIPPED)))
+		return false;
+	if (evs_likely(has_shape(frame, 0)))
+		return parse_common(l, burst, i, frame, 0, differ);
+	type = pkt_ld16(rte_pktmbuf_mtod_offset(m, const uint8_t *, 12));
+	if (type != RTE_BE16(PKT_ETH_VLAN) && type != RTE_BE16(PKT_ETH_QINQ))
+		return false;
+	return has_shape(frame, 1) && parse_common(l, burst, i, frame, 1, differ);
+}
+
+TARGET EVS_HOT void pkt_parse_rehash_avx512(struct pkt_burst *burst, unsigned n)
+{
+	pkt_rehash_all(burst, n, pkt_nh_avx512);
+}
+
+/* Packets that are byte by byte the one before them: what was found for the first of such a run
+ * holds for all of it. */
+TARGET EVS_INLINE void repeat(struct pkt_burst *burst, uint32_t repeated)
+{
+	while (repeated) {
+		unsigned i = (unsigned)__builtin_ctz(repeated);
+		struct pkt_offsets ofs = burst->ofs[i - 1];
+		__m512i key = _mm512_load_si512(&burst->base[i - 1]);
+
+		unsigned end = i + (unsigned)__builtin_ctzll(~((uint64_t)repeated >> i));
+		bool is_long = burst->base[i - 1].lines;
+
+		repeated &= (uint32_t)(UINT64_MAX << end);
+		for (; i < end; i++) {
+			_mm512_store_si512(&burst->base[i], key);
+			burst->ofs[i] = ofs;
+			if (evs_unlikely(is_long))
+				burst->ext[i].ipv6 = burst->ext[i - 1].ipv6;
+		}
+	}
+}
+
+/*
+ * The packets of odd shapes (bits): all are parsed before the first is hashed, since a vector can
+ * not be loaded at once from bytes that were just stored one by one. Those behind them are compared
+ * with the packet before only now. Returns those to drop.
+ */
+TARGET static EVS_HOT uint32_t parse_odd(struct pkt_burst *burst, unsigned n, uint32_t odd,
+                                         uint32_t repeated, uint16_t in_port)
+{
+	uint32_t drop = 0, behind = (odd | odd << 1) & UINT32_MAX >> (PKT_BURST_MAX - n) & ~1u;
+
+	for (uint32_t left = odd & ~repeated; left; left &= left - 1)
+		drop |= pkt_parse_rare(burst, (unsigned)__builtin_ctz(left), in_port);
+	for (uint32_t left = odd & ~repeated; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+
+		burst->base[i].hash = pkt_nh_key(&burst->base[i], &burst->ext[i], pkt_nh_avx512);
+	}
+	repeat(burst, repeated);
+	burst->heads &= ~(repeated | behind);
+	for (uint32_t left = behind & ~repeated; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+
+		burst->heads |= (uint32_t)!pkt_same_key(burst, i - 1, i) << i;
+	}
+	return drop;
+}
+
+/* May packets that are byte by byte the same follow? Small frames, that trains of one frame
+ * (hellos, probes, test streams) cost a compare. */
+EVS_INLINE bool may_repeat(const struct rte_mbuf *m)
+{
+	return m->data_len >= PKT_ETH_SIZE && m->data_len <= EVS_CACHE_LINE &&
+	       m->pkt_len == m->data_len && !(m->ol_flags & PKT_RX_STRIPPED);
 }
 
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned n,
                                                uint16_t in_port)
 {
-	uint32_t drop = 0;
-	const __m512i head = _mm512_zextsi128_si512(_mm_cvtsi32_si128(in_port));
+	struct loop l = {
+	        .head = _mm512_zextsi128_si512(_mm_cvtsi32_si128(in_port)),
+	        .secret = _mm512_loadu_si512(pkt_hash_secret),
+	        .first = pkt_hash_secret[0],
+	        .second = pkt_hash_secret[1],
+	};
+	uint32_t odd = 0, repeated = 0, odd_len = 0;
+	uint8_t differ[PKT_BURST_MAX] EVS_ALIGNED(32) = {0};
+	__m512i odd_frame = _mm512_setzero_si512();
+	__m256i differs;
+
 	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)PKT_PARSE_AHEAD); i++)
 		pkt_parse_prefetch(burst->mbuf[i]);
 	for (unsigned i = 0; i < n; i++) {
-		struct pkt_common c;
 		const struct rte_mbuf *m = burst->mbuf[i];
-		const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+		__mmask64 there = _bzhi_u64(~UINT64_C(0), EVS_MIN((uint32_t)m->data_len, 64u));
+		__m512i frame = _mm512_maskz_loadu_epi8(there, rte_pktmbuf_mtod(m, const void *));
+
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
-		if (evs_unlikely(!pkt_parse_common(m, p, &c))) {
-			if (i > 0 && repeats(m, burst->mbuf[i - 1]))
-				pkt_repeat_parse(burst, i);
-			else
-				drop |= pkt_parse_rare(burst, i, in_port);
+		if (evs_likely(parse(&l, burst, i, frame, &differ[i])))
 			continue;
-		}
-		store_key(&burst->base[i], p, m->data_len, &c, head);
-		uint64_t word = pkt_offsets_word(&c);
-		memcpy(&burst->ofs[i], &word, sizeof(word));
+		if (odd << 1 & 1u << i && m->data_len == odd_len && may_repeat(m) &&
+		    !_mm512_cmpneq_epi64_mask(frame, odd_frame))
+			repeated |= 1u << i;
+		odd |= 1u << i;
+		odd_len = may_repeat(m) ? m->data_len : UINT32_MAX;
+		odd_frame = frame;
 	}
-	return drop;
+	differs = _mm256_load_si256((const __m256i *)differ);
+	burst->heads = _mm256_test_epi8_mask(differs, differs) | (odd & 1);
+	return evs_unlikely(odd) ? parse_odd(burst, n, odd, repeated, in_port) : 0;
 }

@@ -118,6 +118,11 @@ EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p, const str
 	memcpy(base, word, sizeof(word));
 }
 
+EVS_HOT void pkt_parse_rehash_c(struct pkt_burst *burst, unsigned n)
+{
+	pkt_rehash_all(burst, n, pkt_nh_c);
+}
+
 EVS_HOT uint32_t pkt_parse_burst_c(struct pkt_burst *burst, unsigned n, uint16_t in_port)
 {
 	uint32_t drop = 0;
@@ -142,18 +147,26 @@ EVS_HOT uint32_t pkt_parse_burst_c(struct pkt_burst *burst, unsigned n, uint16_t
 		uint64_t word = pkt_offsets_word(&c);
 		memcpy(&burst->ofs[i], &word, sizeof(word));
 	}
+	pkt_parse_rehash_c(burst, n);
 	return drop;
 }
+
+static const struct {
+	pkt_parse_burst_fn *parse;
+	pkt_parse_rehash_fn *rehash;
+} variants[PKT_N_ISAS] = {
+        [PKT_ISA_C] = {pkt_parse_burst_c, pkt_parse_rehash_c},
+        [PKT_ISA_AVX2] = {pkt_parse_burst_avx2, pkt_parse_rehash_avx2},
+        [PKT_ISA_AVX512] = {pkt_parse_burst_avx512, pkt_parse_rehash_avx512},
+};
 
 EVS_HOT uint32_t pkt_parse_burst(struct pkt_burst *burst, unsigned n, uint16_t in_port,
                                  enum pkt_isa isa)
 {
-	switch (isa) {
-	case PKT_ISA_AVX512:
-		return pkt_parse_burst_avx512(burst, n, in_port);
-	case PKT_ISA_AVX2:
-		return pkt_parse_burst_avx2(burst, n, in_port);
-	default:
-		return pkt_parse_burst_c(burst, n, in_port);
-	}
+	return variants[isa].parse(burst, n, in_port);
+}
+
+EVS_HOT void pkt_parse_rehash(struct pkt_burst *burst, unsigned n, enum pkt_isa isa)
+{
+	variants[isa].rehash(burst, n);
 }

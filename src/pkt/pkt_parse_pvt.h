@@ -7,6 +7,7 @@
 #define PKT_PARSE_PVT_H
 
 #include "pkt/pkt_hdr.h"
+#include "pkt/pkt_nh.h"
 #include "pkt/pkt_parse.h"
 
 /* Parses any frame into zeroed base, ofs, and (if base->lines then says so) zeroed ipv6. */
@@ -24,6 +25,8 @@ uint32_t pkt_parse_rare(struct pkt_burst *burst, unsigned i, uint16_t in_port);
 
 typedef uint32_t pkt_parse_burst_fn(struct pkt_burst *burst, unsigned n, uint16_t in_port);
 pkt_parse_burst_fn pkt_parse_burst_c, pkt_parse_burst_avx2, pkt_parse_burst_avx512;
+typedef void pkt_parse_rehash_fn(struct pkt_burst *burst, unsigned n);
+pkt_parse_rehash_fn pkt_parse_rehash_c, pkt_parse_rehash_avx2, pkt_parse_rehash_avx512;
 
 EVS_INLINE void pkt_parse_prefetch(const struct rte_mbuf *m)
 {
@@ -89,6 +92,37 @@ EVS_INLINE void pkt_repeat_parse(struct pkt_burst *burst, unsigned i)
 	burst->ofs[i] = burst->ofs[i - 1];
 	if (evs_unlikely(burst->base[i].lines))
 		burst->ext[i].ipv6 = burst->ext[i - 1].ipv6;
+}
+
+/* Are the packets' keys equal in every line? */
+EVS_INLINE bool pkt_same_key(const struct pkt_burst *burst, unsigned a, unsigned b)
+{
+	const uint8_t *p = (const uint8_t *)&burst->base[a], *q = (const uint8_t *)&burst->base[b];
+	const struct pkt_key_ext *x = &burst->ext[a], *y = &burst->ext[b];
+	uint8_t lines = burst->base[a].lines;
+	uint64_t diff = 0;
+	for (unsigned at = 0; at < PKT_KEY_BASE_SIZE; at += 8)
+		diff |= pkt_ld64(p + at) ^ pkt_ld64(q + at);
+	if (evs_likely(diff || !lines))
+		return !diff;
+	return !((lines & PKT_LINE_IPV6 && memcmp(&x->ipv6, &y->ipv6, sizeof(x->ipv6))) ||
+	         (lines & PKT_LINE_TUN && memcmp(&x->tun, &y->tun, sizeof(x->tun))) ||
+	         (lines & PKT_LINE_CT && memcmp(&x->ct, &y->ct, sizeof(x->ct))) ||
+	         (lines & PKT_LINE_TMD && memcmp(&x->tmd, &y->tmd, sizeof(x->tmd))));
+}
+
+/* Hash of packet i by the body of the instruction set; its bit if it begins a run. */
+EVS_INLINE uint32_t pkt_rehash(struct pkt_burst *burst, unsigned i, pkt_nh_fn *nh)
+{
+	burst->base[i].hash = pkt_nh_key(&burst->base[i], &burst->ext[i], nh);
+	return (uint32_t)(i == 0 || !pkt_same_key(burst, i - 1, i)) << i;
+}
+
+EVS_INLINE void pkt_rehash_all(struct pkt_burst *burst, unsigned n, pkt_nh_fn *nh)
+{
+	burst->heads = 0;
+	for (unsigned i = 0; i < n; i++)
+		burst->heads |= pkt_rehash(burst, i, nh);
 }
 
 EVS_INLINE uint64_t pkt_offsets_word(const struct pkt_common *c)

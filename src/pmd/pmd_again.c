@@ -57,6 +57,7 @@ static uint32_t refill(struct pmd_worker *w, unsigned n)
 		if (a->lines & PKT_LINE_TMD)
 			b->ext[i].tmd = a->tmd;
 	}
+	pkt_parse_rehash(b, n, w->isa);
 	w->again_tail += n;
 	return bad;
 }

@@ -43,6 +43,8 @@ unsigned pmd_loop_sift(struct pmd_worker *w, unsigned n, uint32_t mask, enum pkt
 		}
 		kept++;
 	}
+	b->heads =
+	        UINT32_MAX >> (PKT_BURST_MAX - EVS_MAX(kept, 1u)); /* who came before may be gone */
 	return kept;
 }
 

@@ -145,8 +145,8 @@ EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_
                            unsigned n)
 {
 	const struct port *port = v->port;
-	uint64_t bytes = 0, odd = 0, requests;
-	uint32_t max_len, max_segs;
+	uint64_t bytes = 0, flags = 0;
+	uint32_t max_len, longer = 0, segs = 0, caps;
 
 	if (evs_unlikely(!port) || evs_unlikely(evs_load_relaxed(&port->config) &
 	                                        (PORT_CONFIG_DOWN | PORT_CONFIG_NO_FWD))) {
@@ -154,18 +154,20 @@ EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_
 		return;
 	}
 	max_len = evs_load_relaxed(&port->mtu) + RTE_ETHER_HDR_LEN;
-	max_segs = port->tx_caps & PORT_TX_MULTI_SEG ? UINT16_MAX : 1;
-	requests = (port->tx_caps & ALL_CAPS) == ALL_CAPS ? 0 : PKT_TX_REQUEST;
+	caps = port->tx_caps;
 	for (unsigned i = 0; i < n; i++) {
 		const struct rte_mbuf *m = mbufs[i];
 
 		bytes += m->pkt_len;
-		odd |= (m->ol_flags & requests) | (m->pkt_len > max_len) | (m->nb_segs > max_segs);
+		longer |= max_len - m->pkt_len; /* negative for one: the highest bit is set */
+		flags |= m->ol_flags;
+		segs |= m->nb_segs;
 	}
-	if (evs_likely(!odd))
-		transmit(w, v, mbufs, n, bytes);
-	else
+	if (evs_unlikely((longer >> 31) | (segs > 1 && !(caps & PORT_TX_MULTI_SEG)) |
+	                 ((flags & PKT_TX_REQUEST) && (caps & ALL_CAPS) != ALL_CAPS)))
 		send_odd(w, v, mbufs, n);
+	else
+		transmit(w, v, mbufs, n, bytes);
 }
 
 static EVS_COLD void send_sampled(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,

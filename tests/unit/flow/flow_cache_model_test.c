@@ -42,7 +42,7 @@ static void random_key(struct model *m, unsigned i)
 	base->eth_dst[rnd(b) % 6] = (uint8_t)(rnd(b) % 2);
 	base->ip_ttl = (uint8_t)(rnd(b) % 3);
 	base->arp_op = (uint16_t)(rnd(b) % 2);
-	for (uint32_t left = flow_ext_lines(base->lines); left; left &= left - 1) {
+	for (uint32_t left = pkt_ext_lines(base->lines); left; left &= left - 1) {
 		uint8_t *line = (uint8_t *)ext + __builtin_ctz(left) * EVS_CACHE_LINE;
 
 		memset(line, 0, EVS_CACHE_LINE);
@@ -88,7 +88,7 @@ static bool belongs(struct model *m, unsigned i, const struct flow *flow)
 	    base->eth_type != flow->key.eth_type ||
 	    !masked_equal(base, &flow->key, &mask->base, PKT_KEY_BASE_SIZE))
 		return false;
-	for (uint32_t left = flow_ext_lines(base->lines); left; left &= left - 1) {
+	for (uint32_t left = pkt_ext_lines(base->lines); left; left &= left - 1) {
 		size_t at = (size_t)__builtin_ctz(left) * EVS_CACHE_LINE;
 		static const uint8_t zero[EVS_CACHE_LINE];
 

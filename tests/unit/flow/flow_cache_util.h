@@ -98,11 +98,13 @@ static inline void xlate_init(struct bench *b, uint32_t port)
 
 static inline uint32_t lookup(struct bench *b, unsigned n)
 {
+	pkt_parse_rehash(&b->burst, n, PKT_ISA_C);
 	return flow_cache_lookup(b->cache, &b->burst, n, b->flows, b->now_ms);
 }
 
 static inline struct flow *install(struct bench *b, unsigned i)
 {
+	pkt_parse_rehash(&b->burst, i + 1, PKT_ISA_C);
 	return flow_cache_install(b->cache, &b->burst, i, &b->xlate, b->now_ms, b->cycles);
 }
 

@@ -337,7 +337,7 @@ static void through_cache(const struct pkt_key *key, struct result *result)
 
 	pt_burst_set(key);
 	pt_burst.mbuf[0] = &pt_mbuf;
-	pt_burst.base[0].hash = (uint32_t)pkt_hash_key(&pt_burst.base[0], &pt_burst.ext[0]);
+	pkt_parse_rehash(&pt_burst, 1, PKT_ISA_C);
 	flow = flow_cache_lookup_one(pt_cache, &pt_burst, 0, now_ms);
 	n_hits += flow != NULL;
 	if (!flow) {

@@ -3,6 +3,7 @@
  * Keys of frames that scapy built, of mutated, cut and split ones, and equality of the variants.
  */
 #include "pkt_test.h"
+#include "pkt/pkt_nh.h"
 
 static void parse(const uint8_t *data, uint32_t size, uint32_t split, struct pkt_key *key,
                   struct pkt_offsets *ofs)
@@ -93,6 +94,15 @@ static uint32_t mutate(const struct expected *e, uint8_t *data, uint64_t *seed)
 	return test_rand(seed) % 4 ? size : test_rand(seed) % (size + 1);
 }
 
+/* Packets i - 1 and i have one key. */
+static bool follows(const struct pkt_burst *burst, unsigned i)
+{
+	return i > 0 &&
+	       !memcmp(&burst->base[i - 1], &burst->base[i], sizeof(struct pkt_key_base)) &&
+	       (!burst->base[i].lines ||
+	        !memcmp(&burst->ext[i - 1].ipv6, &burst->ext[i].ipv6, sizeof(struct pkt_key_ipv6)));
+}
+
 static void compare(struct pkt_burst *burst, unsigned n, enum pkt_isa isa)
 {
 	static struct pkt_key want;
@@ -106,8 +116,10 @@ static void compare(struct pkt_burst *burst, unsigned n, enum pkt_isa isa)
 		want.base.in_port = 7;
 		int err = pkt_parse_one(burst->mbuf[i], &want, &ofs);
 		assert_int_equal(err != 0, drop >> i & 1);
+		want.base.hash = pkt_nh_key(&want.base, &want.ext, pkt_nh_c);
 		assert_memory_equal(&burst->base[i], &want.base, sizeof(want.base));
 		assert_memory_equal(&burst->ofs[i], &ofs, sizeof(ofs));
+		assert_int_equal(burst->heads >> i & 1, !follows(burst, i));
 		if (want.base.lines)
 			assert_memory_equal(&burst->ext[i].ipv6, &want.ext.ipv6,
 			                    sizeof(want.ext.ipv6));
