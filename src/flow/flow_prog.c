@@ -28,9 +28,10 @@ void flow_prog_builder_init(struct flow_prog_builder *b)
 	b->overflow = false;
 }
 
-struct flow_op *flow_prog_add(struct flow_prog_builder *b, enum flow_op_kind kind, uint32_t arg)
+static struct flow_op *add(struct flow_prog_builder *b, enum flow_op_kind kind, uint32_t arg,
+                           uint32_t payload_size)
 {
-	uint16_t size = (uint16_t)(sizeof(struct flow_op) + payload_sizes[kind]);
+	uint16_t size = (uint16_t)(sizeof(struct flow_op) + payload_size);
 	struct flow_op *op;
 
 	if (b->size + size > FLOW_PROG_MAX)
@@ -43,6 +44,20 @@ struct flow_op *flow_prog_add(struct flow_prog_builder *b, enum flow_op_kind kin
 	if (!b->overflow)
 		b->size += size;
 	return op;
+}
+
+struct flow_op *flow_prog_add(struct flow_prog_builder *b, enum flow_op_kind kind, uint32_t arg)
+{
+	return add(b, kind, arg, payload_sizes[kind]);
+}
+
+void flow_prog_add_tunnel(struct flow_prog_builder *b, uint16_t port,
+                          const struct pkt_tunnel_header *header)
+{
+	size_t size = offsetof(struct pkt_tunnel_header, data) + pkt_tunnel_used(header);
+	struct flow_op *op = add(b, FLOW_OP_TUNNEL_PUSH, port, (uint32_t)size);
+
+	memcpy(op->payload, header, size);
 }
 
 uint32_t flow_prog_clone_begin(struct flow_prog_builder *b)

@@ -18,6 +18,7 @@
 #include "flow/flow_key.h"
 #include "pkt/pkt_drop.h"
 #include "pkt/pkt_set.h"
+#include "pkt/pkt_tunnel.h"
 
 /* X(ENUM, "name", payload struct) */
 #define FLOW_OPS(X)                                                                                \
@@ -40,8 +41,9 @@
 	X(SET_PBB, "set-pbb", pkt_set_pbb)                                                         \
 	X(PUSH_PBB, "push-pbb", flow_op_push_pbb)                                                  \
 	X(POP_PBB, "pop-pbb", flow_op_none)                                                        \
-	X(TUNNEL_PUSH, "tunnel-push", flow_op_tunnel_push)                                         \
-	X(TUNNEL_POP, "tunnel-pop", flow_op_none) /* arg: tunnel kind; parses again, looks up */   \
+	X(TUNNEL_PUSH, "tunnel-push", flow_op_none) /* arg: port index; flow_prog_add_tunnel */    \
+	X(TUNNEL_POP, "tunnel-pop",                                                                \
+	  flow_op_none) /* arg: kind << 16 | UDP port; ends the program */                         \
 	X(METER, "meter", flow_op_meter)                                                           \
 	X(SET_QUEUE, "set-queue", flow_op_none) /* arg: queue id */                                \
 	X(CONTROLLER, "controller", flow_op_controller)                                            \
@@ -80,16 +82,6 @@ struct flow_op_push_pbb {
 	rte_be32_t itag; /* priority bits and I-SID; outer MACs and tag are copied from the frame */
 	uint8_t zero[4];
 };
-#define FLOW_TUNNEL_HEADER_MAX 128
-/* Outer Ethernet to tunnel header as bytes; lengths, checksums, source port and IP id are
- * filled per packet by the tunnel kind (arg). */
-struct flow_op_tunnel_push {
-	uint8_t size;                  /* bytes of header in use */
-	uint8_t l3, l4;                /* offsets within header */
-	uint8_t flags;                 /* PKT_TUN_* */
-	rte_be16_t sport_lo, sport_hi; /* range of the source port */
-	uint8_t header[FLOW_TUNNEL_HEADER_MAX];
-};
 struct flow_op_meter {
 	void *meter; /* struct qos_meter; lives as long as a cached flow refers to it */
 };
@@ -98,7 +90,9 @@ struct flow_op_controller {
 	uint8_t reason;   /* OFPR_* */
 	uint8_t table_id;
 	uint16_t bridge; /* index */
-	uint16_t zero;
+	uint8_t to_host; /* 1: for the bridge's own addresses (ARP, ND, echo), not for controllers
+	                  */
+	uint8_t zero;
 	uint64_t cookie;
 	rte_be64_t metadata;
 	rte_be32_t in_port; /* OpenFlow number */
@@ -109,7 +103,7 @@ struct flow_op_recirc {
 	uint32_t zero;
 };
 
-#define FLOW_OP_SIZE_MAX (sizeof(struct flow_op) + sizeof(struct flow_op_tunnel_push))
+#define FLOW_OP_SIZE_MAX (sizeof(struct flow_op) + sizeof(struct pkt_tunnel_header))
 #define FLOW_PROG_MAX    2048 /* bytes of ops; a longer translation drops as PKT_DROP_RECURSION */
 
 /* An immutable program. */
@@ -135,6 +129,9 @@ void flow_prog_builder_init(struct flow_prog_builder *b);
 /* Appends an op with room for its payload (zeroed) and returns it, or a scratch op that is
  * not part of the program once it overflowed (b->overflow). */
 struct flow_op *flow_prog_add(struct flow_prog_builder *b, enum flow_op_kind kind, uint32_t arg);
+/* Appends TUNNEL_PUSH; its payload is the header as far as it is used. */
+void flow_prog_add_tunnel(struct flow_prog_builder *b, uint16_t port,
+                          const struct pkt_tunnel_header *header);
 /* Opens a CLONE: what is added until flow_prog_clone_end(mark) runs on a copy. */
 uint32_t flow_prog_clone_begin(struct flow_prog_builder *b);
 void flow_prog_clone_end(struct flow_prog_builder *b, uint32_t mark);

@@ -153,16 +153,6 @@ static void put_mpls(struct out *o, rte_be32_t value, rte_be32_t mask)
 	put_num(o, "ttl", v & 0xff, m & 0xff, 0xff);
 }
 
-static void put_tunnel_push(struct out *o, const struct flow_op *op)
-{
-	const struct flow_op_tunnel_push *push = (const void *)op->payload;
-	unsigned size = EVS_MIN(push->size, FLOW_TUNNEL_HEADER_MAX);
-
-	put(o, "kind=%" PRIu32 ",header=", op->arg);
-	for (unsigned i = 0; i < size; i++)
-		put(o, "%02x", push->header[i]);
-}
-
 static void put_port(struct out *o, uint32_t port)
 {
 	const char *name = o->port_name ? o->port_name((uint16_t)port, o->arg) : NULL;
@@ -171,6 +161,19 @@ static void put_port(struct out *o, uint32_t port)
 		put(o, ":%s", name);
 	else
 		put(o, ":%" PRIu32, port);
+}
+
+static void put_tunnel_push(struct out *o, const struct flow_op *op)
+{
+	struct pkt_tunnel_header header;
+	size_t size = EVS_MIN(op->size - sizeof(*op), sizeof(header));
+
+	memset(&header, 0, sizeof(header));
+	memcpy(&header, op->payload, size);
+	put_port(o, op->arg);
+	put(o, ",header=");
+	for (unsigned i = 0; i < header.size && i < PKT_TUNNEL_HEADER_MAX; i++)
+		put(o, "%02x", pkt_tunnel_bytes(&header)[i]);
 }
 
 static void put_controller(struct out *o, const struct flow_op_controller *c)

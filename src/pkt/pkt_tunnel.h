@@ -3,8 +3,9 @@
  * A prebuilt outer header, as an action program carries it and a worker puts it before frames.
  * Threads: any; immutable once built. Owner: the program, or the builder's caller.
  *
- * The bytes stand at the end of `data`, so that one 64-byte copy that ends where the inner frame
- * begins moves a header of up to 64 bytes; what it writes before the header is headroom.
+ * The bytes end at a multiple of 8 in `data`, so that one 64-byte copy that ends where the inner
+ * frame begins moves a header of up to 64 bytes; what it writes before the header is headroom. What
+ * lies behind the bytes is not part of a program.
  */
 #ifndef PKT_TUNNEL_H
 #define PKT_TUNNEL_H
@@ -24,9 +25,15 @@ struct pkt_tunnel_header {
 	uint8_t data[PKT_TUNNEL_HEADER_MAX] EVS_ALIGNED(8);
 };
 
+/* Bytes of `data` in use; the header's bytes are the last of them. */
+EVS_INLINE uint32_t pkt_tunnel_used(const struct pkt_tunnel_header *header)
+{
+	return (header->size + 7u) & ~7u;
+}
+
 EVS_INLINE uint8_t *pkt_tunnel_bytes(struct pkt_tunnel_header *header)
 {
-	return &header->data[PKT_TUNNEL_HEADER_MAX - header->size];
+	return &header->data[pkt_tunnel_used(header) - header->size];
 }
 
 #endif

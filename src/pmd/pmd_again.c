@@ -8,6 +8,23 @@
  */
 #include "pmd/pmd_pvt.h"
 
+/* A packet that came out of a tunnel: in_port and its outer header are new. */
+bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port,
+                      const struct pkt_key_tun *tun)
+{
+	struct pmd_again *a;
+
+	if (w->again_head - w->again_tail == PMD_AGAIN_LEN || w->depth >= PMD_MAX_DEPTH)
+		return false;
+	a = &w->again[w->again_head++ % PMD_AGAIN_LEN];
+	a->mbuf = m;
+	a->recirc_id = 0;
+	a->in_port = in_port;
+	a->lines = PKT_LINE_TUN;
+	a->tun = *tun;
+	return true;
+}
+
 EVS_HOT void pmd_again_add(struct pmd_worker *w, struct pmd_exec *x, uint32_t recirc_id)
 {
 	unsigned room = PMD_AGAIN_LEN - (w->again_head - w->again_tail);

@@ -6,7 +6,7 @@
 #include "pkt/pkt_edit.h"
 #include "pmd/pmd_pvt.h"
 
-static EVS_HOT void make_private(struct pmd_worker *w, struct pmd_exec *x)
+EVS_HOT void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x)
 {
 	uint32_t bad = 0;
 
@@ -31,7 +31,7 @@ EVS_HOT bool pmd_edit(struct pmd_worker *w, struct pmd_exec *x, const struct flo
 	uint32_t bad = 0;
 
 	if (!x->is_private)
-		make_private(w, x);
+		pmd_make_private(w, x);
 	switch (op->kind) {
 		EDIT(SET_ETH, pkt_edit_eth, p);
 		EDIT(SET_VLAN, pkt_edit_vlan, p);

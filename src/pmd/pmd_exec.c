@@ -154,6 +154,39 @@ static void run_clone(struct pmd_worker *w, struct pmd_exec *x, const struct flo
 		x->n = 0;
 }
 
+/* Puts the outer header on. Large segments and open checksums must be done before, as nobody
+ * looks into a tunnel afterwards; then each packet goes on by itself, to keep the order. */
+static EVS_HOT void push(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op,
+                         const struct flow_op *end)
+{
+	const struct pkt_tunnel_header *header = (const void *)op->payload;
+	struct rte_mbuf *pieces[PKT_OFFLOAD_MAX];
+
+	if (!x->is_private)
+		pmd_make_private(w, x);
+	if (evs_likely(!pmd_tunnel_odd(x))) {
+		pmd_tunnel_push(w, x, header, op->arg);
+		return;
+	}
+	for (unsigned i = 0; i < x->n; i++) {
+		unsigned n = pmd_tunnel_prepare(w, x, i, pieces);
+
+		for (unsigned p = 0; p < n; p += PKT_BURST_MAX) {
+			struct pmd_exec sub = {.queue = x->queue, .depth = x->depth};
+
+			sub.is_private = true;
+			for (; sub.n < PKT_BURST_MAX && p + sub.n < n; sub.n++) {
+				sub.mbuf[sub.n] = pieces[p + sub.n];
+				sub.ofs[sub.n] = x->ofs[i];
+				sub.slot[sub.n] = x->slot[i];
+			}
+			pmd_tunnel_push(w, &sub, header, op->arg);
+			exec(w, &sub, op_next(op), end);
+		}
+	}
+	x->n = 0;
+}
+
 /* The program ended and nobody took the packets. */
 static void leave(struct pmd_worker *w, struct pmd_exec *x)
 {
@@ -189,6 +222,12 @@ static EVS_HOT void exec(struct pmd_worker *w, struct pmd_exec *x, const struct 
 			break;
 		case FLOW_OP_METER:
 			pmd_meter(w, x, op);
+			break;
+		case FLOW_OP_TUNNEL_PUSH:
+			push(w, x, op, end);
+			break;
+		case FLOW_OP_TUNNEL_POP:
+			pmd_tunnel_pop(w, x, op->arg);
 			break;
 		case FLOW_OP_SET_QUEUE:
 			x->queue = op->arg;

@@ -35,7 +35,7 @@ static uint8_t *prepend_segment(struct rte_mbuf *m, uint16_t size)
 
 EVS_INLINE uint8_t *prepend(const struct pkt_tunnel_header *header, struct rte_mbuf *m)
 {
-	const uint8_t *end = &header->data[PKT_TUNNEL_HEADER_MAX];
+	const uint8_t *end = &header->data[pkt_tunnel_used(header)];
 	uint8_t *p;
 
 	if (evs_likely(header->size <= 64 && m->data_off >= 64)) {

@@ -85,8 +85,8 @@ static void overflow_drops(void **state)
 	flow_prog_builder_init(&b);
 	mark = flow_prog_clone_begin(&b);
 	for (unsigned i = 0; i < 100; i++)
-		memset(flow_prog_add(&b, FLOW_OP_TUNNEL_PUSH, 0)->payload, 0xff,
-		       sizeof(struct flow_op_tunnel_push));
+		memset(flow_prog_add(&b, FLOW_OP_SET_IPV6, 0)->payload, 0xff,
+		       sizeof(struct pkt_set_ipv6));
 	assert_true(b.overflow);
 	assert_true(b.size <= FLOW_PROG_MAX);
 	/* Smaller ops that would fit still do not: the program would have a hole. */
