@@ -47,6 +47,12 @@
 	X(fdb_show)                                                                                \
 	X(fdb_add)                                                                                 \
 	X(fdb_del)                                                                                 \
+	X(route_add)                                                                               \
+	X(route_del)                                                                               \
+	X(route_show)                                                                              \
+	X(neigh_add)                                                                               \
+	X(neigh_del)                                                                               \
+	X(neigh_show)                                                                              \
 	X(fdb_flush)                                                                               \
 	X(flow_add)                                                                                \
 	X(flow_mod)                                                                                \

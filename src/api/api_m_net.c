@@ -20,7 +20,7 @@
 	        {"internal", API_BOOL, API_NULL, "on|off",                                         \
 	         "have the host take part through a device named like the bridge (on)"},           \
 	        {"address", API_STR, API_NULL, "IP/LEN",                                           \
-	         "IPv4 or IPv6 address of the internal device, which is brought up"},              \
+	         "address of the bridge: of its internal device, or answered by evs"},             \
 	        {"fdb-age", API_UINT, API_NULL, "SECONDS", "MAC entries age out after this (300)", \
 	         10,        1000000},                                                              \
 	        {"fdb-size", API_UINT, API_NULL, "N", "most MAC entries (8192)", 10, 1000000},     \

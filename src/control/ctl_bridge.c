@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/ctl_net.h"
+#include "control/ctl_ip.h"
 #include "control/ctl_of.h"
 
 static uint64_t mac_to_u64(const struct rte_ether_addr *mac)
@@ -60,10 +60,6 @@ static int check_params(const json_t *params, struct evs_error *err)
 		return evs_error_set(err, -EINVAL,
 		                     "hwaddr must be the address of one host: not zero, and its "
 		                     "first byte even");
-	if (address && !ctl_param_bool(params, "internal", true))
-		return evs_error_set(err, -EINVAL,
-		                     "address belongs to the internal device: leave out "
-		                     "internal=off");
 	return address ? ctl_netdev_address_check(address, err) : 0;
 }
 
@@ -99,6 +95,24 @@ static void open_local(struct ctl_bridge *bridge, const json_t *params, struct c
 	}
 	if (address && ctl_netdev_address(bridge->name, address, true, &err))
 		ctl_call_warn(call, "bridge '%s': %s", bridge->name, err.text);
+}
+
+/* Tunnels stand on it, with and without a device of the host. */
+static int own_address(struct ctl_bridge *bridge, const json_t *params, bool add,
+                       struct evs_error *err)
+{
+	const char *text = ctl_param_str(params, "address", NULL);
+	struct pl_prefix address;
+	int ret;
+
+	if (!text)
+		return 0;
+	ret = ctl_prefix_parse(text, &address, err);
+	if (ret == 0 && add)
+		ret = pl_address_add(bridge->pl, &address, err);
+	else if (ret == 0)
+		pl_address_del(bridge->pl, &address);
+	return ret;
 }
 
 static int make(const char *name, const json_t *params, struct ctl_bridge **bridgep,
@@ -139,6 +153,7 @@ static void bridge_event(const char *name, const char *event)
 int ctl_bridge_add(struct ctl_call *call)
 {
 	const char *name = ctl_param_str(call->params, "name", "");
+	struct evs_error err = {0};
 	struct ctl_bridge *bridge;
 	json_t *params;
 	int ret;
@@ -158,6 +173,8 @@ int ctl_bridge_add(struct ctl_call *call)
 	if (ret == 0) {
 		if (ctl_param_bool(params, "internal", true))
 			open_local(bridge, params, call);
+		if (own_address(bridge, params, true, &err))
+			ctl_call_warn(call, "bridge '%s': no tunnels: %s", name, err.text);
 		ctl_conf_put("bridge", name, params);
 		json_object_set(ctl_call_result(call), "dpid", json_object_get(params, "dpid"));
 		bridge_event(name, "added");
@@ -270,7 +287,12 @@ static void set_address(struct ctl_bridge *bridge, const json_t *old, const json
 	const char *after = ctl_param_str(new, "address", NULL);
 	struct evs_error err = {0};
 
-	if (!local_port(bridge) || (before && after && !strcmp(before, after)))
+	if (before && after && !strcmp(before, after))
+		return;
+	own_address(bridge, old, false, NULL);
+	if (own_address(bridge, new, true, &err))
+		ctl_call_warn(call, "bridge '%s': no tunnels: %s", bridge->name, err.text);
+	if (!local_port(bridge))
 		return;
 	if (before)
 		ctl_netdev_address(bridge->name, before, false, NULL);

@@ -11,6 +11,7 @@
 
 #include "base/evs_rcu.h"
 #include "control/ctl_conf_pvt.h"
+#include "control/ctl_ip.h"
 #include "control/ctl_net.h"
 #include "control/ctl_of.h"
 #include "pmd/pmd.h"
@@ -38,6 +39,7 @@ const char *ctl_run_dir(void)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	pl_tick();
+	ctl_neigh_tick();
 }
 
 static void take_punt(const struct pmd_punt *punt, void *arg)
@@ -50,7 +52,11 @@ static void take_punt(const struct pmd_punt *punt, void *arg)
 		pl_fdb_learn(&learn);
 		return;
 	}
-	if (punt->kind == PMD_PUNT_CONTROLLER)
+	if (punt->kind == PMD_PUNT_TUNNEL)
+		ctl_neigh_wanted(punt->bridge, punt->tun.dst);
+	else if (punt->controller.to_host)
+		ctl_own_input(punt);
+	else if (punt->kind == PMD_PUNT_CONTROLLER)
 		ctl_of_packet_in(punt);
 	else
 		rte_pktmbuf_free(punt->mbuf);

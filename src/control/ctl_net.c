@@ -5,7 +5,7 @@
  * A port enters in the order device, pipeline, workers, and leaves in the reverse order; the
  * device closes when no worker touches it any more, which the workers' room reports by a callback.
  */
-#include "control/ctl_net.h"
+#include "control/ctl_ip.h"
 
 #include "base/evs_clock.h"
 #include "control/ctl_of.h"
@@ -114,8 +114,14 @@ static void destroy_later(void *arg)
 
 static int enter_bridge(struct ctl_port *port, struct ctl_port_spec *spec, struct evs_error *err)
 {
-	int ret = pl_port_add(port->bridge->pl, spec->name, &spec->config, &port->pl, err);
+	struct pl_tunnel tunnel;
+	int ret = ctl_tunnel_config(spec->type, spec->args, &tunnel, err);
 
+	if (ret < 0)
+		return ret;
+	spec->config.tunnel = ret == 0 ? &tunnel : NULL;
+	ret = pl_port_add(port->bridge->pl, spec->name, &spec->config, &port->pl, err);
+	spec->config.tunnel = NULL;
 	if (ret || !port->port)
 		return ret;
 	pl_port_state(port->pl, port->port->config, port->port->link.up);
@@ -278,6 +284,7 @@ void ctl_net_fini(void)
 	struct ctl_bridge *bridge;
 	struct ctl_port *port;
 
+	ctl_neigh_fini();
 	TAILQ_FOREACH (bridge, &ctl_bridges, link) {
 		while ((port = TAILQ_FIRST(&bridge->ports))) {
 			left++;

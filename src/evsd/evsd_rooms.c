@@ -32,6 +32,15 @@ static bool post_learn(unsigned worker, const struct pl_learn *learn)
 	return pmd_punt(worker, &punt);
 }
 
+/* [worker] */
+static bool post_neigh(unsigned worker, const struct pl_neigh_want *want)
+{
+	struct pmd_punt punt = {.kind = PMD_PUNT_TUNNEL, .bridge = want->bridge};
+
+	memcpy(punt.tun.dst, want->addr, sizeof(punt.tun.dst));
+	return pmd_punt(worker, &punt);
+}
+
 static void kill_flows(unsigned worker)
 {
 	pl_cache_flush((int)worker);
@@ -58,7 +67,9 @@ static int pmd_start(const struct evsd_options *options, struct evs_error *err)
 
 static int pl_start(struct evs_error *err)
 {
-	struct pl_config config = {.worker_cache = pmd_worker_cache, .post_learn = post_learn};
+	struct pl_config config = {.worker_cache = pmd_worker_cache,
+	                           .post_learn = post_learn,
+	                           .post_neigh = post_neigh};
 
 	return pl_init(&config, err);
 }

@@ -59,7 +59,7 @@ enum flow_ref_kind {
 	FLOW_REF_PORT,       /* arg: port index whose state was looked at */
 	FLOW_REF_BRIDGE,     /* obj: bridge: depends on its configuration */
 	FLOW_REF_RECIRC,     /* arg: recirculation id that the program uses */
-	FLOW_REF_NEIGH,      /* obj: neighbour or route entry */
+	FLOW_REF_NEIGH,      /* obj: uint64_t, the number of the last change of neighbours there */
 	FLOW_REF_MIRROR,     /* obj: mirror */
 };
 

@@ -45,11 +45,19 @@ struct pl_learn {
 	uint8_t mac[6];
 };
 
+/* The next hop of a tunnel, wanted by a worker. */
+struct pl_neigh_want {
+	uint32_t bridge; /* index */
+	uint8_t addr[16];
+};
+
 struct pl_config {
 	/* [ctl] The cache of a worker, NULL where there is none; worker < EVS_MAX_WORKERS. */
 	struct flow_cache *(*worker_cache)(unsigned worker);
 	/* [worker] Posts a pl_learn towards the control thread; false if the ring is full. */
 	bool (*post_learn)(unsigned worker, const struct pl_learn *learn);
+	/* [worker] Posts a wanted neighbour likewise. */
+	bool (*post_neigh)(unsigned worker, const struct pl_neigh_want *want);
 	uint32_t flow_idle_ms; /* cached flows unused for so long go; 0: 10,000 */
 	uint32_t cache_size;   /* flow_cache_config.n_flows of each worker; 0: not known */
 };
@@ -87,7 +95,8 @@ struct pl_port_config {  /* columns of the Port table of the Open_vSwitch schema
 	uint8_t cvlans[512];  /* of dot1q-tunnel, likewise */
 	rte_be16_t qinq_tpid; /* 0x88a8 or 0x8100; 0: 0x88a8 */
 	bool protected_port;
-	const char *patch_peer; /* name of the peer port, NULL if it is no patch port */
+	const char *patch_peer;         /* name of the peer port, NULL if it is no patch port */
+	const struct pl_tunnel *tunnel; /* of a tunnel port; copied by pl_port_add, then constant */
 };
 
 /* State of a port: bits as in OFPPC_* and PORT_CONFIG_*. */

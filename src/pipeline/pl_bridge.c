@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/evs_log.h"
+#include "pipeline/pl_underlay.h"
 
 struct pl_globals pl_globals;
 
@@ -48,6 +49,7 @@ static void view_fill(struct pl_view *view, struct pl_port *port)
 	        .link_up = port->link_up,
 	        .qinq_tpid = config->qinq_tpid ? config->qinq_tpid : RTE_BE16(0x88a8),
 	        .flags = port->flags,
+	        .tunnel = port->tunnel,
 	        .trunks = port->trunks,
 	        .cvlans = port->cvlans,
 	};
@@ -184,7 +186,8 @@ int pl_bridge_set(struct pl_bridge *bridge, const struct pl_bridge_config *confi
 		bridge->config = old;
 		return evs_error_set(err, -ENOMEM, "bridge '%s': no memory", bridge->name);
 	}
-	if (new.forward_bpdu != old.forward_bpdu)
+	if (new.forward_bpdu != old.forward_bpdu ||
+	    memcmp(&new.hwaddr, &old.hwaddr, sizeof(new.hwaddr)))
 		pl_change_bridge(bridge, PL_CHANGE_ALL);
 	if (new.drop_fragments != old.drop_fragments)
 		pl_change_all(); /* every flow looked at it, and few have a reference to the bridge
@@ -212,6 +215,7 @@ void pl_bridge_destroy(struct pl_bridge *bridge)
 		pl_port_del(port);
 	evs_store_release(&pl_globals.bridges[bridge->index], (struct pl_bridge *)NULL);
 	pl_tables_destroy(bridge->tables);
+	pl_address_forget(bridge);
 	pl_change_bridge(bridge, PL_CHANGE_ALL);
 	pl_change_call(bridge_free, bridge);
 }

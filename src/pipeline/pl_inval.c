@@ -179,6 +179,8 @@ static bool ref_hit(const struct pass *pass, const struct flow *flow, const stru
 		return port->change_seq[PL_CHANGE_ALL] >= pass->seq ||
 		       ((ref->flags & PL_REF_STATE) &&
 		        port->change_seq[PL_CHANGE_STATE] >= pass->seq);
+	case FLOW_REF_NEIGH:
+		return *(const uint64_t *)ref->obj >= pass->seq;
 	default:
 		return pl_of_ref_hit(pass->seq, flow, ref);
 	}

@@ -7,6 +7,7 @@
  * that VLAN is off, and its priority. From there each port of the VLAN dresses it its own way.
  */
 #include "pipeline/pl_trace_pvt.h"
+#include "pipeline/pl_underlay_pvt.h"
 #include "pipeline/pl_xlate_pvt.h"
 
 #define REFRESH_MS 1000 /* a worker reports one address so often at most */
@@ -242,6 +243,29 @@ static void forward(struct pl_xlate *x, const struct inner *inner)
 		send(x, port, inner); /* a port that goes takes its addresses along */
 }
 
+/* What is addressed to the bridge itself goes to its LOCAL port. Without one, the bridge takes what
+ * concerns its addresses; group traffic also goes on. True: nothing more is to be done. */
+static bool to_bridge(struct pl_xlate *x, const struct inner *inner)
+{
+	const struct pl_snap *snap = x->snap;
+	const struct pl_view *local = pl_snap_port(snap, PL_OFPORT_LOCAL);
+	const uint8_t *dst = x->pkt.key.pkt.base.eth_dst;
+	bool is_own = !memcmp(dst, &snap->config.hwaddr, 6);
+
+	if (!(is_own || (dst[0] & 1)) || !pl_underlay_any(snap->bridge->index))
+		return false;
+	pl_ref_add(x, FLOW_REF_BRIDGE, snap->bridge, 0)->flags |= PL_REF_FLOOD;
+	if (local && is_own && local != x->in && port_has(x, local, inner)) {
+		send(x, local, inner);
+		return true;
+	}
+	if (local)
+		return false;
+	if (is_own)
+		x->reason = PKT_DROP_NO_OUTPUT;
+	return pl_own_packet(x, false) || is_own;
+}
+
 static bool is_reserved(const uint8_t mac[6])
 {
 	static const uint8_t prefix[5] = {0x01, 0x80, 0xc2, 0x00, 0x00};
@@ -271,6 +295,7 @@ void pl_normal(struct pl_xlate *x)
 		return;
 	}
 	learn(x, inner.vlan);
-	forward(x, &inner);
+	if (!to_bridge(x, &inner))
+		forward(x, &inner);
 	pl_tags_set(x, &came);
 }

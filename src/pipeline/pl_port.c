@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pipeline/pl_underlay.h"
+#include "tunnel/tun_ports.h"
+
 struct pl_port *pl_port_map[PKT_PORT_MAX + 1];
 
 struct pl_port *pl_port_lookup(const char *name)
@@ -132,10 +135,38 @@ static int config_apply(struct pl_port *port, const struct pl_port_config *confi
 	port->cvlans = cvlans;
 	port->config = *config;
 	port->config.patch_peer = NULL;
+	port->config.tunnel = NULL;
 	memset(port->peer_name, 0, sizeof(port->peer_name));
 	if (config->patch_peer)
 		strncpy(port->peer_name, config->patch_peer, PL_NAME_LEN - 1);
 	return 0;
+}
+
+/* The endpoint by which packets find the port. Which UDP ports are tunnels may be new. */
+static int tunnel_apply(struct pl_port *port, const struct pl_tunnel *tunnel, struct evs_error *err)
+{
+	struct tun_match match = {.index = port->index};
+	int rc;
+
+	if (!tunnel)
+		return 0;
+	match.kind = tunnel->kind;
+	match.dst_port = tun_kinds[tunnel->kind].dst_port ? tunnel->dst_port : 0;
+	match.wild = (tunnel->remote_flow ? TUN_ANY_REMOTE : 0) |
+	             (tunnel->key_flow ? TUN_ANY_KEY : 0) | (tunnel->has_local ? 0 : TUN_ANY_LOCAL);
+	match.key = tunnel->key_flow ? 0 : tunnel->key;
+	if (!tunnel->remote_flow)
+		memcpy(match.remote, tunnel->remote, sizeof(match.remote));
+	if (tunnel->has_local)
+		memcpy(match.local, tunnel->local, sizeof(match.local));
+	port->tunnel = malloc(sizeof(*tunnel));
+	if (!port->tunnel)
+		return evs_error_set(err, -ENOMEM, "port '%s': no memory", port->name);
+	*port->tunnel = *tunnel;
+	rc = tun_port_add(&match, err);
+	if (rc == 0)
+		pl_change_all();
+	return rc;
 }
 
 static void list_insert(struct pl_bridge *bridge, struct pl_port *port)
@@ -217,6 +248,9 @@ int pl_port_add(struct pl_bridge *bridge, const char *name, const struct pl_port
 	rc = config_apply(port, config, err);
 	if (rc)
 		goto free_port;
+	rc = tunnel_apply(port, config->tunnel, err);
+	if (rc)
+		goto free_config;
 	list_insert(bridge, port);
 	rc = pl_bridge_publish(bridge);
 	if (rc) {
@@ -231,6 +265,10 @@ int pl_port_add(struct pl_bridge *bridge, const char *name, const struct pl_port
 unlink:
 	TAILQ_REMOVE(&bridge->ports, port, link);
 	bridge->n_ports--;
+	if (port->tunnel)
+		tun_port_del(port->index);
+free_config:
+	free(port->tunnel);
 	free(port->trunks);
 	free(port->cvlans);
 free_port:
@@ -280,6 +318,7 @@ static void port_free(void *arg)
 {
 	struct pl_port *port = arg;
 
+	free(port->tunnel);
 	free(port->trunks);
 	free(port->cvlans);
 	free(port);
@@ -292,6 +331,10 @@ void pl_port_del(struct pl_port *port)
 	if (!port)
 		return;
 	bridge = port->bridge;
+	if (port->tunnel) {
+		tun_port_del(port->index);
+		pl_change_all();
+	}
 	if (port->index != PKT_PORT_NONE)
 		evs_store_release(&pl_port_map[port->index], (struct pl_port *)NULL);
 	TAILQ_REMOVE(&bridge->ports, port, link);

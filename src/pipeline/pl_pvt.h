@@ -45,6 +45,7 @@ struct pl_view {
 	uint32_t flags;
 	struct pl_bridge *peer; /* patch: the bridge of the peer, or NULL */
 	uint32_t peer_ofport;
+	const struct pl_tunnel *tunnel;   /* NULL: no tunnel port */
 	const struct pl_vlan_set *trunks; /* NULL: all */
 	const struct pl_vlan_set *cvlans;
 };
@@ -81,6 +82,7 @@ struct pl_port {
 	struct pl_bridge *bridge;
 	uint32_t ofport;
 	uint16_t index;
+	struct pl_tunnel *tunnel; /* NULL: none */
 	/* control only */
 	char name[PL_NAME_LEN];
 	char peer_name[PL_NAME_LEN]; /* "" : no patch port */

@@ -8,6 +8,7 @@
 #include "base/evs_clock.h"
 #include "pipeline/pl_of_pvt.h"
 #include "pipeline/pl_trace_pvt.h"
+#include "pipeline/pl_underlay_pvt.h"
 
 void pl_look_mask(struct pl_xlate *x, const struct flow_key *mask)
 {
@@ -213,6 +214,12 @@ void pl_xlate_output(struct pl_xlate *x, const struct pl_view *view, bool flood)
 		cross(x, view);
 		return;
 	}
+	if (view->tunnel) {
+		pl_tunnel_output(x, view);
+		return;
+	}
+	if (view->ofport == PL_OFPORT_LOCAL && pl_own_packet(x, true))
+		return;
 	if (!flood)
 		pl_ref_add(x, FLOW_REF_PORT, view->port, view->index);
 	pl_commit_edits(x);
@@ -332,7 +339,9 @@ void pl_translate(unsigned worker, const struct pkt_burst *burst, unsigned i,
 		pl_ref_add(&x, FLOW_REF_PORT, port, port->index)->flags |= PL_REF_STATE;
 	} else {
 		pl_xlate_enter(&x, snap, in);
-		if (base->recirc_id)
+		if (in->tunnel && !base->recirc_id && !pl_tunnel_input(&x))
+			x.reason = PKT_DROP_TUN_BAD_HEADER;
+		else if (base->recirc_id)
 			pl_xlate_thaw(&x, base->recirc_id);
 		else
 			classify(&x, snap);

@@ -86,13 +86,14 @@ struct pmd_punt {
 	uint8_t zero[3];
 	uint16_t in_port;
 	uint16_t vlan;   /* LEARN: VLAN id */
-	uint32_t bridge; /* LEARN: bridge index */
+	uint32_t bridge; /* LEARN, TUNNEL: bridge index */
 	uint8_t mac[6];  /* LEARN */
 	uint8_t zero2[2];
 	uint32_t total_len;    /* CONTROLLER: of the packet, which mbuf may hold only in part */
 	struct rte_mbuf *mbuf; /* CONTROLLER: the packet; the consumer frees it */
 	struct flow_op_controller controller;
-	struct pkt_key_tun tun; /* CONTROLLER: valid if in_port is a tunnel, else zero */
+	struct pkt_key_tun tun; /* CONTROLLER: valid if in_port is a tunnel, else zero; TUNNEL: dst
+	                         * is a neighbour that is wanted */
 };
 /* [worker] A ring for each worker. false: it is full (the caller counts and keeps the mbuf). Wakes
  * the control thread if it sleeps. */

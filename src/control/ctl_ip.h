@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The underlay in the control room: texts of addresses, neighbours, tunnel ports, own packets.
+ * Threads: control.
+ */
+#ifndef CTL_IP_H
+#define CTL_IP_H
+
+#include "control/ctl_net.h"
+#include "pipeline/pl_underlay.h"
+#include "pmd/pmd.h"
+
+#define CTL_IP_LEN 64
+
+/* "10.0.0.1" or "fd00::1"; -EINVAL with err (may be NULL). */
+int ctl_ip_parse(const char *text, uint8_t addr[16], struct evs_error *err);
+/* "10.0.0.0/8"; without a length, the host alone. */
+int ctl_prefix_parse(const char *text, struct pl_prefix *prefix, struct evs_error *err);
+const char *ctl_ip_text(const uint8_t addr[16], char text[CTL_IP_LEN]);
+const char *ctl_prefix_text(const struct pl_prefix *prefix, char text[CTL_IP_LEN]);
+
+/* Options of a tunnel port; 1: the type is no tunnel. -EINVAL with err. */
+int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_tunnel *tunnel,
+                      struct evs_error *err);
+
+/* A packet for an address of a bridge, from a worker; frees its buffer. */
+void ctl_own_input(const struct pmd_punt *punt);
+/* Asks who has addr, from the bridge's address towards it. */
+void ctl_own_ask(uint32_t bridge, const uint8_t addr[16]);
+
+/* A worker needs this neighbour. */
+void ctl_neigh_wanted(uint32_t bridge, const uint8_t addr[16]);
+/* The neighbour spoke; one that nobody asked for is not believed. */
+void ctl_neigh_heard(uint32_t bridge, const uint8_t addr[16], const uint8_t mac[6]);
+void ctl_neigh_tick(void);
+void ctl_neigh_fini(void);
+
+#endif

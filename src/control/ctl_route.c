@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Methods route.*. Threads: control.
+ */
+#include <string.h>
+
+#include "control/ctl_ip.h"
+
+int ctl_route_add(struct ctl_call *call)
+{
+	struct pl_prefix dst;
+	uint8_t via[16];
+	char name[CTL_IP_LEN];
+	int ret = ctl_prefix_parse(ctl_param_str(call->params, "dst", ""), &dst, &call->err);
+
+	if (ret == 0)
+		ret = ctl_ip_parse(ctl_param_str(call->params, "via", ""), via, &call->err);
+	if (ret == 0 && pl_ip_is_v4(via) != (dst.len >= 96 && pl_ip_is_v4(dst.addr)))
+		ret = evs_error_set(&call->err, -EINVAL,
+		                    "network and next hop are of different IP versions");
+	if (ret == 0)
+		ret = pl_route_add(&dst, via, &call->err);
+	if (ret)
+		return ret;
+	ctl_conf_put("route", ctl_prefix_text(&dst, name), call->params);
+	return 0;
+}
+
+int ctl_route_del(struct ctl_call *call)
+{
+	struct pl_prefix dst;
+	char name[CTL_IP_LEN];
+	int ret = ctl_prefix_parse(ctl_param_str(call->params, "dst", ""), &dst, &call->err);
+
+	if (ret == 0)
+		ret = pl_route_del(&dst, &call->err);
+	if (ret)
+		return ret;
+	ctl_conf_del("route", ctl_prefix_text(&dst, name));
+	return 0;
+}
+
+static void visit(const struct pl_route *route, void *arg)
+{
+	const struct pl_bridge *bridge = route->active ? pl_bridge_at(route->bridge) : NULL;
+	char dst[CTL_IP_LEN], via[CTL_IP_LEN], src[CTL_IP_LEN];
+
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s}", "dst",
+	                                     ctl_prefix_text(&route->dst, dst), "via",
+	                                     route->connected ? "" : ctl_ip_text(route->via, via),
+	                                     "bridge", bridge ? pl_bridge_name(bridge) : "", "src",
+	                                     bridge ? ctl_ip_text(route->src, src) : "", "state",
+	                                     route->connected ? "connected"
+	                                     : bridge         ? "active"
+	                                                      : "unreachable"));
+}
+
+int ctl_route_show(struct ctl_call *call)
+{
+	call->result = json_array();
+	pl_route_walk(visit, call->result);
+	return 0;
+}

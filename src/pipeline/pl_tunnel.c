@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Translation through tunnel ports.
+ * Threads: as pl_xlate_pvt.h.
+ *
+ * Out: route, neighbour and the port's configuration make the outer header, once per cached flow;
+ * from there the packet is one that the underlay's bridge itself sends. Every bit of it is known,
+ * so the rules of that bridge un-wildcard nothing of the inner packet.
+ */
+#include <netinet/in.h>
+
+#include "pipeline/pl_trace_pvt.h"
+#include "pipeline/pl_underlay_pvt.h"
+
+#define DEFAULT_TTL 64
+
+static bool is_ip(const struct pl_xlate *x)
+{
+	rte_be16_t type = x->pkt.key.pkt.base.eth_type;
+
+	return type == RTE_BE16(0x0800) || type == RTE_BE16(0x86dd);
+}
+
+static void look_tos(struct pl_xlate *x, uint8_t bits)
+{
+	x->wc.pkt.base.ip_tos |= bits & (uint8_t)~x->pkt.fixed.pkt.base.ip_tos;
+}
+
+/* RFC 6040, 4.1: ECN is copied; DSCP and TTL as configured (RFC 2983). */
+static void fill_tos_ttl(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_outer *outer)
+{
+	const struct pkt_key_base *base = &x->pkt.key.pkt.base;
+	bool ip = is_ip(x);
+
+	outer->tos = t->tos & 0xfc;
+	outer->ttl = t->ttl ? t->ttl : DEFAULT_TTL;
+	if (!ip)
+		return;
+	look_tos(x, t->tos_inherit ? 0xff : 3);
+	if (t->tos_inherit)
+		outer->tos = base->ip_tos & 0xfc;
+	outer->tos |= tun_ecn_outer(base->ip_tos);
+	if (!t->ttl_inherit)
+		return;
+	PL_LOOK(x, pkt.base.ip_ttl);
+	outer->ttl = base->ip_ttl;
+}
+
+static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_outer *outer)
+{
+	const struct pkt_key_tun *tun = &x->pkt.key.pkt.ext.tun;
+
+	memcpy(outer->dst, t->remote, sizeof(outer->dst));
+	outer->key = t->key;
+	outer->flags = t->flags;
+	if (t->remote_flow) {
+		PL_LOOK(x, pkt.ext.tun.dst);
+		memcpy(outer->dst, tun->dst, sizeof(outer->dst));
+	}
+	if (t->key_flow) {
+		PL_LOOK(x, pkt.ext.tun.id);
+		outer->key = tun->id;
+	}
+	if (t->has_key || t->key_flow)
+		outer->flags |= PKT_TUN_KEY;
+}
+
+/* Route and neighbour. False: the reason is set. */
+static bool resolve(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_outer *outer,
+                    const struct pl_snap **snapp)
+{
+	const struct pl_bridge *bridge;
+	struct pl_hop hop;
+
+	if (!pl_route_lookup(outer->dst, &hop)) {
+		PL_TRACE(x, "no route to the remote endpoint");
+		x->reason = PKT_DROP_TUN_NO_ROUTE;
+		return false;
+	}
+	bridge = pl_bridge_at(hop.bridge);
+	*snapp = bridge ? pl_snap_get(bridge) : NULL;
+	if (!*snapp) {
+		x->reason = PKT_DROP_TUN_NO_ROUTE;
+		return false;
+	}
+	memcpy(outer->src, t->has_local ? t->local : hop.src, sizeof(outer->src));
+	memcpy(outer->eth_src, (*snapp)->config.hwaddr.addr_bytes, sizeof(outer->eth_src));
+	if (!pl_neigh_lookup(x, hop.bridge, hop.next, outer->eth_dst)) {
+		PL_TRACE(x, "the next hop on bridge '%s' is not resolved yet", bridge->name);
+		x->reason = PKT_DROP_TUN_NO_NEIGH;
+		return false;
+	}
+	return true;
+}
+
+static void fill_key(struct pkt_key *key, const struct tun_outer *outer)
+{
+	struct pkt_key_base *base = &key->base;
+
+	base->lines = 0;
+	memcpy(base->eth_dst, outer->eth_dst, sizeof(base->eth_dst));
+	memcpy(base->eth_src, outer->eth_src, sizeof(base->eth_src));
+	base->ip_proto = tun_kinds[outer->kind].ip_proto;
+	base->ip_tos = outer->tos;
+	base->ip_ttl = outer->ttl;
+	base->tp_dst = outer->dst_port;
+	if (pl_ip_is_v4(outer->dst)) {
+		base->eth_type = RTE_BE16(0x0800);
+		memcpy(&base->ip_src, &outer->src[12], 4);
+		memcpy(&base->ip_dst, &outer->dst[12], 4);
+		return;
+	}
+	base->eth_type = RTE_BE16(0x86dd);
+	base->lines = PKT_LINE_IPV6;
+	memcpy(key->ext.ipv6.src, outer->src, 16);
+	memcpy(key->ext.ipv6.dst, outer->dst, 16);
+}
+
+/* From here on the packet is the outer one, of which all is known. */
+static void become_outer(struct pl_xlate *x, const struct tun_outer *outer)
+{
+	struct pl_pkt *pkt = &x->pkt;
+	uint16_t in_port = pkt->key.pkt.base.in_port;
+	uint32_t queue = pkt->queue;
+
+	memset(pkt, 0, sizeof(*pkt));
+	pkt->key.pkt.base.in_port = in_port;
+	fill_key(&pkt->key.pkt, outer);
+	memset(&pkt->fixed, 0xff, sizeof(pkt->fixed));
+	pl_tags_init(pkt);
+	pkt->tags_moved = pkt->any_fixed = true;
+	pkt->base = pkt->key;
+	pkt->queue = pkt->base_queue = queue;
+	pkt->rewritten = FLOW_REWRITTEN_ALL;
+}
+
+static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
+                        const struct tun_outer *outer, const struct pl_snap *snap)
+{
+	struct pkt_tunnel_header header;
+	struct pl_copy copy;
+
+	if (tun_header_build(outer, &header)) {
+		PL_TRACE(x, "the tunnel's addresses or key do not fit together");
+		x->reason = PKT_DROP_TUN_NO_ROUTE;
+		return;
+	}
+	x->depth++;
+	pl_copy_begin(x, &copy);
+	flow_prog_add_tunnel(&x->out->prog, view->index, &header);
+	x->n_edits++;
+	PL_TRACE(x, "Tunnel '%s': %s, key %" PRIu64 ", on in bridge '%s'", view->port->name,
+	         tun_kinds[outer->kind].name, rte_be_to_cpu_64(outer->key), snap->bridge->name);
+	become_outer(x, outer);
+	pl_xlate_enter(x, snap, pl_snap_port(snap, PL_OFPORT_LOCAL));
+	pl_xlate_table(x, 0);
+	pl_copy_end(x, &copy);
+	x->depth--;
+}
+
+void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view)
+{
+	const struct pl_tunnel *t = view->tunnel;
+	struct tun_outer outer = {
+	        .kind = t->kind,
+	        .dst_port = rte_cpu_to_be_16(t->dst_port),
+	        .sport_lo = t->sport_lo,
+	        .sport_n = t->sport_n,
+	};
+	const struct pl_snap *snap;
+
+	pl_ref_add(x, FLOW_REF_PORT, view->port, view->index)->flags |= PL_REF_STATE;
+	if (view->flags & (PL_PORT_DOWN | PL_PORT_NO_FWD)) {
+		x->reason = PKT_DROP_TX_PORT_DOWN;
+		return;
+	}
+	if (x->depth >= PL_MAX_DEPTH) {
+		pl_xlate_fail(x, PKT_DROP_RECURSION);
+		return;
+	}
+	fill_ends(x, t, &outer);
+	fill_tos_ttl(x, t, &outer);
+	if (resolve(x, t, &outer, &snap))
+		encapsulate(x, view, &outer, snap);
+}
+
+bool pl_tunnel_input(struct pl_xlate *x)
+{
+	const struct pkt_key *key = &x->pkt.key.pkt;
+	uint8_t tos = key->base.ip_tos, mask = 3;
+	int ecn;
+
+	if (!is_ip(x) || !(key->base.lines & PKT_LINE_TUN))
+		return true;
+	x->wc.pkt.ext.tun.tos |= 3;
+	if (!(key->ext.tun.tos & 3))
+		return true; /* nothing was marked */
+	look_tos(x, 3);
+	ecn = tun_ecn_inner(tos, key->ext.tun.tos);
+	if (ecn < 0)
+		return false;
+	tos = (uint8_t)((tos & ~3) | ecn);
+	if (tos != key->base.ip_tos)
+		pl_write(x, offsetof(struct flow_key, pkt.base.ip_tos), 1, &tos, &mask);
+	return true;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses of bridges and routes.
+ * Threads: control writes; workers read. Owner: this file; replaced lists go after a grace period.
+ */
+#include "pipeline/pl_underlay_pvt.h"
+
+#include <stdlib.h>
+
+struct address {
+	uint32_t bridge;
+	struct pl_prefix prefix;
+};
+
+/* What workers see. */
+struct list {
+	uint32_t n_addrs, n_routes;
+	struct address addrs[PL_MAX_ADDRESSES];
+	struct pl_route routes[]; /* active ones, by falling prefix length */
+};
+
+static struct list *current; /* [ctl w, worker r] */
+/* control only */
+static struct address addrs[PL_MAX_ADDRESSES];
+static struct pl_route routes[PL_MAX_ROUTES]; /* those that were configured */
+static uint32_t n_addrs, n_routes;
+
+bool pl_ip_within(const uint8_t addr[16], const struct pl_prefix *prefix)
+{
+	unsigned bytes = prefix->len / 8, bits = prefix->len % 8;
+
+	return !memcmp(addr, prefix->addr, bytes) &&
+	       (!bits || !((addr[bytes] ^ prefix->addr[bytes]) >> (8 - bits)));
+}
+
+static void prefix_clear_host(struct pl_prefix *prefix)
+{
+	for (unsigned bit = prefix->len; bit < 128; bit++)
+		prefix->addr[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+}
+
+static bool prefix_equal(const struct pl_prefix *a, const struct pl_prefix *b)
+{
+	return a->len == b->len && !memcmp(a->addr, b->addr, sizeof(a->addr));
+}
+
+/* The address whose network holds addr, the longest. */
+static const struct address *connected_to(const uint8_t addr[16])
+{
+	const struct address *best = NULL;
+
+	for (uint32_t i = 0; i < n_addrs; i++)
+		if (pl_ip_within(addr, &addrs[i].prefix) &&
+		    (!best || addrs[i].prefix.len > best->prefix.len))
+			best = &addrs[i];
+	return best;
+}
+
+static struct pl_route route_connected(const struct address *address)
+{
+	struct pl_route route = {
+	        .dst = address->prefix,
+	        .bridge = address->bridge,
+	        .connected = true,
+	        .active = true,
+	};
+
+	memcpy(route.src, address->prefix.addr, sizeof(route.src));
+	prefix_clear_host(&route.dst);
+	return route;
+}
+
+static struct pl_route route_resolved(const struct pl_route *configured)
+{
+	const struct address *by = connected_to(configured->via);
+	struct pl_route route = *configured;
+
+	route.active = by != NULL;
+	if (by) {
+		route.bridge = by->bridge;
+		memcpy(route.src, by->prefix.addr, sizeof(route.src));
+	}
+	return route;
+}
+
+static int by_length(const void *a, const void *b)
+{
+	const struct pl_route *x = a, *y = b;
+
+	return y->dst.len - x->dst.len;
+}
+
+/* Publishes; every cached flow may depend on it. */
+static int publish(struct evs_error *err)
+{
+	size_t size = sizeof(struct list) + (n_addrs + n_routes) * sizeof(struct pl_route);
+	struct list *list = calloc(1, size), *old = current;
+
+	if (!list)
+		return evs_error_set(err, -ENOMEM, "no memory for addresses and routes");
+	list->n_addrs = n_addrs;
+	memcpy(list->addrs, addrs, n_addrs * sizeof(addrs[0]));
+	for (uint32_t i = 0; i < n_addrs; i++)
+		list->routes[list->n_routes++] = route_connected(&addrs[i]);
+	for (uint32_t i = 0; i < n_routes; i++) {
+		struct pl_route route = route_resolved(&routes[i]);
+
+		if (route.active)
+			list->routes[list->n_routes++] = route;
+	}
+	qsort(list->routes, list->n_routes, sizeof(list->routes[0]), by_length);
+	evs_store_release(&current, list);
+	evs_rcu_free(old);
+	pl_change_all();
+	return 0;
+}
+
+int pl_address_add(struct pl_bridge *bridge, const struct pl_prefix *address, struct evs_error *err)
+{
+	int rc;
+
+	for (uint32_t i = 0; i < n_addrs; i++)
+		if (!memcmp(addrs[i].prefix.addr, address->addr, sizeof(address->addr)))
+			return evs_error_set(err, -EEXIST, "a bridge has this address already");
+	if (n_addrs == PL_MAX_ADDRESSES)
+		return evs_error_set(err, -ENOSPC, "more than %d addresses", PL_MAX_ADDRESSES);
+	addrs[n_addrs++] = (struct address){bridge->index, *address};
+	rc = publish(err);
+	if (rc)
+		n_addrs--;
+	return rc;
+}
+
+void pl_address_del(struct pl_bridge *bridge, const struct pl_prefix *address)
+{
+	for (uint32_t i = 0; i < n_addrs; i++) {
+		if (addrs[i].bridge != bridge->index || !prefix_equal(&addrs[i].prefix, address))
+			continue;
+		addrs[i] = addrs[--n_addrs];
+		publish(NULL);
+		return;
+	}
+}
+
+void pl_address_forget(const struct pl_bridge *bridge)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n_addrs; i++)
+		if (addrs[i].bridge != bridge->index)
+			addrs[kept++] = addrs[i];
+	if (kept == n_addrs)
+		return;
+	n_addrs = kept;
+	publish(NULL);
+}
+
+bool pl_underlay_any(uint32_t bridge)
+{
+	const struct list *list = evs_load_acquire(&current);
+
+	for (uint32_t i = 0; list && i < list->n_addrs; i++)
+		if (list->addrs[i].bridge == bridge)
+			return true;
+	return false;
+}
+
+bool pl_address_is_own(uint32_t bridge, const uint8_t addr[16])
+{
+	const struct list *list = evs_load_acquire(&current);
+
+	for (uint32_t i = 0; list && i < list->n_addrs; i++)
+		if (list->addrs[i].bridge == bridge &&
+		    !memcmp(list->addrs[i].prefix.addr, addr, 16))
+			return true;
+	return false;
+}
+
+const uint8_t *pl_address_towards(uint32_t bridge, const uint8_t addr[16])
+{
+	for (uint32_t i = 0; i < n_addrs; i++)
+		if (addrs[i].bridge == bridge && pl_ip_within(addr, &addrs[i].prefix))
+			return addrs[i].prefix.addr;
+	return NULL;
+}
+
+bool pl_route_lookup(const uint8_t dst[16], struct pl_hop *hop)
+{
+	const struct list *list = evs_load_acquire(&current);
+
+	for (uint32_t i = 0; list && i < list->n_routes; i++) {
+		const struct pl_route *route = &list->routes[i];
+
+		if (!pl_ip_within(dst, &route->dst))
+			continue;
+		hop->bridge = route->bridge;
+		memcpy(hop->src, route->src, sizeof(hop->src));
+		memcpy(hop->next, route->connected ? dst : route->via, sizeof(hop->next));
+		return true;
+	}
+	return false;
+}
+
+int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_error *err)
+{
+	struct pl_route route = {.dst = *dst};
+	int rc;
+
+	prefix_clear_host(&route.dst);
+	memcpy(route.via, via, sizeof(route.via));
+	for (uint32_t i = 0; i < n_routes; i++)
+		if (prefix_equal(&routes[i].dst, &route.dst))
+			return evs_error_set(err, -EEXIST,
+			                     "there is a route to this network: delete it first");
+	if (n_routes == PL_MAX_ROUTES)
+		return evs_error_set(err, -ENOSPC, "more than %d routes", PL_MAX_ROUTES);
+	routes[n_routes++] = route;
+	rc = publish(err);
+	if (rc)
+		n_routes--;
+	return rc;
+}
+
+int pl_route_del(const struct pl_prefix *dst, struct evs_error *err)
+{
+	struct pl_prefix net = *dst;
+
+	prefix_clear_host(&net);
+	for (uint32_t i = 0; i < n_routes; i++) {
+		if (!prefix_equal(&routes[i].dst, &net))
+			continue;
+		routes[i] = routes[--n_routes];
+		return publish(err);
+	}
+	return evs_error_set(err, -ENOENT,
+	                     "there is no such route: 'evsctl route show' lists them");
+}
+
+void pl_route_walk(void (*visit)(const struct pl_route *route, void *arg), void *arg)
+{
+	struct pl_route route;
+
+	for (uint32_t i = 0; i < n_addrs; i++) {
+		route = route_connected(&addrs[i]);
+		visit(&route, arg);
+	}
+	for (uint32_t i = 0; i < n_routes; i++) {
+		route = route_resolved(&routes[i]);
+		visit(&route, arg);
+	}
+}

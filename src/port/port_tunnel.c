@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Types of tunnel ports. They have no device: translation puts their packets into the underlay's
+ * bridge, and what comes out of a tunnel enters the workers as a packet of the port, which has a
+ * place among them for its number and counters only.
+ * Threads: control; tx would run on workers, but no program sends there.
+ */
+#include "port/port_args.h"
+#include "port/port_pvt.h"
+
+/* Nothing is taken: a cached flow that outlived its change is counted as a drop. */
+static uint16_t tunnel_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
+{
+	return 0;
+}
+
+static int tunnel_create(struct port *port, const struct port_args *args, struct evs_error *err)
+{
+	port->tx = tunnel_tx;
+	port->drop_full = PKT_DROP_TX_PORT_DOWN;
+	port->tx_caps = PORT_TX_MULTI_SEG;
+	return 0;
+}
+
+static void tunnel_destroy(struct port *port)
+{
+	(void)port; /* nothing was opened */
+}
+
+#define COMMON                                                                                     \
+	{"remote", "IP|flow", "the other end; flow: the tunnel_dst field, and any sender",         \
+	 PORT_OPTION_REQUIRED},                                                                    \
+	        {"local", "IP", "address to send from and to be reached at (by the route)", 0},    \
+	        {"tos", "N|inherit", "DSCP of the outer header in its upper six bits (0)", 0},     \
+	        {"ttl", "N|inherit", "TTL of the outer header (64)", 0},                           \
+	{                                                                                          \
+		"df", "on|off", "forbid fragments of the outer packet (on)", 0                     \
+	}
+#define KEY_UDP                                                                                    \
+	{"vni", "N|flow", "network identifier; flow: the tunnel_id field, and any (0)", 0},        \
+	        {"dst-port", "N", "UDP port (that of the kind)", 0},                               \
+	        {"src-ports", "FIRST-LAST",                                                        \
+	         "source ports, chosen by the inner flow (49152-65535)", 0},                       \
+	{                                                                                          \
+		"csum", "on|off", "checksum of the outer UDP header (off)", 0                      \
+	}
+
+static const struct port_option udp_options[] = {COMMON, KEY_UDP, {NULL, NULL, NULL, 0}};
+static const struct port_option gre_options[] = {
+        COMMON,
+        {"key", "N|flow", "GRE key; flow: the tunnel_id field, and any (none)", 0},
+        {"csum", "on|off", "GRE checksum (off)", 0},
+        {NULL, NULL, NULL, 0},
+};
+static const struct port_option nvgre_options[] = {
+        COMMON,
+        {"vni", "N|flow", "virtual subnet; flow: the tunnel_id field, and any (0)", 0},
+        {NULL, NULL, NULL, 0},
+};
+
+#define TYPE(id, type_name, text, type_options)                                                    \
+	const struct port_type port_##id##_type = {                                                \
+	        .name = type_name,                                                                 \
+	        .help = text,                                                                      \
+	        .options = type_options,                                                           \
+	        .has_datapath = true,                                                              \
+	        .create = tunnel_create,                                                           \
+	        .destroy = tunnel_destroy,                                                         \
+	}
+
+TYPE(vxlan, "vxlan", "VXLAN tunnel (RFC 7348)", udp_options);
+TYPE(vxlan_gpe, "vxlan-gpe", "VXLAN-GPE tunnel", udp_options);
+TYPE(geneve, "geneve", "Geneve tunnel (RFC 8926)", udp_options);
+TYPE(gre, "gre", "GRE tunnel with Ethernet inside (RFC 2784, 2890)", gre_options);
+TYPE(nvgre, "nvgre", "NVGRE tunnel (RFC 7637)", nvgre_options);
