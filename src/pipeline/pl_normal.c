@@ -193,8 +193,8 @@ static void flood(struct pl_xlate *x, const struct inner *inner)
 	const struct pl_snap *snap = x->snap;
 	const struct pl_view *in = x->in;
 	struct pl_tags came = x->pkt.tags, tags;
-	uint32_t n_out = x->n_out;
 
+	x->reason = PKT_DROP_NO_OUTPUT; /* unless a port that was tried knows better */
 	/* those that take it as it is come first; then each dress once */
 	for (int dress = -1; dress < N_DRESSES && !x->failed; dress++) {
 		for (uint32_t i = 0; i < snap->n_ports && !x->failed; i++) {
@@ -210,8 +210,6 @@ static void flood(struct pl_xlate *x, const struct inner *inner)
 				send(x, port, inner);
 		}
 	}
-	if (x->n_out == n_out)
-		x->reason = PKT_DROP_NO_OUTPUT;
 }
 
 static void forward(struct pl_xlate *x, const struct inner *inner)
