@@ -53,7 +53,7 @@ static struct neigh *make(uint32_t bridge, const uint8_t addr[16])
 	if (n_neighs == MAX_NEIGHS)
 		return NULL;
 	n_neighs++;
-	*n = (struct neigh){.bridge = bridge};
+	*n = (struct neigh){.bridge = bridge, .moved_ms = evs_clock_ms() - MOVE_MS};
 	memcpy(n->addr, addr, sizeof(n->addr));
 	return n;
 }
@@ -97,8 +97,10 @@ void ctl_neigh_heard(uint32_t bridge, const uint8_t addr[16], const uint8_t mac[
 		return;
 	known = n->state == REACHABLE || n->state == PROBE;
 	moved = known && memcmp(n->mac, mac, 6);
-	if (moved && now_ms - n->moved_ms < MOVE_MS)
+	if (moved && now_ms - n->moved_ms < MOVE_MS) {
+		n->due_ms = n->moved_ms + MOVE_MS; /* ask who it is, when that may count */
 		return;
+	}
 	if (moved)
 		n->moved_ms = now_ms;
 	n->state = REACHABLE;

@@ -120,11 +120,15 @@ static void take_arp(struct frame *f)
 /* ---- neighbour discovery ---- */
 
 /* A message of ND_SIZE bytes: type, target, and one link-layer option with our address. */
-static void send_nd(struct pl_bridge *bridge, const uint8_t dst_mac[6], const uint8_t src[16],
-                    const uint8_t dst[16], uint8_t type, const uint8_t target[16])
+struct nd {
+	uint8_t type;
+	const uint8_t *dst_mac, *src, *dst, *target;
+};
+
+static void send_nd(struct pl_bridge *bridge, const struct nd *message)
 {
 	const uint8_t *mac = pl_bridge_config(bridge)->hwaddr.addr_bytes;
-	uint8_t frame[ND_SIZE] = {0}, *ip = put_eth(frame, dst_mac, mac, PKT_ETH_IPV6);
+	uint8_t frame[ND_SIZE] = {0}, *ip = put_eth(frame, message->dst_mac, mac, PKT_ETH_IPV6);
 	uint8_t *nd = ip + PKT_IPV6_SIZE;
 	uint32_t size = PKT_ND_SIZE + 8;
 	uint64_t sum;
@@ -133,13 +137,13 @@ static void send_nd(struct pl_bridge *bridge, const uint8_t dst_mac[6], const ui
 	pkt_st16(ip + 4, rte_cpu_to_be_16((uint16_t)size));
 	ip[6] = IPPROTO_ICMPV6;
 	ip[7] = 255; /* RFC 4861: proves that no router passed it on */
-	memcpy(ip + 8, src, 16);
-	memcpy(ip + 24, dst, 16);
-	nd[0] = type;
-	if (type == PKT_ND_ADVERT)
+	memcpy(ip + 8, message->src, 16);
+	memcpy(ip + 24, message->dst, 16);
+	nd[0] = message->type;
+	if (message->type == PKT_ND_ADVERT)
 		nd[4] = 0x60; /* solicited, override */
-	memcpy(nd + 8, target, 16);
-	nd[24] = type == PKT_ND_ADVERT ? PKT_ND_OPT_TLL : PKT_ND_OPT_SLL;
+	memcpy(nd + 8, message->target, 16);
+	nd[24] = message->type == PKT_ND_ADVERT ? PKT_ND_OPT_TLL : PKT_ND_OPT_SLL;
 	nd[25] = 1;
 	memcpy(nd + 26, mac, 6);
 	sum = pkt_csum_add(pkt_csum_pseudo(ip, IPPROTO_ICMPV6, size), nd, size);
@@ -184,8 +188,11 @@ static void take_nd(struct frame *f, uint8_t *ip, uint32_t size)
 		return; /* duplicate address detection: we defend by our own traffic only */
 	if (mac)
 		ctl_neigh_heard(f->index, src, mac);
-	if (!f->has_device && pl_address_is_own(f->index, target))
-		send_nd(f->bridge, mac ? mac : f->data + 6, target, src, PKT_ND_ADVERT, target);
+	if (!f->has_device && pl_address_is_own(f->index, target)) {
+		struct nd advert = {PKT_ND_ADVERT, mac ? mac : f->data + 6, target, src, target};
+
+		send_nd(f->bridge, &advert);
+	}
 }
 
 /* ---- echo ---- */
@@ -286,6 +293,7 @@ void ctl_own_ask(uint32_t index, const uint8_t addr[16])
 	struct pl_bridge *bridge = pl_bridge_at(index);
 	const uint8_t *own = bridge ? pl_address_towards(index, addr) : NULL;
 	uint8_t group[16] = {0xff, 0x02, [11] = 0x01, [12] = 0xff}, mac[6] = {0x33, 0x33, 0xff};
+	struct nd solicit = {PKT_ND_SOLICIT, mac, own, group, addr};
 
 	if (!own)
 		return;
@@ -298,5 +306,5 @@ void ctl_own_ask(uint32_t index, const uint8_t addr[16])
 	}
 	memcpy(group + 13, addr + 13, 3); /* RFC 4291, 2.7.1: solicited-node address */
 	memcpy(mac + 3, addr + 13, 3);
-	send_nd(bridge, mac, own, group, PKT_ND_SOLICIT, addr);
+	send_nd(bridge, &solicit);
 }

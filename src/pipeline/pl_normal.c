@@ -210,6 +210,8 @@ static void flood(struct pl_xlate *x, const struct inner *inner)
 				send(x, port, inner);
 		}
 	}
+	if (x->reason == PKT_DROP_TX_PORT_DOWN)
+		x->reason = PKT_DROP_NO_OUTPUT; /* what is down has no part in a flood */
 }
 
 static void forward(struct pl_xlate *x, const struct inner *inner)

@@ -6,7 +6,7 @@
  * A round takes what waited at its start; what its programs add belongs to the next. So the depth
  * of a packet is the number of its round, and no stack grows.
  */
-#include "pmd/pmd_pvt.h"
+#include "pmd/pmd_tunnel_pvt.h"
 
 /* A packet that came out of a tunnel: in_port and its outer header are new. */
 bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port,

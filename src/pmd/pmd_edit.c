@@ -4,7 +4,7 @@
  * Threads: worker. A packet that an op does not apply to is dropped as BAD_ACTION.
  */
 #include "pkt/pkt_edit.h"
-#include "pmd/pmd_pvt.h"
+#include "pmd/pmd_tunnel_pvt.h"
 
 EVS_HOT void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x)
 {

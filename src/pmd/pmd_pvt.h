@@ -189,14 +189,9 @@ void pmd_exec_drop(struct pmd_worker *w, struct pmd_exec *x, uint32_t mask, enum
 void pmd_meter(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op);
 /* pmd_edit.c [worker]: runs an op that edits packets; false: it is none of those. */
 bool pmd_edit(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op);
-/* Makes the packets of the group writable. */
-void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x);
 
 /* pmd_again.c [worker] */
 void pmd_again_add(struct pmd_worker *w, struct pmd_exec *x, uint32_t recirc_id);
-/* One packet that came out of a tunnel; false: there is no room, or it was round too often. */
-bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port,
-                      const struct pkt_key_tun *tun);
 void pmd_again_run(struct pmd_worker *w);
 
 /* pmd_out.c [worker] */
@@ -227,16 +222,6 @@ bool pmd_shape_detach(struct pmd_port *p);
 void pmd_shape_fini(struct pmd_port *p); /* workers have ended */
 
 /* pmd_punt.c */
-/* pmd_tunnel.c [worker]. port: index of the tunnel port, which counts. */
-void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
-                     const struct pkt_tunnel_header *header, uint32_t port);
-/* Takes outer headers off; the inner packets go round again as packets of their tunnel port. */
-void pmd_tunnel_pop(struct pmd_worker *w, struct pmd_exec *x, uint32_t arg);
-bool pmd_tunnel_odd(const struct pmd_exec *x); /* some packet must be prepared before a push */
-/* Makes of packet i what may be put into a tunnel: how many pieces; 0: dropped. */
-unsigned pmd_tunnel_prepare(struct pmd_worker *w, struct pmd_exec *x, unsigned i,
-                            struct rte_mbuf **pieces);
-
 bool pmd_punt_room(struct pmd_worker *w);      /* [worker] */
 unsigned pmd_inject_run(struct pmd_worker *w); /* [worker] how many packets */
 void pmd_punt_wipe(struct pmd_worker *w); /* [ctl] the worker ended: frees what its rings hold */

@@ -3,7 +3,7 @@
  * Into tunnels and out of them, a group of packets at a time.
  * Threads: worker. Owner of packets: the group, or the queue of those that go round again.
  */
-#include "pmd/pmd_pvt.h"
+#include "pmd/pmd_tunnel_pvt.h"
 #include "tunnel/tun_ports.h"
 #include "tunnel/tunnel.h"
 

@@ -5,8 +5,12 @@
 """
 import pytest
 from evslib.capture import bad_checksums
+from evslib.netns import sh, veth
 from evslib.rpc import RpcError
 from evslib.wait import wait_for
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.vxlan import VXLAN
 
 UNDERLAY = {4: ("192.168.7.1", "192.168.7.2", 24), 6: ("fd07::1", "fd07::2", 64)}
 
@@ -56,10 +60,6 @@ def test_kernel(lab, version):
 
 
 def check_outer(packets, version, near, far):
-    from scapy.layers.inet import IP, UDP
-    from scapy.layers.inet6 import IPv6
-    from scapy.layers.vxlan import VXLAN
-
     assert packets
     ours = [p for p in packets if VXLAN in p and p[IP if version == 4 else IPv6].src == near]
     assert len(ours) > 10
@@ -150,7 +150,6 @@ def test_jumbo(lab):
 @pytest.mark.parametrize("version", [4, 6])
 def test_two_daemons(lab, version, kind, options):
     """guest a -- evs -- veth -- evs -- guest b"""
-    from evslib.netns import sh, veth
     near, far, length = UNDERLAY[version]
     ends = lab.iface("l"), lab.iface("r")
     veth(lab.stack, *ends)

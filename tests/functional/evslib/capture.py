@@ -51,7 +51,9 @@ class Capture:
 
 
 def bad_checksums(packets):
-    """Those whose IPv4, TCP, UDP or ICMP checksum or length is wrong: computed anew, they differ."""
+    """Those whose IPv4, TCP, UDP or ICMP checksum or length is wrong: computed anew, they differ.
+
+    A UDP checksum of 0 says that there is none (RFC 768)."""
     from scapy.layers.inet import ICMP, IP, TCP, UDP
     from scapy.layers.inet6 import IPv6
 
@@ -64,6 +66,8 @@ def bad_checksums(packets):
         for kind, fields in ((IP, ("chksum", "len")), (IPv6, ("plen",)), (TCP, ("chksum",)),
                              (UDP, ("chksum", "len")), (ICMP, ("chksum",))):
             inner = fresh.getlayer(kind)
+            if kind is UDP and inner is not None and inner.chksum == 0:
+                fields = ("len",)
             for field in fields if inner is not None else ():
                 delattr(inner, field)
         fragment = IP in packet and (packet[IP].flags.MF or packet[IP].frag)
