@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from evsbench import hugepages, proc, report  # noqa: E402
-from evsbench.scenarios import SCENARIOS  # noqa: E402
+from evsbench.scenarios import OVERLAY_PORT, SCENARIOS  # noqa: E402
 from evsbench.switches import Evs, Ovs, Testpmd  # noqa: E402
 
 
@@ -35,6 +35,8 @@ def arguments():
     parser.add_argument("--warm-up", type=float, default=2, help="seconds before it")
     parser.add_argument("--worker-cpu", type=int, default=0)
     parser.add_argument("--control-cpu", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=1024, metavar="MB",
+                        help="huge pages of a switch (%(default)s)")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--plot", metavar="FILE.png")
     parser.add_argument("--show-worker", action="store_true", help="print evs' cycles per stage")
@@ -46,16 +48,17 @@ def makers(options, folder):
     result = {}
     for name in options.against.split(","):
         if name == "evs":
-            result[name] = lambda: Evs(folder, *cpus, build=options.build)
+            result[name] = lambda: Evs(folder, *cpus, build=options.build, memory_mb=options.memory)
         elif name == "ovs":
-            result[name] = lambda: Ovs(folder, *cpus)
+            result[name] = lambda: Ovs(folder, *cpus, memory_mb=options.memory)
         elif name == "limit":
-            result[name] = lambda: Testpmd(folder, *cpus)
+            result[name] = lambda: Testpmd(folder, *cpus, memory_mb=options.memory)
         else:
             sys.exit("bench: unknown switch '%s': use evs, ovs, limit" % name)
     for pair in options.also:
         name, build = pair.split("=", 1)
-        result[name] = lambda name=name, build=build: Evs(folder, *cpus, build=build, name=name)
+        result[name] = lambda name=name, build=build: Evs(folder, *cpus, build=build, name=name,
+                                                         memory_mb=options.memory)
     return result
 
 
@@ -63,9 +66,14 @@ def measure(make, setup, options):
     switch = make()
     try:
         switch.start()
-        switch.load(setup["devices"], setup["rules"])
+        devices = setup["devices"]
+        if "underlay" in setup and hasattr(switch, "load_underlay"):
+            switch.load_underlay(setup["underlay"], OVERLAY_PORT)
+        elif "underlay" in setup:
+            devices = devices + [setup["underlay"]]
+        switch.load(devices, setup["rules"])
         telemetry = switch.telemetry()
-        proc.wait_for("the ports", lambda: len(telemetry.ethdevs()) >= len(setup["devices"]))
+        proc.wait_for("the ports", lambda: len(telemetry.ethdevs()) >= len(devices))
         time.sleep(options.warm_up)
         windows = proc.rates(telemetry, options.seconds)
         telemetry.close()
@@ -86,7 +94,7 @@ def main():
               "runs": {s.name: {} for s in wanted}}
     folder = tempfile.mkdtemp(prefix="evsbench-")
     try:
-        with hugepages.reserved(1400):
+        with hugepages.reserved(options.memory * 11 // 8):
             for repeat in range(options.repeat):
                 for scenario in wanted:
                     setup = scenario.make(folder)

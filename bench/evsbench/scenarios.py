@@ -78,6 +78,38 @@ def acl(n_rules, n_flows):
     return build
 
 
+OVERLAY_PORT = 100
+
+
+def overlay(n, vnis, ways):
+    """n inner flows in networks of their own: the rules choose the network by the address.
+
+    The underlay is one device, whose neighbour is known. ways: "encap", "decap", or both."""
+    def station(i):
+        return b"\x02\x00\x00\x01" + (i % vnis).to_bytes(2, "big")
+
+    def inner():
+        for i, flow in enumerate(traffic.flows(n)):
+            yield traffic.udp4(flow, dst=station(i))
+
+    def outer():
+        for i, frame in enumerate(inner()):
+            yield traffic.vxlan(frame, 1 + i % vnis, 49152 + i % 16384)
+
+    def build(folder):
+        devices = [sink_device(i) for i in range(2)]
+        if "encap" in ways:
+            devices[0] = replay_device(0, capture(folder, "overlay-in-%d-%d" % (n, vnis), inner))
+        if "decap" in ways:
+            devices[1] = replay_device(1, capture(folder, "overlay-out-%d-%d" % (n, vnis), outer))
+        rules = ["in_port=1,udp,dl_dst=%s,actions=set_field:%d->tun_id,output:%d"
+                 % (":".join("%02x" % byte for byte in station(i)), i + 1, OVERLAY_PORT)
+                 for i in range(vnis)]
+        rules.append("in_port=%d,udp,actions=output:1" % OVERLAY_PORT)
+        return {"devices": devices[:1], "underlay": devices[1], "rules": rules}
+    return build
+
+
 SCENARIOS = [
     Scenario("p2p-null", 2.2, "one flow, null to null, both ways", p2p_null),
     Scenario("flows-1k", 2.1, "1,000 UDP flows, port to port", one_way(1000)),
@@ -88,4 +120,12 @@ SCENARIOS = [
     Scenario("acl-100k", 1000, "1,000 rules of 20 shapes, 100,000 flows", acl(1000, 100000)),
     Scenario("ipv6-10k", None, "10,000 UDP flows over IPv6, 78-byte frames",
              one_way(10000, traffic.udp6, "udp6")),
+    Scenario("vxlan-encap", 2.5, "VXLAN: 10,000 inner flows into the tunnel",
+             overlay(10000, 1, ["encap"])),
+    Scenario("vxlan-decap", 4, "VXLAN: 10,000 inner flows out of it",
+             overlay(10000, 1, ["decap"])),
+    Scenario("vxlan-10k", None, "VXLAN both ways: 10,000 inner flows",
+             overlay(10000, 1, ["encap", "decap"])),
+    Scenario("vxlan-100k", None, "VXLAN both ways: 100,000 inner flows in 4,096 networks",
+             overlay(100000, 4096, ["encap", "decap"])),
 ]

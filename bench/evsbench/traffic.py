@@ -39,6 +39,18 @@ def udp6(flow, size=78, dst=MAC_B, src=MAC_A):
     return (dst + src + b"\x86\xdd" + header + udp).ljust(size - 4, b"\x00")
 
 
+UNDERLAY_LOCAL, UNDERLAY_REMOTE = "10.1.0.1", "10.1.0.2"
+
+
+def vxlan(inner, vni, sport):
+    """What the remote end of a tunnel sends to the local one."""
+    udp = struct.pack("!HHHHII", sport, 4789, 16 + len(inner), 0, 0x08000000, vni << 8) + inner
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0,
+                         socket.inet_aton(UNDERLAY_REMOTE), socket.inet_aton(UNDERLAY_LOCAL))
+    header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+    return MAC_A + MAC_B + b"\x08\x00" + header + udp
+
+
 def write_pcap(path, frames):
     with open(path, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))

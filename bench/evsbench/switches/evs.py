@@ -4,6 +4,7 @@ import os
 
 from ..guests import guest_path
 from ..proc import Daemon, Telemetry, run, wait_for
+from ..traffic import MAC_A, MAC_B, UNDERLAY_LOCAL, UNDERLAY_REMOTE
 
 
 class Evs:
@@ -45,6 +46,15 @@ class Evs:
             out.write("\n".join(rules) + "\n")
         run(["ovs-ofctl", "-O", "OpenFlow13", "add-flows", "unix:" + self.folder + "/br0.mgmt",
              path])
+
+    def load_underlay(self, device, ofport):
+        """A tunnel port of br0 for any network, and what lies below it."""
+        self.ctl("bridge", "add", "phy", "internal=off", "hwaddr=" + MAC_A.hex(":"),
+                 "address=%s/24" % UNDERLAY_LOCAL)
+        self.ctl("port", "add", "phy", "u", "type=dpdk", "devargs=" + device)
+        self.ctl("neigh", "add", "phy", UNDERLAY_REMOTE, MAC_B.hex(":"))
+        self.ctl("port", "add", "br0", "vx", "type=vxlan", "remote=" + UNDERLAY_REMOTE, "vni=flow",
+                 "ofport=%d" % ofport)
 
     def telemetry(self):
         self.daemon.check()

@@ -4,6 +4,7 @@ import os
 
 from ..guests import guest_path
 from ..proc import Daemon, Telemetry, run, wait_for
+from ..traffic import MAC_A, MAC_B, UNDERLAY_LOCAL, UNDERLAY_REMOTE
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
@@ -63,6 +64,22 @@ class Ovs:
             out.write("\n".join(rules) + "\n")
         run(["ovs-ofctl", "-O", "OpenFlow13", "add-flows", "unix:" + self.folder + "/br0.mgmt",
              path])
+
+    def load_underlay(self, device, ofport):
+        """A tunnel port of br0 for any network, and what lies below it."""
+        self.vsctl("add-br", "phy", "--", "set", "Bridge", "phy", "datapath_type=netdev",
+                   "other-config:hwaddr=\"%s\"" % MAC_A.hex(":"))
+        self.vsctl("add-port", "phy", "u", "--", "set", "Interface", "u", "type=dpdk",
+                   'options:dpdk-devargs="%s"' % device)
+        inside = ["nsenter", "--net", "--target", str(self.daemons[-1].process.pid)]
+        run([*inside, "ip", "address", "add", UNDERLAY_LOCAL + "/24", "dev", "phy"])
+        run([*inside, "ip", "link", "set", "phy", "up"])
+        self.vsctl("add-port", "br0", "vx", "--", "set", "Interface", "vx", "type=vxlan",
+                   "options:remote_ip=" + UNDERLAY_REMOTE, "options:key=flow",
+                   "ofport_request=%d" % ofport)
+        control = ["ovs-appctl", "-t", self.folder + "/vswitchd.ctl"]
+        wait_for("the route", lambda: "phy" in run([*control, "ovs/route/show"]))
+        run([*control, "tnl/neigh/set", "phy", UNDERLAY_REMOTE, MAC_B.hex(":")])
 
     def telemetry(self):
         for daemon in self.daemons:
