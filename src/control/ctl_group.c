@@ -94,13 +94,14 @@ static void visit_desc(const struct of_group_desc *desc, void *arg)
 {
 	static const char *const types[OF_N_GROUP_TYPES] = {"all", "select", "indirect", "ff"};
 	struct dump *dump = arg;
+	uint32_t cursor = 0;
 
 	if (dump->only != UINT64_MAX && dump->only != desc->group_id)
 		return;
 	dump->row = json_pack("{s:I, s:s}", "group-id", (json_int_t)desc->group_id, "type",
 	                      types[desc->type % OF_N_GROUP_TYPES]);
 	dump->desc = desc;
-	pl_group_walk(dump->bridge->pl, desc->group_id, visit_stats, dump);
+	pl_group_walk(dump->bridge->pl, desc->group_id, &cursor, visit_stats, dump);
 	json_array_append_new(dump->out, dump->row);
 }
 
@@ -108,6 +109,7 @@ int ctl_group_dump(struct ctl_call *call)
 {
 	struct dump dump = {.bridge = ctl_rules_bridge(call)};
 	struct of_text_names names;
+	uint32_t cursor = 0;
 
 	if (!dump.bridge)
 		return call->err.code;
@@ -117,7 +119,8 @@ int ctl_group_dump(struct ctl_call *call)
 	dump.out = call->result = json_array();
 	of_buf_init(&dump.buf);
 	pl_stats_sync();
-	pl_group_desc_walk(dump.bridge->pl, visit_desc, &dump);
+	while (pl_group_desc_walk(dump.bridge->pl, &cursor, visit_desc, &dump))
+		;
 	of_buf_fini(&dump.buf);
 	if (dump.only != UINT64_MAX && json_array_size(call->result) == 0)
 		return evs_error_set(&call->err, -ENOENT,

@@ -83,16 +83,14 @@ static void visit_stats(const struct of_meter_stats *stats, void *arg)
 static void visit_config(const struct of_meter_config *config, void *arg)
 {
 	struct dump *dump = arg;
-	struct of_error err;
+	uint32_t cursor = 0;
 
 	dump->row = json_pack("{s:I, s:s, s:b}", "meter-id", (json_int_t)config->meter_id, "unit",
 	                      config->flags & OFPMF_PKTPS ? "pktps" : "kbps", "burst",
 	                      !!(config->flags & OFPMF_BURST));
 	dump->config = config;
-	if (pl_meter_walk(dump->bridge->pl, config->meter_id, visit_stats, dump, &err) == 0)
-		json_array_append_new(dump->out, dump->row);
-	else
-		json_decref(dump->row);
+	pl_meter_walk(dump->bridge->pl, config->meter_id, &cursor, visit_stats, dump);
+	json_array_append_new(dump->out, dump->row);
 }
 
 int ctl_meter_dump(struct ctl_call *call)
@@ -100,6 +98,7 @@ int ctl_meter_dump(struct ctl_call *call)
 	struct dump dump = {.bridge = ctl_rules_bridge(call)};
 	uint32_t only = (uint32_t)ctl_param_uint(call->params, "meter", OFPM_ALL);
 	struct of_error why = {0};
+	uint32_t cursor = 0;
 	int ret;
 
 	if (!dump.bridge)
@@ -107,7 +106,9 @@ int ctl_meter_dump(struct ctl_call *call)
 	dump.out = call->result = json_array();
 	of_buf_init(&dump.buf);
 	pl_stats_sync();
-	ret = pl_meter_config_walk(dump.bridge->pl, only, visit_config, &dump, &why);
+	ret = pl_meter_known(dump.bridge->pl, only, &why);
+	while (!ret && pl_meter_config_walk(dump.bridge->pl, only, &cursor, visit_config, &dump))
+		;
 	of_buf_fini(&dump.buf);
 	return ret ? ctl_rules_refused(call, ret, why) : 0;
 }

@@ -2,8 +2,9 @@
 /*
  * Multipart requests. Threads: control.
  *
- * Statistics of rules come in slices: some hundred rules, then other sessions have their turn, and
- * no further slice while the session has much to read.
+ * Every reply is a job of one or many steps: a step tells some hundred rules, or a few chains of
+ * groups, or brings the counters of some thousand cached flows up to now. Between steps other
+ * sessions have their turn, and there is no further step while the session has much to read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,26 @@
 
 #define SLICE_RULES 256
 
+struct kind;
+
 struct ctl_of_job {
+	const struct kind *kind;
+	struct ctl_of_bridge *ob;
 	struct of_multipart_writer w;
 	struct of_buf buf;
-	struct of_flow_request request;
-	struct pl_flow_cursor cursor;
+	struct of_multipart request;
+	struct of_aggregate sum;
+	struct pl_sync_cursor sync;
+	struct pl_flow_cursor flow;
+	uint32_t cursor; /* of groups, meters, tables */
+};
+
+/* One row for each type of request. */
+struct kind {
+	/* NULL: nothing to refuse and nothing to do. 0 or -EPROTO. */
+	int (*begin)(struct ctl_of_session *s, const struct of_multipart *m, struct of_error *err);
+	bool (*step)(struct ctl_of_job *job); /* adds elements; true: there are more */
+	bool counts;                          /* counters are brought up to now first */
 };
 
 void ctl_of_job_free(struct ctl_of_session *s)
@@ -28,10 +44,24 @@ void ctl_of_job_free(struct ctl_of_session *s)
 	s->job = NULL;
 }
 
-static void add_element(const void *element, void *arg)
+static void add_element(const void *element, struct ctl_of_job *job)
 {
-	if (of_multipart_add(arg, element) != 0)
+	if (of_multipart_add(&job->w, element) != 0)
 		EVS_LOG_LIMITED(control, WARN, "an element does not fit a multipart reply");
+}
+
+static struct pl_bridge *pl_of(const struct ctl_of_job *job)
+{
+	return job->ob->bridge->pl;
+}
+
+/* ---- rules and tables ---- */
+
+static int begin_flows(struct ctl_of_session *s, const struct of_multipart *m, struct of_error *err)
+{
+	if (m->flow.table_id < CTL_OF_N_TABLES || m->flow.table_id == OFPTT_ALL)
+		return 0;
+	return of_error_set(err, OFPBRC_BAD_TABLE_ID);
 }
 
 static void visit_flow(const struct of_flow_stats *stats, void *arg)
@@ -39,113 +69,43 @@ static void visit_flow(const struct of_flow_stats *stats, void *arg)
 	add_element(stats, arg);
 }
 
-/* Sends the parts that are complete. */
-static void drain(struct ctl_of_session *s, struct ctl_of_job *job, size_t n)
+static bool step_flows(struct ctl_of_job *job)
 {
-	ctl_of_session_flush(s);
-	ctl_of_session_write(s, job->buf.data, n);
-	memmove(job->buf.data, job->buf.data + n, job->buf.size - n);
-	job->buf.size -= n;
-	job->w.part -= EVS_MIN(n, job->w.part);
+	return pl_flow_walk(pl_of(job), &job->request.flow, &job->flow, SLICE_RULES, visit_flow,
+	                    job);
 }
 
-void ctl_of_job_step(struct ctl_of_session *s)
+static void visit_sum(const struct of_flow_stats *stats, void *arg)
 {
-	struct ctl_of_job *job = s->job;
-	bool more = pl_flow_walk(s->ob->bridge->pl, &job->request, &job->cursor, SLICE_RULES,
-	                         visit_flow, &job->w);
+	struct of_aggregate *sum = arg;
 
-	if (job->buf.failed) {
-		ctl_of_session_close(s, "no memory");
-		return;
-	}
-	drain(s, job, more ? of_multipart_done(&job->w) : job->buf.size);
-	if (!more)
-		ctl_of_job_free(s);
+	sum->packet_count += stats->packet_count;
+	sum->byte_count += stats->byte_count;
+	sum->flow_count++;
 }
 
-static int start_flow_job(struct ctl_of_session *s, const struct of_msg *msg)
+static bool step_aggregate(struct ctl_of_job *job)
 {
-	struct ctl_of_job *job = calloc(1, sizeof(*job));
-
-	if (!job)
-		return -ENOMEM;
-	job->request = msg->multipart.flow;
-	of_buf_init(&job->buf);
-	of_multipart_begin(&job->w, &job->buf, msg->xid, OFPMP_FLOW);
-	pl_stats_sync();
-	s->job = job;
-	ctl_of_job_step(s);
-	return 0;
+	if (pl_flow_walk(pl_of(job), &job->request.flow, &job->flow, 4 * SLICE_RULES, visit_sum,
+	                 &job->sum))
+		return true;
+	add_element(&job->sum, job);
+	return false;
 }
 
-static void put_text(char *to, size_t size, const char *text)
+static bool step_tables(struct ctl_of_job *job)
 {
-	strncpy(to, text, size - 1);
-}
-
-static void reply_desc(struct ctl_of_session *s, struct of_multipart_writer *w)
-{
-	struct of_desc desc = {0};
-
-	put_text(desc.mfr_desc, sizeof(desc.mfr_desc), "evs");
-	put_text(desc.hw_desc, sizeof(desc.hw_desc), "software switch on DPDK");
-	put_text(desc.sw_desc, sizeof(desc.sw_desc), EVS_VERSION);
-	put_text(desc.serial_num, sizeof(desc.serial_num), "none");
-	put_text(desc.dp_desc, sizeof(desc.dp_desc), s->ob->bridge->name);
-	add_element(&desc, w);
-}
-
-static int reply_ports(struct ctl_of_session *s, uint32_t port_no, struct of_multipart_writer *w,
-                       struct of_error *err)
-{
-	bool desc = w->type == OFPMP_PORT_DESC;
-	struct ctl_port *port;
-
-	if (!desc && port_no != OFPP_ANY && !ctl_of_port_lookup(s->ob, port_no))
-		return of_error_set(err, OFPBRC_BAD_PORT);
-	TAILQ_FOREACH (port, &s->ob->bridge->ports, link) {
-		union {
-			struct of_port desc;
-			struct of_port_stats stats;
-		} u = {0};
-		if (!desc && port_no != OFPP_ANY && pl_port_ofport(port->pl) != port_no)
-			continue;
-		if (desc)
-			ctl_of_port_desc(port, &u.desc);
-		else
-			ctl_of_port_stats(port, &u.stats);
-		add_element(&u, w);
-	}
-	return 0;
-}
-
-static int reply_queues(struct ctl_of_session *s, const struct of_object_request *request,
-                        struct of_error *err)
-{
-	if (request->id != OFPP_ANY && !ctl_of_port_lookup(s->ob, request->id))
-		return of_error_set(err, OFPQOFC_BAD_PORT);
-	return request->queue_id == OFPQ_ALL ? 0 : of_error_set(err, OFPQOFC_BAD_QUEUE);
-}
-
-static void reply_tables(struct ctl_of_session *s, struct of_multipart_writer *w)
-{
-	struct pl_bridge *pl = s->ob->bridge->pl;
+	struct of_table_stats stats;
 
 	for (unsigned i = 0; i < CTL_OF_N_TABLES; i++) {
-		struct of_table_features features = {0};
-		struct of_table_stats stats = {0};
-		if (w->type == OFPMP_TABLE) {
-			pl_table_stats(pl, (uint8_t)i, &stats);
-			add_element(&stats, w);
-		} else {
-			pl_table_features(pl, (uint8_t)i, &features);
-			add_element(&features, w);
-		}
+		pl_table_stats(pl_of(job), (uint8_t)i, &stats);
+		add_element(&stats, job);
 	}
+	return false;
 }
 
-static int set_tables(struct ctl_of_session *s, const struct of_multipart *m, struct of_error *err)
+static int begin_features(struct ctl_of_session *s, const struct of_multipart *m,
+                          struct of_error *err)
 {
 	int ret;
 
@@ -158,9 +118,97 @@ static int set_tables(struct ctl_of_session *s, const struct of_multipart *m, st
 	return ret;
 }
 
+static bool step_features(struct ctl_of_job *job)
+{
+	struct of_table_features features;
+
+	for (unsigned n = 0; n < 16 && job->cursor < CTL_OF_N_TABLES; n++, job->cursor++) {
+		pl_table_features(pl_of(job), (uint8_t)job->cursor, &features);
+		add_element(&features, job);
+	}
+	return job->cursor < CTL_OF_N_TABLES;
+}
+
+/* ---- the switch, its ports and queues ---- */
+
+static void put_text(char *to, size_t size, const char *text)
+{
+	strncpy(to, text, size - 1);
+}
+
+static bool step_desc(struct ctl_of_job *job)
+{
+	struct of_desc desc = {0};
+
+	put_text(desc.mfr_desc, sizeof(desc.mfr_desc), "evs");
+	put_text(desc.hw_desc, sizeof(desc.hw_desc), "software switch on DPDK");
+	put_text(desc.sw_desc, sizeof(desc.sw_desc), EVS_VERSION);
+	put_text(desc.serial_num, sizeof(desc.serial_num), "none");
+	put_text(desc.dp_desc, sizeof(desc.dp_desc), job->ob->bridge->name);
+	add_element(&desc, job);
+	return false;
+}
+
+static int begin_ports(struct ctl_of_session *s, const struct of_multipart *m, struct of_error *err)
+{
+	if (m->object.id == OFPP_ANY || ctl_of_port_lookup(s->ob, m->object.id))
+		return 0;
+	return of_error_set(err, OFPBRC_BAD_PORT);
+}
+
+static bool step_ports(struct ctl_of_job *job)
+{
+	uint32_t only = job->request.object.id;
+	struct of_port_stats stats;
+	struct ctl_port *port;
+
+	TAILQ_FOREACH (port, &job->ob->bridge->ports, link) {
+		if (only != OFPP_ANY && pl_port_ofport(port->pl) != only)
+			continue;
+		ctl_of_port_stats(port, &stats);
+		add_element(&stats, job);
+	}
+	return false;
+}
+
+static bool step_port_desc(struct ctl_of_job *job)
+{
+	struct ctl_port *port;
+	struct of_port desc;
+
+	TAILQ_FOREACH (port, &job->ob->bridge->ports, link) {
+		ctl_of_port_desc(port, &desc);
+		add_element(&desc, job);
+	}
+	return false;
+}
+
+static int begin_queues(struct ctl_of_session *s, const struct of_multipart *m,
+                        struct of_error *err)
+{
+	const struct of_object_request *request = &m->object;
+
+	if (request->id != OFPP_ANY && !ctl_of_port_lookup(s->ob, request->id))
+		return of_error_set(err, OFPQOFC_BAD_PORT);
+	return request->queue_id == OFPQ_ALL ? 0 : of_error_set(err, OFPQOFC_BAD_QUEUE);
+}
+
+/* No port has queues that OpenFlow could set up. */
+static bool step_queues(struct ctl_of_job *job)
+{
+	return false;
+}
+
+/* ---- groups and meters ---- */
+
 static void visit_group(const struct of_group_stats *stats, void *arg)
 {
 	add_element(stats, arg);
+}
+
+static bool step_groups(struct ctl_of_job *job)
+{
+	return pl_group_walk(pl_of(job), job->request.object.id, &job->cursor, visit_group, job);
 }
 
 static void visit_group_desc(const struct of_group_desc *desc, void *arg)
@@ -168,9 +216,34 @@ static void visit_group_desc(const struct of_group_desc *desc, void *arg)
 	add_element(desc, arg);
 }
 
+static bool step_group_desc(struct ctl_of_job *job)
+{
+	return pl_group_desc_walk(pl_of(job), &job->cursor, visit_group_desc, job);
+}
+
+static bool step_group_features(struct ctl_of_job *job)
+{
+	struct of_group_features features;
+
+	pl_group_features(&features);
+	add_element(&features, job);
+	return false;
+}
+
+static int begin_meters(struct ctl_of_session *s, const struct of_multipart *m,
+                        struct of_error *err)
+{
+	return pl_meter_known(s->ob->bridge->pl, m->object.id, err);
+}
+
 static void visit_meter(const struct of_meter_stats *stats, void *arg)
 {
 	add_element(stats, arg);
+}
+
+static bool step_meters(struct ctl_of_job *job)
+{
+	return pl_meter_walk(pl_of(job), job->request.object.id, &job->cursor, visit_meter, job);
 }
 
 static void visit_meter_config(const struct of_meter_config *config, void *arg)
@@ -178,82 +251,89 @@ static void visit_meter_config(const struct of_meter_config *config, void *arg)
 	add_element(config, arg);
 }
 
-/* Replies of one element that others compute. */
-static void reply_one(struct ctl_of_session *s, const struct of_multipart *m,
-                      struct of_multipart_writer *w)
+static bool step_meter_config(struct ctl_of_job *job)
 {
-	union {
-		struct of_aggregate aggregate;
-		struct of_group_features group;
-		struct of_meter_features meter;
-	} u = {0};
-
-	if (m->type == OFPMP_AGGREGATE)
-		pl_flow_aggregate(s->ob->bridge->pl, &m->flow, &u.aggregate);
-	else if (m->type == OFPMP_GROUP_FEATURES)
-		pl_group_features(&u.group);
-	else
-		pl_meter_features(&u.meter);
-	add_element(&u, w);
+	return pl_meter_config_walk(pl_of(job), job->request.object.id, &job->cursor,
+	                            visit_meter_config, job);
 }
 
-static int reply(struct ctl_of_session *s, const struct of_multipart *m,
-                 struct of_multipart_writer *w, struct of_error *err)
+static bool step_meter_features(struct ctl_of_job *job)
 {
-	struct pl_bridge *pl = s->ob->bridge->pl;
+	struct of_meter_features features;
 
-	switch (m->type) {
-	case OFPMP_DESC:
-		reply_desc(s, w);
-		return 0;
-	case OFPMP_TABLE:
-		reply_tables(s, w);
-		return 0;
-	case OFPMP_PORT_STATS:
-	case OFPMP_PORT_DESC:
-		return reply_ports(s, m->object.id, w, err);
-	case OFPMP_QUEUE:
-		return reply_queues(s, &m->object, err);
-	case OFPMP_GROUP:
-		pl_group_walk(pl, m->object.id, visit_group, w);
-		return 0;
-	case OFPMP_GROUP_DESC:
-		pl_group_desc_walk(pl, visit_group_desc, w);
-		return 0;
-	case OFPMP_METER:
-		return pl_meter_walk(pl, m->object.id, visit_meter, w, err);
-	case OFPMP_METER_CONFIG:
-		return pl_meter_config_walk(pl, m->object.id, visit_meter_config, w, err);
-	case OFPMP_TABLE_FEATURES:
-		if (set_tables(s, m, err) != 0)
-			return -EPROTO;
-		reply_tables(s, w);
-		return 0;
-	default:
-		reply_one(s, m, w);
-		return 0;
+	pl_meter_features(&features);
+	add_element(&features, job);
+	return false;
+}
+
+static const struct kind kinds[] = {
+        [OFPMP_DESC] = {NULL, step_desc, false},
+        [OFPMP_FLOW] = {begin_flows, step_flows, true},
+        [OFPMP_AGGREGATE] = {begin_flows, step_aggregate, true},
+        [OFPMP_TABLE] = {NULL, step_tables, true},
+        [OFPMP_PORT_STATS] = {begin_ports, step_ports, false},
+        [OFPMP_QUEUE] = {begin_queues, step_queues, false},
+        [OFPMP_GROUP] = {NULL, step_groups, true},
+        [OFPMP_GROUP_DESC] = {NULL, step_group_desc, false},
+        [OFPMP_GROUP_FEATURES] = {NULL, step_group_features, false},
+        [OFPMP_METER] = {begin_meters, step_meters, true},
+        [OFPMP_METER_CONFIG] = {begin_meters, step_meter_config, false},
+        [OFPMP_METER_FEATURES] = {NULL, step_meter_features, false},
+        [OFPMP_TABLE_FEATURES] = {begin_features, step_features, false},
+        [OFPMP_PORT_DESC] = {NULL, step_port_desc, false},
+};
+
+/* ---- jobs ---- */
+
+/* Sends the parts that are complete. */
+static void drain(struct ctl_of_session *s, struct ctl_of_job *job, size_t n)
+{
+	if (n == 0)
+		return;
+	ctl_of_session_flush(s);
+	ctl_of_session_write(s, job->buf.data, n);
+	memmove(job->buf.data, job->buf.data + n, job->buf.size - n);
+	job->buf.size -= n;
+	job->w.part -= EVS_MIN(n, job->w.part);
+}
+
+void ctl_of_job_step(struct ctl_of_session *s)
+{
+	struct ctl_of_job *job = s->job;
+	bool more;
+
+	if (job->kind->counts && pl_stats_sync_some(&job->sync))
+		return;
+	more = job->kind->step(job);
+	if (job->buf.failed) {
+		ctl_of_session_close(s, "no memory");
+		return;
 	}
+	drain(s, job, more ? of_multipart_done(&job->w) : job->buf.size);
+	if (!more)
+		ctl_of_job_free(s);
 }
 
 int ctl_of_multipart(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err)
 {
 	const struct of_multipart *m = &msg->multipart;
-	size_t before = s->out.size;
-	struct of_multipart_writer w;
+	const struct kind *kind = &kinds[m->type];
+	struct ctl_of_job *job;
 	int ret;
 
-	/* Requests of several parts would have to be stored whole. */
-	if (m->flags & OFPMPF_MORE)
-		return of_error_set(err, OFPBRC_MULTIPART_BUFFER_OVERFLOW);
 	ctl_of_commit(s);
-	if (m->type == OFPMP_FLOW)
-		return start_flow_job(s, msg);
-	if (m->type == OFPMP_AGGREGATE || m->type == OFPMP_TABLE || m->type == OFPMP_GROUP ||
-	    m->type == OFPMP_METER)
-		pl_stats_sync();
-	of_multipart_begin(&w, &s->out, msg->xid, m->type);
-	ret = reply(s, m, &w, err);
+	ret = kind->begin ? kind->begin(s, m, err) : 0;
 	if (ret != 0)
-		s->out.size = before;
-	return ret;
+		return ret;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	job->kind = kind;
+	job->ob = s->ob;
+	job->request = *m;
+	of_buf_init(&job->buf);
+	of_multipart_begin(&job->w, &job->buf, msg->xid, m->type);
+	s->job = job;
+	ctl_of_job_step(s);
+	return 0;
 }

@@ -35,6 +35,7 @@ struct ctl_of_session {
 	struct of_buf out;
 	struct of_msg msg;
 	struct ctl_of_job *job;
+	struct evbuffer *parts; /* of a multipart request; NULL: none is under way */
 	struct of_async async;
 	char peer[64];
 	char why[64]; /* it is ending */
@@ -106,6 +107,12 @@ void ctl_of_commit(struct ctl_of_session *s);
 int ctl_of_multipart(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err);
 void ctl_of_job_step(struct ctl_of_session *s);
 void ctl_of_job_free(struct ctl_of_session *s);
+
+/* Requests of several messages (ctl_of_parts.c). true: the message is part of one, and *ret (0 or
+ * -EPROTO with err, -ENOMEM) says what became of it. */
+bool ctl_of_part(struct ctl_of_session *s, const uint8_t *bytes, uint16_t size, int *ret,
+                 struct of_error *err);
+void ctl_of_parts_free(struct ctl_of_session *s);
 
 /* Ports (ctl_of_ports.c). */
 void ctl_of_port_desc(const struct ctl_port *port, struct of_port *desc);

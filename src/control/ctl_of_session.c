@@ -17,6 +17,7 @@
 static void session_free(struct ctl_of_session *s)
 {
 	ctl_of_job_free(s);
+	ctl_of_parts_free(s);
 	if (s->turn)
 		event_free(s->turn);
 	if (s->probe)
@@ -169,6 +170,8 @@ static void handle(struct ctl_of_session *s, const uint8_t *bytes, uint16_t size
 	int ret;
 
 	of_arena_reset(&s->arena);
+	if (s->hello && ctl_of_part(s, bytes, size, &ret, &err))
+		goto handled;
 	ret = of_msg_decode(bytes, size, &s->arena, &s->msg, &err);
 	if (!s->hello && (ret == 0 || bytes[1] != OFPT_HELLO)) {
 		if (!take_hello(s, bytes, size))
@@ -176,6 +179,7 @@ static void handle(struct ctl_of_session *s, const uint8_t *bytes, uint16_t size
 	}
 	if (ret == 0)
 		ret = ctl_of_handle(s, &s->msg, &err);
+handled:
 	if (ret == -EPROTO && s->bev && bytes[1] != OFPT_ERROR)
 		send_error(s, err, bytes, size);
 	else if (ret < 0 && s->bev && ret != -EPROTO)

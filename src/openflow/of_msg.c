@@ -387,13 +387,21 @@ static uint32_t versions_up_to(uint8_t version)
 int of_msg_decode(const uint8_t *bytes, uint16_t size, struct of_arena *arena, struct of_msg *msg,
                   struct of_error *err)
 {
+	if (size < OF_HEADER_SIZE || of_get_u16(bytes + 2) != size) {
+		memset(msg, 0, sizeof(*msg));
+		return of_error_set(err, OFPBRC_BAD_LEN);
+	}
+	return of_msg_decode_parts(bytes, size, arena, msg, err);
+}
+
+int of_msg_decode_parts(const uint8_t *bytes, size_t size, struct of_arena *arena,
+                        struct of_msg *msg, struct of_error *err)
+{
 	struct of_cursor c = {
 	        .p = bytes + OF_HEADER_SIZE, .arena = arena, .err = err, .bad_len = OFPBRC_BAD_LEN};
 	int rc;
 
 	memset(msg, 0, sizeof(*msg));
-	if (size < OF_HEADER_SIZE || of_get_u16(bytes + 2) != size)
-		return of_error_set(err, OFPBRC_BAD_LEN);
 	c.left = size - OF_HEADER_SIZE;
 	msg->type = bytes[1];
 	msg->xid = of_get_u32(bytes + 4);

@@ -143,6 +143,10 @@ const char *of_type_name(uint8_t type);
  */
 int of_msg_decode(const uint8_t *bytes, uint16_t size, struct of_arena *arena, struct of_msg *msg,
                   struct of_error *err);
+/* The same for a multipart request that was put together: the header of its first message (whose
+ * length is not looked at), then the bodies of all. */
+int of_msg_decode_parts(const uint8_t *bytes, size_t size, struct of_arena *arena,
+                        struct of_msg *msg, struct of_error *err);
 /* Appends the encoded message. Returns 0, -ENOMEM, or -EMSGSIZE (buf is as before then). */
 int of_msg_encode(const struct of_msg *msg, struct of_buf *buf);
 /* Appends an error message about the bytes of a received message (or its beginning). */

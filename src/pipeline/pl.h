@@ -155,6 +155,11 @@ void pl_barrier(void (*done)(void *arg), void *arg);
 uint32_t pl_tick(void);
 /* [ctl] Brings the statistics of rules, groups and meters up to now. */
 void pl_stats_sync(void);
+/* The same, some flows at a time; start with a zeroed cursor; false: that was the end. */
+struct pl_sync_cursor {
+	uint32_t worker, slot;
+};
+bool pl_stats_sync_some(struct pl_sync_cursor *cursor);
 /* [ctl] Kills every cached flow (of one worker, or of all: worker < 0). */
 void pl_cache_flush(int worker);
 /* [ctl] What flow_cache_reap calls for each flow that left the cache of a worker, with the worker's

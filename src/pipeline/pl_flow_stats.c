@@ -12,7 +12,6 @@ struct query {
 	const struct of_flow_request *request;
 	void (*visit)(const struct of_flow_stats *stats, void *arg);
 	void *arg;
-	struct of_aggregate *aggregate;
 };
 
 /* Whether the rule's match is equal to or narrower than what is asked for. */
@@ -81,32 +80,6 @@ bool pl_flow_walk(struct pl_bridge *bridge, const struct of_flow_request *reques
 			return true;
 	}
 	return false;
-}
-
-static bool rule_sum(struct flow_cls_rule *cls, void *arg)
-{
-	const struct query *query = arg;
-	const struct pl_rule *rule = pl_rule_of(cls);
-
-	if (!filters_fit(query->request, rule))
-		return true;
-	query->aggregate->packet_count += rule->n_pkts;
-	query->aggregate->byte_count += rule->n_bytes;
-	query->aggregate->flow_count++;
-	return true;
-}
-
-void pl_flow_aggregate(struct pl_bridge *bridge, const struct of_flow_request *request,
-                       struct of_aggregate *aggregate)
-{
-	struct query query = {.request = request, .aggregate = aggregate};
-	const struct flow_match *match = &request->match;
-
-	memset(aggregate, 0, sizeof(*aggregate));
-	for (unsigned i = 0; i < PL_MAX_TABLES; i++)
-		if (request->table_id == OFPTT_ALL || request->table_id == i)
-			flow_cls_walk(&pl_table_at(bridge, i)->cls, &match->key, &match->mask,
-			              pl_next_version(), rule_sum, &query);
 }
 
 void pl_table_stats(struct pl_bridge *bridge, uint8_t table_id, struct of_table_stats *stats)

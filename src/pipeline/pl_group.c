@@ -289,16 +289,26 @@ static void remove_users(struct pl_tables *tables, uint32_t id)
 	}
 }
 
-static void each_group(const struct pl_tables *tables, uint64_t version,
-                       void (*fn)(struct pl_group *group, void *arg), void *arg)
+/* The groups of up to n chains from *cursor on; false: that was the end. */
+static bool some_groups(const struct pl_tables *tables, uint32_t *cursor, uint32_t n,
+                        void (*fn)(struct pl_group *group, void *arg), void *arg)
 {
-	for (unsigned i = 0; i < PL_GROUP_BUCKETS; i++) {
+	for (; n && *cursor < PL_GROUP_BUCKETS; n--, ++*cursor) {
 		struct pl_group *group;
 
-		for (group = tables->groups[i]; group; group = group->next)
-			if (pl_exists(group->added, &group->removed, version))
+		for (group = tables->groups[*cursor]; group; group = group->next)
+			if (pl_exists(group->added, &group->removed, pl_next_version()))
 				fn(group, arg);
 	}
+	return *cursor < PL_GROUP_BUCKETS;
+}
+
+static void each_group(const struct pl_tables *tables,
+                       void (*fn)(struct pl_group *group, void *arg), void *arg)
+{
+	uint32_t cursor = 0;
+
+	some_groups(tables, &cursor, PL_GROUP_BUCKETS, fn, arg);
 }
 
 static void remove_one(struct pl_group *group, void *arg)
@@ -311,7 +321,7 @@ void pl_groups_clear(struct pl_tables *tables)
 	if (!tables->n_groups)
 		return;
 	remove_users(tables, OFPG_ALL);
-	each_group(tables, pl_next_version(), remove_one, NULL);
+	each_group(tables, remove_one, NULL);
 }
 
 static int delete (struct pl_bridge *bridge, const struct of_group_mod *mod, struct of_error *err)
@@ -380,19 +390,18 @@ static void tell_stats(struct pl_group *group, void *arg)
 	free(counters);
 }
 
-void pl_group_walk(struct pl_bridge *bridge, uint32_t group_id,
+bool pl_group_walk(struct pl_bridge *bridge, uint32_t group_id, uint32_t *cursor,
                    void (*visit)(const struct of_group_stats *stats, void *arg), void *arg)
 {
 	struct visitor visitor = {.stats = visit, .arg = arg};
 	struct pl_group *group;
 
-	if (group_id == OFPG_ALL) {
-		each_group(bridge->tables, pl_next_version(), tell_stats, &visitor);
-		return;
-	}
+	if (group_id == OFPG_ALL)
+		return some_groups(bridge->tables, cursor, PL_WALK_CHAINS, tell_stats, &visitor);
 	group = pl_group_lookup(bridge->tables, group_id, pl_next_version());
 	if (group)
 		tell_stats(group, &visitor);
+	return false;
 }
 
 static void tell_desc(struct pl_group *group, void *arg)
@@ -417,12 +426,12 @@ static void tell_desc(struct pl_group *group, void *arg)
 	free(buckets);
 }
 
-void pl_group_desc_walk(struct pl_bridge *bridge,
+bool pl_group_desc_walk(struct pl_bridge *bridge, uint32_t *cursor,
                         void (*visit)(const struct of_group_desc *desc, void *arg), void *arg)
 {
 	struct visitor visitor = {.desc = visit, .arg = arg};
 
-	each_group(bridge->tables, pl_next_version(), tell_desc, &visitor);
+	return some_groups(bridge->tables, cursor, PL_WALK_CHAINS, tell_desc, &visitor);
 }
 
 void pl_group_features(struct of_group_features *features)

@@ -168,21 +168,25 @@ static void delete_one(struct pl_meter *meter, void *arg)
 	remove_meter(meter);
 }
 
-static void each_meter(const struct pl_tables *tables,
-                       void (*fn)(struct pl_meter *meter, void *arg), void *arg)
+/* The meters of up to n chains from *cursor on; false: that was the end. */
+static bool some_meters(const struct pl_tables *tables, uint32_t *cursor, uint32_t n,
+                        void (*fn)(struct pl_meter *meter, void *arg), void *arg)
 {
-	for (unsigned i = 0; i < PL_GROUP_BUCKETS; i++) {
+	for (; n && *cursor < PL_GROUP_BUCKETS; n--, ++*cursor) {
 		struct pl_meter *meter;
 
-		for (meter = tables->meters[i]; meter; meter = meter->next)
+		for (meter = tables->meters[*cursor]; meter; meter = meter->next)
 			if (pl_exists(meter->added, &meter->removed, pl_next_version()))
 				fn(meter, arg);
 	}
+	return *cursor < PL_GROUP_BUCKETS;
 }
 
 void pl_meters_clear(struct pl_tables *tables)
 {
-	each_meter(tables, delete_one, NULL);
+	uint32_t cursor = 0;
+
+	some_meters(tables, &cursor, PL_GROUP_BUCKETS, delete_one, NULL);
 }
 
 int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct of_error *err)
@@ -251,39 +255,40 @@ static void tell_config(struct pl_meter *meter, void *arg)
 	visitor->config(&config, visitor->arg);
 }
 
-static int walk(struct pl_bridge *bridge, uint32_t meter_id,
-                void (*fn)(struct pl_meter *meter, void *arg), struct visitor *visitor,
-                struct of_error *err)
+int pl_meter_known(struct pl_bridge *bridge, uint32_t meter_id, struct of_error *err)
+{
+	if (meter_id == OFPM_ALL || pl_meter_lookup(bridge->tables, meter_id, pl_next_version()))
+		return 0;
+	return of_error_set(err, OFPMMFC_UNKNOWN_METER);
+}
+
+static bool walk(struct pl_bridge *bridge, uint32_t meter_id, uint32_t *cursor,
+                 void (*fn)(struct pl_meter *meter, void *arg), struct visitor *visitor)
 {
 	struct pl_meter *meter;
 
-	if (meter_id == OFPM_ALL) {
-		each_meter(bridge->tables, fn, visitor);
-		return 0;
-	}
+	if (meter_id == OFPM_ALL)
+		return some_meters(bridge->tables, cursor, PL_WALK_CHAINS, fn, visitor);
 	meter = pl_meter_lookup(bridge->tables, meter_id, pl_next_version());
-	if (!meter)
-		return of_error_set(err, OFPMMFC_UNKNOWN_METER);
-	fn(meter, visitor);
-	return 0;
+	if (meter)
+		fn(meter, visitor);
+	return false;
 }
 
-int pl_meter_walk(struct pl_bridge *bridge, uint32_t meter_id,
-                  void (*visit)(const struct of_meter_stats *stats, void *arg), void *arg,
-                  struct of_error *err)
+bool pl_meter_walk(struct pl_bridge *bridge, uint32_t meter_id, uint32_t *cursor,
+                   void (*visit)(const struct of_meter_stats *stats, void *arg), void *arg)
 {
 	struct visitor visitor = {.stats = visit, .arg = arg};
 
-	return walk(bridge, meter_id, tell_stats, &visitor, err);
+	return walk(bridge, meter_id, cursor, tell_stats, &visitor);
 }
 
-int pl_meter_config_walk(struct pl_bridge *bridge, uint32_t meter_id,
-                         void (*visit)(const struct of_meter_config *config, void *arg), void *arg,
-                         struct of_error *err)
+bool pl_meter_config_walk(struct pl_bridge *bridge, uint32_t meter_id, uint32_t *cursor,
+                          void (*visit)(const struct of_meter_config *config, void *arg), void *arg)
 {
 	struct visitor visitor = {.config = visit, .arg = arg};
 
-	return walk(bridge, meter_id, tell_config, &visitor, err);
+	return walk(bridge, meter_id, cursor, tell_config, &visitor);
 }
 
 void pl_meter_features(struct of_meter_features *features)

@@ -53,22 +53,24 @@ struct pl_flow_cursor {
 bool pl_flow_walk(struct pl_bridge *bridge, const struct of_flow_request *request,
                   struct pl_flow_cursor *cursor, unsigned max,
                   void (*visit)(const struct of_flow_stats *stats, void *arg), void *arg);
-void pl_flow_aggregate(struct pl_bridge *bridge, const struct of_flow_request *request,
-                       struct of_aggregate *aggregate);
 
-/* group_id may be OFPG_ALL, meter_id OFPM_ALL. An unknown group visits nothing; an unknown meter is
- * -EPROTO with OFPMMFC_UNKNOWN_METER. */
-void pl_group_walk(struct pl_bridge *bridge, uint32_t group_id,
+/*
+ * Groups and meters with their statistics, some chains of their tables at a time: start with
+ * *cursor 0; false: that was the end. group_id may be OFPG_ALL, meter_id OFPM_ALL. An unknown group
+ * visits nothing; whether a meter is known tells pl_meter_known.
+ */
+bool pl_group_walk(struct pl_bridge *bridge, uint32_t group_id, uint32_t *cursor,
                    void (*visit)(const struct of_group_stats *stats, void *arg), void *arg);
-void pl_group_desc_walk(struct pl_bridge *bridge,
+bool pl_group_desc_walk(struct pl_bridge *bridge, uint32_t *cursor,
                         void (*visit)(const struct of_group_desc *desc, void *arg), void *arg);
 void pl_group_features(struct of_group_features *features);
-int pl_meter_walk(struct pl_bridge *bridge, uint32_t meter_id,
-                  void (*visit)(const struct of_meter_stats *stats, void *arg), void *arg,
-                  struct of_error *err);
-int pl_meter_config_walk(struct pl_bridge *bridge, uint32_t meter_id,
-                         void (*visit)(const struct of_meter_config *config, void *arg), void *arg,
-                         struct of_error *err);
+/* 0, or -EPROTO with OFPMMFC_UNKNOWN_METER. */
+int pl_meter_known(struct pl_bridge *bridge, uint32_t meter_id, struct of_error *err);
+bool pl_meter_walk(struct pl_bridge *bridge, uint32_t meter_id, uint32_t *cursor,
+                   void (*visit)(const struct of_meter_stats *stats, void *arg), void *arg);
+bool pl_meter_config_walk(struct pl_bridge *bridge, uint32_t meter_id, uint32_t *cursor,
+                          void (*visit)(const struct of_meter_config *config, void *arg),
+                          void *arg);
 void pl_meter_features(struct of_meter_features *features);
 
 /*

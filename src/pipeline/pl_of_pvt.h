@@ -18,6 +18,7 @@
 
 #define PL_MAX_RULES     (4u << 20) /* of one table */
 #define PL_GROUP_BUCKETS 1024       /* hash buckets for groups of a bridge */
+#define PL_WALK_CHAINS   8          /* of them in one slice of a walk */
 #define PL_MAX_GROUPS    65536
 #define PL_MAX_METERS    65536
 

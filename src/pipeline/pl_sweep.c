@@ -14,6 +14,7 @@
 
 #define SWEEP_MS     1000
 #define SLICE_LEN    131072 /* flows of a cache in one tick */
+#define SYNC_LEN     16384  /* flows of a cache in one call of pl_stats_sync_some */
 #define IDLE_MS      10000
 #define IDLE_MS_FULL 1000 /* above three quarters of the pool */
 #define IDLE_MS_MOST 200  /* above nine tenths */
@@ -109,6 +110,25 @@ void pl_sweep(uint32_t now_ms, bool all)
 void pl_stats_sync(void)
 {
 	pl_sweep(evs_clock_ms(), true);
+}
+
+static bool sync_visit(struct flow *flow, void *arg)
+{
+	pl_flow_credit(flow);
+	return true;
+}
+
+bool pl_stats_sync_some(struct pl_sync_cursor *cursor)
+{
+	for (; cursor->worker < EVS_MAX_WORKERS; cursor->worker++, cursor->slot = 0) {
+		struct flow_cache *cache = pl_globals.config.worker_cache
+		                                   ? pl_globals.config.worker_cache(cursor->worker)
+		                                   : NULL;
+
+		if (cache && flow_cache_walk_some(cache, &cursor->slot, SYNC_LEN, sync_visit, NULL))
+			return true;
+	}
+	return false;
 }
 
 void pl_cache_set_idle(uint32_t idle_ms)

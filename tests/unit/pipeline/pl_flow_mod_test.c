@@ -4,14 +4,21 @@
  */
 #include "pl_of_test.h"
 
+static void on_rule(const struct of_flow_stats *stats, void *arg)
+{
+	++*(unsigned *)arg;
+}
+
 static unsigned count(struct pl_bridge *br)
 {
 	struct of_flow_request request = {
 	        .table_id = OFPTT_ALL, .out_port = OFPP_ANY, .out_group = OFPG_ANY};
-	struct of_aggregate sum;
+	struct pl_flow_cursor cursor = {0};
+	unsigned n = 0;
 
-	pl_flow_aggregate(br, &request, &sum);
-	return sum.flow_count;
+	while (pl_flow_walk(br, &request, &cursor, 16, on_rule, &n))
+		;
+	return n;
 }
 
 static void rule_add(struct pl_bridge *br, uint8_t table, uint16_t udp, uint64_t cookie)
@@ -168,7 +175,8 @@ static void test_meters(void **state)
 	pt_translate(&pkt);
 	assert_non_null(strstr(pt_text, "meter"));
 	assert_non_null(strstr(pt_text, "output:2"));
-	assert_int_equal(pl_meter_walk(br, 5, on_meter, &seen, &pt_err), 0);
+	assert_int_equal(pl_meter_known(br, 5, &pt_err), 0);
+	assert_false(pl_meter_walk(br, 5, &(uint32_t){0}, on_meter, &seen));
 	assert_int_equal(seen, 5 << 16 | 1 << 8 | 1);
 	mod.command = OFPMC_MODIFY;
 	mod.flags = OFPMF_KBPS | OFPMF_PKTPS;
@@ -179,7 +187,7 @@ static void test_meters(void **state)
 	mod.command = OFPMC_DELETE; /* takes the rule along */
 	assert_int_equal(pl_meter_mod(br, &mod, &pt_err), 0);
 	assert_int_equal(count(br), 0);
-	assert_int_not_equal(pl_meter_walk(br, 5, on_meter, &seen, &pt_err), 0);
+	assert_int_not_equal(pl_meter_known(br, 5, &pt_err), 0);
 	pt_commit();
 }
 

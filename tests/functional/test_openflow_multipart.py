@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Multipart requests and replies of many parts.
+
+    sessions ---- br0.mgmt
+"""
+import struct
+
+import pytest
+from evslib import Lab
+from evslib import ofraw as of
+from evslib.ofctl import ERROR, MULTIPART, MULTIPART_REPLY, Session, match, message, oxm
+
+FLOW, AGGREGATE, TABLE, GROUP, GROUP_DESC, METER, METER_CONFIG, TABLE_FEATURES = 1, 2, 3, 6, 7, 9, 10, 12
+MORE, ANY, ALL = 1, 0xFFFFFFFF, 0xFF
+OVERFLOW = (1, 13)
+
+
+@pytest.fixture(scope="module")
+def evsd():
+    lab = Lab()
+    try:
+        yield lab.evsd()
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def session(evsd):
+    session = Session(evsd.run_dir / "br0.mgmt")
+    yield session
+    session.close()
+
+
+def request(kind, body=b"", flags=0, xid=5):
+    return message(MULTIPART, struct.pack("!HHxxxx", kind, flags) + body, xid)
+
+
+def replies(session, kind, body=b"", xid=5):
+    """The bodies of all parts of a reply."""
+    session.send(request(kind, body, xid=xid))
+    bodies = []
+    while True:
+        got = session.wait(MULTIPART_REPLY, xid)
+        told, flags = struct.unpack_from("!HH", got, 8)
+        assert told == kind
+        bodies.append(got[16:])
+        if not flags & MORE:
+            return bodies
+
+
+def flows(table=ALL, *fields, cookie=0, mask=0):
+    return struct.pack("!BxxxIIxxxxQQ", table, ANY, ANY, cookie, mask) + match(*fields)
+
+
+def elements(body):
+    """Elements that begin with their length."""
+    while body:
+        size = struct.unpack_from("!H", body)[0]
+        yield body[:size]
+        body = body[size:]
+
+
+def rename(features, name):
+    return features[:8] + name.ljust(32, b"\0") + features[40:]
+
+
+def name_of(features):
+    return features[8:40].rstrip(b"\0")
+
+
+def test_table_features_in_parts(session):
+    """Two tables are renamed by a request of three messages; nothing happens before the last."""
+    tables = list(elements(b"".join(replies(session, TABLE_FEATURES))))
+    assert [table[2] for table in tables] == list(range(254))
+    assert tables[7] == tables[7][:8] + b"table7".ljust(32, b"\0") + tables[7][40:]
+    session.send(request(TABLE_FEATURES, rename(tables[7], b"seven"), MORE, xid=70))
+    session.send(request(TABLE_FEATURES, b"", MORE, xid=70))
+    # Another request in between is answered, another one of several parts is not.
+    assert name_of(list(elements(b"".join(replies(session, TABLE_FEATURES))))[7]) == b"table7"
+    session.send(request(TABLE_FEATURES, tables[9], MORE, xid=71))
+    session.barrier()
+    assert session.errors == [OVERFLOW]
+    session.send(request(TABLE_FEATURES, rename(tables[8], b"eight"), xid=70))
+    got = b""
+    while True:
+        part = session.wait(MULTIPART_REPLY, 70)
+        got += part[16:]
+        if not struct.unpack_from("!H", part, 10)[0] & MORE:
+            break
+    assert [name_of(table) for table in elements(got)][6:10] == [b"table6", b"seven", b"eight", b"table9"]
+    # An error in one of the parts refuses the whole.
+    session.send(request(TABLE_FEATURES, rename(tables[7], b"back"), MORE, xid=72))
+    session.send(request(TABLE_FEATURES, tables[8][:40], xid=72))
+    assert struct.unpack_from("!HH", session.wait(ERROR, 72), 8) == (13, 3)
+    assert name_of(list(elements(b"".join(replies(session, TABLE_FEATURES))))[7]) == b"seven"
+
+
+def test_requests_have_a_bound(session):
+    part = request(TABLE_FEATURES, bytes(60000), MORE, xid=80)
+    for _ in range(20):
+        session.send(part)
+    session.barrier()
+    assert session.errors[0] == OVERFLOW
+    assert len(replies(session, TABLE, xid=81)) == 1
+
+
+def test_other_requests_in_parts(session):
+    """Bodies of a fixed size are what they are, in however many messages they come."""
+    body = flows(0)
+    session.send(request(AGGREGATE, body[:20], MORE, xid=82) + request(AGGREGATE, body[20:], xid=82))
+    assert len(session.wait(MULTIPART_REPLY, 82)) == 16 + 24
+    session.send(request(TABLE, b"", MORE, xid=83) + request(TABLE, bytes(8), xid=83))
+    assert struct.unpack_from("!HH", session.wait(ERROR, 83), 8) == (1, 6)
+
+
+def test_bad_requests(session):
+    for kind, body, error in [(99, b"", (1, 2)), (0xFFFF, bytes(8), (1, 3)), (FLOW, flows(254), (1, 9)),
+                              (AGGREGATE, flows(254), (1, 9)), (4, struct.pack("!Ixxxx", 77), (1, 11)),
+                              (METER, struct.pack("!Ixxxx", 77), (12, 3)),
+                              (METER_CONFIG, struct.pack("!Ixxxx", 77), (12, 3)),
+                              (5, struct.pack("!II", 77, ANY), (9, 0)), (5, struct.pack("!II", ANY, 77), (9, 1))]:
+        session.errors.clear()
+        session.send(request(kind, body))
+        session.barrier()
+        assert session.errors == [error], kind
+    assert replies(session, GROUP, struct.pack("!Ixxxx", 77)) == [b""]
+
+
+def test_many(session):
+    """What takes many slices and parts is told whole, and once."""
+    n = 20000
+    rules = [of.flow([oxm(5, b"\x08\0"), oxm(11, struct.pack("!I", i))], table=i % 3, cookie=i) for i in range(n)]
+    groups = [message(15, struct.pack("!HBxI", 0, 0, i)) for i in range(5000)]
+    meters = [message(29, struct.pack("!HHI", 0, 1, i) + struct.pack("!HHIIxxxx", 1, 16, 1000, 0)) for i in range(1, 3001)]
+    session.send(of.flow([], command=of.DELETE, table=ALL) + b"".join(rules + groups + meters))
+    session.barrier()
+    assert session.errors == []
+    told = [flow for body in replies(session, FLOW, flows()) for flow in elements(body)]
+    assert sorted(struct.unpack_from("!Q", flow, 24)[0] for flow in told) == list(range(n))
+    count = lambda *args, **kw: struct.unpack_from("!I", replies(session, AGGREGATE, flows(*args, **kw))[0], 16)[0]  # noqa: E731
+    assert count() == n and count(2) == n // 3 and count(77) == 0
+    assert count(ALL, cookie=1, mask=1) == n // 2
+    assert count(ALL, oxm(5, b"\x08\0"), oxm(11, b"\0\0\x10\0", b"\xff\xff\xf0\0")) == 4096
+    every = struct.pack("!Ixxxx", 0xFFFFFFFC)
+    told = [group for body in replies(session, GROUP, every) for group in elements(body)]
+    assert sorted(struct.unpack_from("!I", group, 4)[0] for group in told) == list(range(5000))
+    assert sum(len(list(elements(body))) for body in replies(session, GROUP_DESC)) == 5000
+    every = struct.pack("!Ixxxx", 0xFFFFFFFF)
+    assert sum(len(list(elements(body))) for body in replies(session, METER_CONFIG, every)) == 3000
+    assert sum(len(body) for body in replies(session, METER, every)) == 3000 * 56
+    session.send(of.flow([], command=of.DELETE, table=ALL) + message(15, struct.pack("!HBxI", 2, 0, 0xFFFFFFFC)) +
+                 message(29, struct.pack("!HHI", 2, 0, ANY)))
+    session.barrier()
+    assert session.errors == [] and count() == 0
