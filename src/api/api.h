@@ -108,11 +108,12 @@ enum api_kind {
 
 enum api_param_flag {
 	API_REQUIRED = 0x01,
-	API_POS = 0x02,   /* evsctl takes it by position, in the order of the table */
-	API_REST = 0x04,  /* takes all further positional arguments (API_STRS) */
-	API_NULL = 0x08,  /* null, or `name=` in evsctl, puts it back to its default */
-	API_FILE = 0x10,  /* evsctl makes the path absolute: evsd has another directory */
-	API_LINES = 0x20, /* evsctl takes a file, or "-", and sends its lines (API_STRS) */
+	API_POS = 0x02,    /* evsctl takes it by position, in the order of the table */
+	API_REST = 0x04,   /* takes all further positional arguments (API_STRS) */
+	API_NULL = 0x08,   /* null, or `name=` in evsctl, puts it back to its default */
+	API_FILE = 0x10,   /* evsctl makes the path absolute: evsd has another directory */
+	API_NUMBER = 0x40, /* a number is as good as its digits (API_STR) */
+	API_LINES = 0x20,  /* evsctl takes a file, or "-", and sends its lines (API_STRS) */
 };
 
 struct api_param {
@@ -128,6 +129,7 @@ enum api_column_flag {
 	API_COL_RIGHT = 0x01,
 	API_COL_LONG = 0x02,   /* may be wrapped */
 	API_COL_OFPORT = 0x04, /* OpenFlow port number: LOCAL has a name */
+	API_COL_BAR = 0x10,    /* a percentage, drawn */
 	API_COL_LINE = 0x08,   /* the only column: people see these texts, line by line */
 };
 

@@ -243,6 +243,8 @@ static json_t *check_calls(const struct api_param *param, const json_t *value,
 
 static json_t *check_str(const struct api_param *param, const json_t *value, struct evs_error *err)
 {
+	if (json_is_integer(value) && (param->flags & API_NUMBER))
+		return json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
 		return wrong(param, value, err, "a text");
 	return json_string(json_string_value(value));

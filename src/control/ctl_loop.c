@@ -40,6 +40,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	pl_tick();
 	ctl_neigh_tick();
+	ctl_qos_tick();
 }
 
 static void take_punt(const struct pmd_punt *punt, void *arg)

@@ -269,6 +269,9 @@ void ctl_port_config(const json_t *params, struct pl_port_config *config)
 	config->qinq_tpid = rte_cpu_to_be_16(strcmp(qinq, "802.1q") ? 0x88a8 : 0x8100);
 	config->protected_port = ctl_param_bool(params, "protected", false);
 	config->patch_peer = ctl_param_str(params, "peer", NULL);
+	config->storm_unknown =
+	        ctl_param_str(ctl_conf_get("qos", ctl_param_str(params, "name", "")),
+	                      "storm.unknown-unicast", NULL) != NULL;
 }
 
 /* ---- the end ---- */
@@ -285,6 +288,7 @@ void ctl_net_fini(void)
 	struct ctl_port *port;
 
 	ctl_neigh_fini();
+	ctl_qos_forget();
 	TAILQ_FOREACH (bridge, &ctl_bridges, link) {
 		while ((port = TAILQ_FIRST(&bridge->ports))) {
 			left++;

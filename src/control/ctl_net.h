@@ -81,6 +81,10 @@ void ctl_capture_fini(void); /* before ctl_net_fini */
 /* The port will be destroyed, after a grace period at the earliest. */
 void ctl_capture_port_gone(const struct port *port);
 
+/* Samples the rates that qos.show tells; to be called often. */
+void ctl_qos_tick(void);
+void ctl_qos_forget(void); /* the samples, at the end */
+
 void ctl_net_fini(void); /* closes all ports and bridges; waits for grace periods */
 
 #endif

@@ -9,6 +9,11 @@
 
 #include "control/ctl_conf_pvt.h"
 
+struct change {
+	const json_t *from, *to;
+	bool undo; /* sets are known to be possible */
+};
+
 static void append(json_t *calls, const char *method, json_t *params_new)
 {
 	json_array_append_new(calls,
@@ -75,48 +80,62 @@ static void plan_del(const struct ctl_kind *kind, const json_t *object, json_t *
 	append(calls, kind->del, params);
 }
 
-static void plan_dels(const struct ctl_kind *kind, const json_t *from, const json_t *to, bool undo,
-                      json_t *calls)
+/* Does the object go, to come back perhaps? What hangs on a bridge or port goes with it. */
+static bool goes(const struct change *c, const struct ctl_kind *kind, const char *name)
+{
+	const json_t *object = json_object_get(json_object_get(c->from, kind->name), name);
+	const json_t *next = json_object_get(json_object_get(c->to, kind->name), name);
+
+	if (!object)
+		return false;
+	if (!next || (!json_equal(object, next) && !by_set(kind, object, next, c->undo)))
+		return true;
+	for (const struct ctl_kind *k = ctl_kinds; k->name; k++) {
+		const char *parent = ctl_param_str(object, k->name, NULL);
+
+		if (parent && k != kind && goes(c, k, parent))
+			return true;
+	}
+	return false;
+}
+
+static void plan_dels(const struct change *c, const struct ctl_kind *kind, json_t *calls)
 {
 	const char *name;
 	json_t *object;
 
-	json_object_foreach ((json_t *)(uintptr_t)json_object_get(from, kind->name), name, object) {
-		const json_t *next = json_object_get(json_object_get(to, kind->name), name);
-
-		if (!next || (!json_equal(object, next) && !by_set(kind, object, next, undo)))
+	json_object_foreach (json_object_get(c->from, kind->name), name, object) {
+		if (goes(c, kind, name))
 			plan_del(kind, object, calls);
 	}
 }
 
-static void plan_adds(const struct ctl_kind *kind, const json_t *from, const json_t *to, bool undo,
-                      json_t *calls)
+static void plan_adds(const struct change *c, const struct ctl_kind *kind, json_t *calls)
 {
 	const char *name;
 	json_t *object;
 
-	json_object_foreach ((json_t *)(uintptr_t)json_object_get(to, kind->name), name, object) {
-		const json_t *old = json_object_get(json_object_get(from, kind->name), name);
+	json_object_foreach (json_object_get(c->to, kind->name), name, object) {
+		const json_t *old = json_object_get(json_object_get(c->from, kind->name), name);
 
-		if (old && json_equal(old, object))
-			continue;
-		if (old && by_set(kind, old, object, undo))
-			append(calls, kind->set, difference(kind, old, object));
-		else
+		if (!old || goes(c, kind, name))
 			append(calls, kind->add, json_deep_copy(object));
+		else if (!json_equal(old, object))
+			append(calls, kind->set, difference(kind, old, object));
 	}
 }
 
 json_t *ctl_conf_plan(const json_t *from, const json_t *to, bool undo)
 {
+	const struct change change = {from, to, undo};
 	json_t *calls = json_array();
 	unsigned n = 0;
 
 	while (ctl_kinds[n].name)
 		n++;
 	for (unsigned i = n; i-- > 0;)
-		plan_dels(&ctl_kinds[i], from, to, undo, calls);
+		plan_dels(&change, &ctl_kinds[i], calls);
 	for (unsigned i = 0; i < n; i++)
-		plan_adds(&ctl_kinds[i], from, to, undo, calls);
+		plan_adds(&change, &ctl_kinds[i], calls);
 	return calls;
 }

@@ -10,6 +10,7 @@
 #include "evsctl/evsctl_pvt.h"
 
 #define OFPORT_LOCAL 0xfffffffe
+#define BAR_LEN      10
 
 const json_t *evsctl_member(const json_t *object, const char *dotted)
 {
@@ -63,10 +64,25 @@ const char *evsctl_value_text(const json_t *value, char *buf, size_t size)
 	return buf;
 }
 
+/* "######....  60 %" */
+static const char *bar(const json_t *value, char *buf, size_t size)
+{
+	double percent = json_number_value(value);
+	int full = percent > 100 ? BAR_LEN : (int)(percent * BAR_LEN / 100 + 0.5);
+
+	if (!json_is_number(value))
+		return "-";
+	snprintf(buf, size, "%.*s%.*s %3.0f %%", full, "####################", BAR_LEN - full,
+	         "....................", percent);
+	return buf;
+}
+
 static const char *cell(const struct api_column *column, const json_t *row, char *buf, size_t size)
 {
 	const json_t *value = evsctl_member(row, column->key);
 
+	if (column->flags & API_COL_BAR)
+		return bar(value, buf, size);
 	if ((column->flags & API_COL_OFPORT) && json_integer_value(value) == OFPORT_LOCAL)
 		return "LOCAL";
 	return evsctl_value_text(value, buf, size);

@@ -45,6 +45,7 @@
 	X(TUNNEL_POP, "tunnel-pop",                                                                \
 	  flow_op_none) /* arg: kind << 16 | UDP port; ends the program */                         \
 	X(METER, "meter", flow_op_meter)                                                           \
+	X(STORM, "storm-control", flow_op_none) /* its destination is unknown: receiver's limit */ \
 	X(SET_QUEUE, "set-queue", flow_op_none) /* arg: queue id */                                \
 	X(CONTROLLER, "controller", flow_op_controller)                                            \
 	X(CLONE, "clone", flow_op_none)     /* payload: ops that run on a copy */                  \

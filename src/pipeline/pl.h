@@ -95,6 +95,7 @@ struct pl_port_config {  /* columns of the Port table of the Open_vSwitch schema
 	uint8_t cvlans[512];  /* of dot1q-tunnel, likewise */
 	rte_be16_t qinq_tpid; /* 0x88a8 or 0x8100; 0: 0x88a8 */
 	bool protected_port;
+	bool storm_unknown;             /* has a limit for frames to unknown addresses: op STORM */
 	const char *patch_peer;         /* name of the peer port, NULL if it is no patch port */
 	const struct pl_tunnel *tunnel; /* of a tunnel port; copied by pl_port_add, then constant */
 };

@@ -46,6 +46,7 @@ static void view_fill(struct pl_view *view, struct pl_port *port)
 	        .vlan_mode = config->vlan_mode,
 	        .priority_tags = config->priority_tags,
 	        .is_protected = config->protected_port,
+	        .storm_unknown = config->storm_unknown,
 	        .link_up = port->link_up,
 	        .qinq_tpid = config->qinq_tpid ? config->qinq_tpid : RTE_BE16(0x88a8),
 	        .flags = port->flags,

@@ -229,6 +229,10 @@ static void forward(struct pl_xlate *x, const struct inner *inner)
 		PL_TRACE(x, "%s: floods VLAN %u",
 		         dst[0] & 1 ? "multicast destination" : "destination is unknown",
 		         inner->vlan);
+		if (!(dst[0] & 1) && x->in && x->in->storm_unknown) {
+			PL_TRACE(x, "storm control of '%s' counts it", x->in->port->name);
+			flow_prog_add(&x->out->prog, FLOW_OP_STORM, 0);
+		}
 		flood(x, inner);
 		return;
 	}

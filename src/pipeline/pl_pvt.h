@@ -40,7 +40,7 @@ struct pl_view {
 	uint16_t index;
 	uint16_t tag;
 	uint8_t vlan_mode, priority_tags;
-	bool is_protected, link_up;
+	bool is_protected, storm_unknown, link_up;
 	rte_be16_t qinq_tpid;
 	uint32_t flags;
 	struct pl_bridge *peer; /* patch: the bridge of the peer, or NULL */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "pmd/pmd_pvt.h"
+#include "qos/qos_ingress.h"
 
 static uint16_t txq_of(const struct port *port, unsigned worker)
 {
@@ -33,6 +34,7 @@ int pmd_view_add(struct pmd_worker *w, struct port *port, struct evs_error *err)
 	v->counters = port->counters[w->id];
 	v->txq = txq_of(port, w->id);
 	v->shaper = pmd_shape_of_view(port);
+	v->ingress = pmd_ports[port->index] ? pmd_ports[port->index]->ingress : NULL;
 	evs_store_release(&w->view[port->index], v);
 	return 0;
 }
@@ -77,6 +79,7 @@ static int queues_add(struct pmd_port *p, uint16_t n, struct evs_error *err)
 	}
 	for (i = from; i < n; i++) {
 		p->n_rxq = (uint16_t)(i + 1);
+		p->rxq[i]->gate = p->ingress && qos_ingress_shapes(p->ingress) ? p->ingress : NULL;
 		pmd_place_start(p->rxq[i]);
 	}
 	return 0;
@@ -131,6 +134,7 @@ static void detach_end(void *arg)
 
 	if (p->done)
 		p->done(p->port, p->arg);
+	free(p->ingress);
 	free(p);
 }
 
@@ -193,6 +197,7 @@ void pmd_attach_fini(void)
 		pmd_shape_fini(p);
 		while (p->n_rxq > 0)
 			free(p->rxq[--p->n_rxq]);
+		free(p->ingress);
 		free(p);
 	}
 }

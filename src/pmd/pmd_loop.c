@@ -145,7 +145,13 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n, c
 	struct pkt_burst *b = &w->burst;
 	uint64_t mark = sample ? evs_clock_tsc() : 0, bytes = 0;
 	uint32_t bad, config = evs_load_relaxed(&rxq->port->config);
+	struct qos_ingress *ingress = evs_load_acquire(&v->ingress);
 
+	if (evs_unlikely(ingress != NULL)) {
+		n = pmd_ingress(w, v, ingress, n);
+		if (n == 0)
+			return;
+	}
 	evs_counter_add(&w->account.rx, n);
 	bad = pkt_parse_burst(b, n, rxq->in_port, w->isa);
 	for (unsigned i = 0; i < n; i++)
@@ -187,7 +193,10 @@ static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, 
 EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq)
 {
 	struct port *port = rxq->port;
-	unsigned n = evs_load_acquire(&port->rx)(port, rxq->queue, w->burst.mbuf, PKT_BURST_MAX);
+	struct qos_ingress *gate = evs_load_acquire(&rxq->gate);
+	unsigned n = evs_likely(!gate) ? evs_load_acquire(&port->rx)(port, rxq->queue,
+	                                                             w->burst.mbuf, PKT_BURST_MAX)
+	                               : pmd_ingress_rx(w, rxq, gate);
 	uint64_t now;
 
 	if (n == 0)

@@ -27,11 +27,23 @@ static void remark(struct rte_mbuf *m, struct pkt_offsets *ofs, unsigned levels)
 	}
 }
 
+/* The mask as it is when the places of another are taken out. */
+static EVS_COLD uint32_t without(uint32_t mask, uint32_t gone)
+{
+	uint32_t out = 0;
+
+	for (unsigned i = 0, to = 0; i < PKT_BURST_MAX; i++)
+		if (!(gone >> i & 1))
+			out |= (mask >> i & 1) << to++;
+	return out;
+}
+
 EVS_HOT void pmd_meter(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op)
 {
 	struct qos_meter *meter = ((const struct flow_op_meter *)op->payload)->meter;
 	uint8_t verdict[PKT_BURST_MAX];
 	uint32_t hit = qos_meter_run(meter, w->id, x->mbuf, x->n, w->now_tsc, verdict), drop = 0;
+	uint32_t stuck = 0;
 
 	for (uint32_t left = hit; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
@@ -40,7 +52,11 @@ EVS_HOT void pmd_meter(struct pmd_worker *w, struct pmd_exec *x, const struct fl
 			drop |= 1u << i;
 		else if (!pkt_make_writable(&x->mbuf[i], x->mbuf[i]->pool))
 			remark(x->mbuf[i], &x->ofs[i], verdict[i] & LEVELS_MASK);
+		else /* it must not go on with the precedence that it has lost */
+			stuck |= 1u << i;
 	}
 	if (drop)
 		pmd_exec_drop(w, x, drop, PKT_DROP_METER);
+	if (evs_unlikely(stuck))
+		pmd_exec_drop(w, x, without(stuck, drop), PKT_DROP_NO_MBUF);
 }

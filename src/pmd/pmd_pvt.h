@@ -15,6 +15,7 @@
 
 struct pmd_shaper;
 struct pmd_port;
+struct qos_ingress;
 
 #define PMD_MAX_DEPTH     8    /* recirculations of one packet */
 #define PMD_MAX_CLONES    16   /* clones within clones */
@@ -49,6 +50,7 @@ struct pmd_rxq {
 	struct port *port;
 	uint16_t queue;
 	uint16_t in_port;
+	struct qos_ingress *gate; /* shapes what is taken; NULL: nothing does [ctl w, worker r] */
 	/* [ctl] */
 	enum { PMD_RXQ_IDLE, PMD_RXQ_POLLED, PMD_RXQ_MOVING } state;
 	struct pmd_worker *owner;  /* POLLED: who polls it; else NULL */
@@ -71,11 +73,12 @@ struct pmd_poll {
 struct pmd_view {
 	struct port *port; /* NULL: a port that is not there (pmd_worker.nowhere) */
 	struct port_counters *counters;
-	struct pmd_shaper *shaper; /* NULL: not shaped [ctl w, worker r] */
-	struct pmd_view *next;     /* of those with waiting packets */
-	uint64_t miss_tsc;         /* when the next new flow is due (GCRA) */
-	uint16_t txq;              /* [ctl w, worker r] */
-	uint16_t n;                /* mbufs that wait */
+	struct pmd_shaper *shaper;   /* NULL: not shaped [ctl w, worker r] */
+	struct pmd_view *next;       /* of those with waiting packets */
+	struct qos_ingress *ingress; /* NULL: no policing, no storm control [ctl w, worker r] */
+	uint64_t miss_tsc;           /* when the next new flow is due (GCRA) */
+	uint16_t txq;                /* [ctl w, worker r] */
+	uint16_t n;                  /* mbufs that wait */
 	bool listed;
 	struct rte_mbuf *mbuf[PKT_BURST_MAX] EVS_CACHE_ALIGNED;
 } EVS_CACHE_ALIGNED;
@@ -221,6 +224,15 @@ struct pmd_shaper *pmd_shape_of_view(const struct port *port);
 bool pmd_shape_detach(struct pmd_port *p);
 void pmd_shape_fini(struct pmd_port *p); /* workers have ended */
 
+/* pmd_ingress.c */
+/* [worker] Polices the n packets in the burst, before they are parsed; returns how many are left.
+ */
+unsigned pmd_ingress(struct pmd_worker *w, struct pmd_view *v, struct qos_ingress *in, unsigned n);
+/* [worker] Receives through a queue whose port is shaped at ingress. */
+unsigned pmd_ingress_rx(struct pmd_worker *w, const struct pmd_rxq *rxq, struct qos_ingress *gate);
+/* [worker] Runs op STORM. */
+void pmd_ingress_unknown(struct pmd_worker *w, struct pmd_exec *x);
+
 /* pmd_punt.c */
 bool pmd_punt_room(struct pmd_worker *w);      /* [worker] */
 unsigned pmd_inject_run(struct pmd_worker *w); /* [worker] how many packets */
@@ -243,7 +255,8 @@ struct pmd_port {
 	struct port *port;
 	uint16_t n_rxq;
 	struct pmd_rxq *rxq[PORT_MAX_QUEUES];
-	struct pmd_shaper *shaper; /* NULL: not shaped */
+	struct pmd_shaper *shaper;   /* NULL: not shaped */
+	struct qos_ingress *ingress; /* NULL: none */
 	void (*done)(struct port *port, void *arg);
 	void *arg;
 };

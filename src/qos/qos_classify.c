@@ -43,6 +43,14 @@ int qos_dscp(const struct rte_mbuf *m)
 	return version == 4 ? ip[1] >> 2 : (ip[0] << 4 | ip[1] >> 4) >> 2 & 63;
 }
 
+unsigned qos_precedence(const struct rte_mbuf *m)
+{
+	int dscp = qos_dscp(m), class = dscp >> 3, prec = dscp >> 1 & 3;
+
+	return dscp < 0 || (dscp & 1) || class < 1 || class > 4 || prec == 0 ? 0
+	                                                                     : (unsigned)prec - 1;
+}
+
 uint32_t qos_classify(const struct qos_map *map, const struct rte_mbuf *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);

@@ -186,8 +186,7 @@ struct qos_shaper *qos_shaper_create(const struct qos_shaper_config *config, uin
 	s->packet_tsc = EVS_MAX(
 	        (uint64_t)((__uint128_t)tsc_hz * MTU_BYTES * 8 / config->average_bps), UINT64_C(1));
 	s->late = (tsc_hz << QOS_TIME_SHIFT) / LATE_DIV;
-	s->overhead = config->overhead_bytes;
-	s->frame_min = config->frame_min_bytes;
+	s->wire = (struct qos_wire){config->overhead_bytes, config->frame_min_bytes};
 	s->random = 2463534242u;
 	s->has_map = config->map != NULL;
 	if (config->map)
@@ -215,22 +214,6 @@ void qos_shaper_destroy(struct qos_shaper *s)
 
 /* ---- in ---- */
 
-/* Bytes that the frame, or those it will be cut into, take. The sizes in a request for
- * segmentation may lie. */
-static uint32_t wire_len(const struct qos_shaper *s, const struct rte_mbuf *m)
-{
-	uint32_t len = m->pkt_len, headers, pieces = 1;
-
-	if (evs_unlikely(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))) {
-		headers = (uint32_t)(m->l2_len + m->l3_len + m->l4_len);
-		if (m->tso_segsz && headers < len) {
-			pieces = (len - headers + m->tso_segsz - 1) / m->tso_segsz;
-			len += (pieces - 1) * headers;
-		}
-	}
-	return EVS_MAX(len, s->frame_min) + pieces * s->overhead;
-}
-
 /* A node is free: the caller knows. */
 static void append(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf *mbuf,
                    uint64_t since_tsc, uint64_t now_tsc)
@@ -240,7 +223,7 @@ static void append(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf *m
 
 	if (at == s->free)
 		s->free = node->next;
-	*node = (struct qos_node){mbuf, since_tsc, wire_len(s, mbuf), QOS_NONE};
+	*node = (struct qos_node){mbuf, since_tsc, qos_wire_len(&s->wire, mbuf), QOS_NONE};
 	if (q->tail == QOS_NONE)
 		q->head = at;
 	else

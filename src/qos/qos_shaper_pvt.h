@@ -46,6 +46,11 @@ struct qos_wred {
 	uint64_t idle_tsc; /* when the queue ran empty */
 };
 
+/* How frames are counted. */
+struct qos_wire {
+	uint32_t overhead, frame_min;
+};
+
 struct qos_group;
 struct qos_queue;
 
@@ -109,7 +114,7 @@ struct qos_shaper {
 	uint32_t n_nodes;
 	uint32_t reserve; /* places that each queue has for itself */
 	uint32_t shared, in_shared;
-	uint32_t overhead, frame_min;
+	struct qos_wire wire;
 	uint32_t levels; /* bit: the level has groups */
 	bool flushing;
 	uint32_t random;
@@ -153,8 +158,28 @@ bool qos_wred_drops(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf *
 uint32_t qos_classify(const struct qos_map *map, const struct rte_mbuf *mbuf);
 /* DSCP, or -1 if it is no IP packet. */
 int qos_dscp(const struct rte_mbuf *mbuf);
+/* Sets it; the packet is IP. A shared packet is replaced by a copy. -ENOMEM: no buffer is left. */
+int qos_dscp_set(struct rte_mbuf **mbuf, uint8_t dscp);
+/* Drop precedence (RFC 2597): 1 or 2 for AFx2 or AFx3, 0 for all others. */
+unsigned qos_precedence(const struct rte_mbuf *mbuf);
 /* Offset of the IP header behind up to two tags, 0: none. */
 uint32_t qos_ip_offset(const struct rte_mbuf *m, uint8_t *versionp);
+
+/* Bytes that the frame, or those it will be cut into, take. The sizes in a request for
+ * segmentation may lie. */
+EVS_INLINE uint32_t qos_wire_len(const struct qos_wire *w, const struct rte_mbuf *m)
+{
+	uint32_t len = m->pkt_len, headers, pieces = 1;
+
+	if (evs_unlikely(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))) {
+		headers = (uint32_t)(m->l2_len + m->l3_len + m->l4_len);
+		if (m->tso_segsz && headers < len) {
+			pieces = (len - headers + m->tso_segsz - 1) / m->tso_segsz;
+			len += (pieces - 1) * headers;
+		}
+	}
+	return EVS_MAX(len, w->frame_min) + pieces * w->overhead;
+}
 
 /* Notes how long a packet waited. */
 EVS_INLINE void qos_waits_add(const struct qos_shaper *s, struct qos_waits *w, uint64_t tsc)

@@ -10,15 +10,6 @@
 
 #define MEAN_WEIGHT (1.0f / 64) /* of the length at an arrival, in the mean */
 
-/* 0 for a packet of drop precedence 1 or of no assured forwarding class (RFC 2597), else 1 or 2. */
-static unsigned precedence_of(const struct rte_mbuf *m)
-{
-	int dscp = qos_dscp(m), class = dscp >> 3, prec = dscp >> 1 & 3;
-
-	return dscp < 0 || (dscp & 1) || class < 1 || class > 4 || prec == 0 ? 0
-	                                                                     : (unsigned)prec - 1;
-}
-
 /* xorshift: the same for every run, as good as needed to spread drops */
 static float random_unit(struct qos_shaper *s)
 {
@@ -68,7 +59,7 @@ bool qos_wred_drops(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf *
 	mean = q->wred.mean;
 	if (mean < (float)config->min_pkts / 3)
 		return false;
-	share = (float)(3 - precedence_of(*mbuf)) / 3;
+	share = (float)(3 - qos_precedence(*mbuf)) / 3;
 	low = (float)config->min_pkts * share;
 	high = (float)config->max_pkts * share;
 	if (mean < low) {

@@ -10,6 +10,10 @@ from scapy.layers.l2 import Ether
 RATE = 100e6
 
 
+def queues(evsd, port):
+    return {row["id"]: row for row in evsd.call("qos.show", port=port) if row["kind"] == "queue"}
+
+
 def held(evsd):
     return evsd.call("stats.show")["held"]
 
@@ -22,8 +26,7 @@ def test_tcp_stays_within_its_rate(lab):
     evsd.call("qos.set", port="b", **{"egress.average": "100Mbit/s"})
     got = a.iperf(b, "10.9.0.2")["sum_received"]
     assert 0 < got["bits_per_second"] <= 1.01 * RATE + 8 * 62500 / got["seconds"], "the rate, and one burst"
-    queue = evsd.call("qos.show", port="b")[0]
-    assert queue["pkts"] > 0
+    assert queues(evsd, "b")[0]["pkts"] > 0
     wait_for(lambda: held(evsd) == 0, "the queue runs empty")
     evsd.check_accounts()
 
@@ -60,12 +63,29 @@ def test_port_is_deleted_while_packets_wait(lab):
 @pytest.mark.parametrize("wrong, reason", [
     ({"egress.average": "0"}, "nearest valid value is 8kbit/s"),
     ({"egress.average": "99999999999999999999"}, "egress.average"),
+    ({"egress.average": "2Tbit/s"}, "nearest valid value is 1Tbit/s"),
+    ({"egress.average": "400000000000000000"}, "nearest valid value is 1Tbit/s"),
+    ({"egress.backlog": "2M"}, "nearest valid value is 1.05M"),
+    ({"queue.1.max-rate": "1M", "queue.1.min-rate": "2M"}, "nearest valid value is 2Mbit/s"),
+    ({"queue.1.min-rate": "60M", "queue.2.min-rate": "60M"}, "min-rates 120Mbit/s is too large.*100Mbit/s"),
+    ({"queue.1.max-rate": "10M", "queue.1.burst": "1000"}, "nearest valid value is 1514B"),
+    ({"queue.1.aqm": "red"}, "default.none.codel.wred"),
+    ({"queue.1.aqm": "wred", "queue.1.wred-min": "10", "queue.1.wred-max": "5"}, "nearest valid value is 11"),
+    ({"class.1024.weight": "1"}, "N up to 1023"),
+    ({"egress.dscp-map": "64:1"}, "values up to 63"),
+    ({"egress.dscp-map": "46=1"}, "63:1,0:2"),
+    ({"storm.broadcast": "0pps"}, "nearest valid value is 1$"),
+    ({"ingress.average": "0"}, "nearest valid value is 8kbit/s"),
+    ({"ingress.average": "1M", "ingress.peak": "10k"}, "nearest valid value is 1Mbit/s"),
+    ({"ingress.average": "1M", "ingress.tcm": "rfc4115"}, "give ingress.excess"),
+    ({"ingress.average": "1M", "ingress.red": "64"}, "DSCP from 0 to 63"),
+    ({"ingress.burst": "10k"}, "give ingress.average"),
+    ({"ingress.average": "1M", "ingress.mode": "shape", "ingress.red": "drop"}, "ingress.mode=police only"),
     ({"egress.peak": "50M"}, "nearest valid value is 100Mbit/s"),
     ({"egress.burst": "100"}, "nearest valid value is 1514B"),
     ({"queue.1.weight": "0"}, "nearest valid value is 1"),
     ({"queue.4096.weight": "1"}, "N up to 4095"),
     ({"queue.1.colour": "1"}, "priority, weight, limit"),
-    ({"ingress.average": "1M"}, "egress.average"),
 ])
 def test_wrong_values_are_refused_with_the_remedy(lab, wrong, reason):
     evsd = lab.evsd()
@@ -82,9 +102,10 @@ def test_settings_survive_a_restart(lab):
     evsd.call("port.add", bridge="br0", name="p", type="dpdk", devargs=f"net_null_{lab.token},no-rx=1")
     evsd.call("qos.set", port="p", **{"egress.average": "100M", "queue.3.weight": 4})
     evsd.evsctl("qos", "set", "p", "egress.peak=200M")
-    before = evsd.call("qos.show")
-    assert [(queue["queue"], queue["weight"]) for queue in before] == [(0, 1), (3, 4)]
+    before = queues(evsd, "p")
+    assert {n: queue["weight"] for n, queue in before.items()} == {0: 1, 3: 4}
     evsd.stop()
     evsd.start()
-    assert evsd.call("qos.show") == before
-    assert "200M" in evsd.evsctl("qos", "show", "p")
+    assert queues(evsd, "p") == before
+    port = evsd.evsctl("qos", "show", "p", json_output=True)[0]
+    assert (port["kind"], port["limit-bps"], port["peak-bps"], port["burst-bytes"]) == ("port", 100e6, 200e6, 62500)
