@@ -25,6 +25,9 @@
  *    not pay for its probes (measured in cycles, against those of a translation) is left out, and
  *    sampled; in the worst case all are, and a miss goes to translation at once. A port may
  *    create only a share of the masks; beyond it its flows are cached with an all-ones mask.
+ *  - Habits: where whole bursts of a port had one flow, it is tried first, by a masked compare of
+ *    each key that touches no table. Outer packets of tunnels, with a source port for each inner
+ *    flow, do not fill the caches so.
  *
  * Life of a flow: FREE -(worker takes it, fills, publishes)-> LIVE -(control kills)-> DEAD -(ring
  * to worker: flow_cache_poll unlinks it from wide cache, program and mask)-> UNLINKED -(ring to

@@ -24,6 +24,19 @@ struct flow_lookup_ops {
 
 extern const struct flow_lookup_ops flow_lookup_ops_c, flow_lookup_ops_avx2, flow_lookup_ops_avx512;
 
+#define FLOW_N_HABITS   8
+#define FLOW_HABIT_MIN  8  /* heads of a burst that must agree */
+#define FLOW_HABIT_REST 32 /* bursts without a habit after one that failed */
+
+/* Where whole bursts of a port had one flow, it is tried first: a masked compare of each key, no
+ * entry of the exact cache. Tunnels' outer packets are such, with a source port for each inner
+ * flow. */
+struct flow_habit {
+	struct flow *flow; /* NULL: none */
+	uint32_t gen;      /* of the flow, then */
+	uint32_t rest;     /* bursts until there may be one again */
+};
+
 struct flow_cache {
 	const struct flow_lookup_ops *ops;
 	uint32_t epoch;  /* of the exact cache */
@@ -33,6 +46,7 @@ struct flow_cache {
 	struct flow_pool pool;
 	struct flow_intern intern;
 	struct flow_arena arena;
+	struct flow_habit habits[FLOW_N_HABITS];         /* by port [worker] */
 	uint32_t swept_ms;                               /* up to when the hand has aged entries */
 	uint32_t reorder_ms;                             /* of the last reordering */
 	struct flow_cache_stats stats EVS_CACHE_ALIGNED; /* [worker w, any r] */

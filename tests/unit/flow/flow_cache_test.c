@@ -356,6 +356,45 @@ static void dead_flow_gets_no_entry(void **state)
 	bench_free(b);
 }
 
+/* Whole bursts of one flow are taken by habit; what does not fit, or died, is not. */
+static void follows_habits(void **state)
+{
+	for (unsigned isa = 0; isa < n_isas(); isa++) {
+		struct bench *b = bench_small((enum pkt_isa)isa);
+		struct flow_habit *habit = &b->cache->habits[1];
+		struct flow *all, *one;
+
+		xlate_init(b, 2);
+		b->xlate.mask.base.ip_src = rte_cpu_to_be_32(0xff000000);
+		for (unsigned i = 0; i < 32; i++)
+			udp(b, i, rte_cpu_to_be_32(0x0a000000 + i), 53);
+		all = install(b, 0);
+		assert_int_equal(lookup(b, 32), 0);
+		assert_ptr_equal(habit->flow, all);
+		assert_int_equal(lookup(b, 32), 0);
+		assert_int_equal(stats(b).wide_hits, 31); /* as they came first */
+		for (unsigned i = 0; i < 32; i++)
+			assert_ptr_equal(b->flows[i], all);
+		assert_int_equal(all->n_pkts, 65);
+		/* One packet of another flow: it gets its own. */
+		udp(b, 31, rte_cpu_to_be_32(0x0b000000), 53);
+		assert_int_equal(lookup(b, 32), 1u << 31);
+		assert_null(habit->flow);
+		one = install(b, 31);
+		assert_int_equal(lookup(b, 32), 0);
+		assert_ptr_equal(b->flows[31], one);
+		assert_ptr_equal(b->flows[30], all);
+		/* Again the habit, until the flow dies. */
+		udp(b, 31, rte_cpu_to_be_32(0x0a000000), 53);
+		for (unsigned i = 0; i <= FLOW_HABIT_REST; i++)
+			assert_int_equal(lookup(b, 32), 0);
+		assert_ptr_equal(habit->flow, all);
+		flow_cache_kill(b->cache, all);
+		assert_int_equal(lookup(b, 32), UINT32_MAX);
+		bench_free(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +409,7 @@ int main(void)
 	        cmocka_unit_test(leaves_out_what_does_not_pay),
 	        cmocka_unit_test(does_not_reuse_an_older_story),
 	        cmocka_unit_test(dead_flow_gets_no_entry),
+	        cmocka_unit_test(follows_habits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
