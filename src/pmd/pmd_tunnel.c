@@ -96,38 +96,74 @@ static bool settle_requests(struct rte_mbuf *m)
 	return true;
 }
 
-static enum pkt_drop pop_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, uint32_t arg)
+/* Packets of one sender, network and tunnel port that follow each other: one look-up, one count. */
+struct run {
+	struct pkt_key_tun tun; /* of the last one */
+	uint16_t port;          /* PKT_PORT_NONE: no run */
+	struct port_counters *counters;
+	uint64_t pkts, bytes;
+};
+
+EVS_INLINE bool same_ends(const struct pkt_key_tun *a, const struct pkt_key_tun *b)
+{
+	return a->id == b->id && !memcmp(a->src, b->src, sizeof(a->src)) &&
+	       !memcmp(a->dst, b->dst, sizeof(a->dst)) && a->flags == b->flags;
+}
+
+static void run_end(struct run *run)
+{
+	if (run->port == PKT_PORT_NONE)
+		return;
+	evs_counter_add(&run->counters->rx_pkts, run->pkts);
+	evs_counter_add(&run->counters->rx_bytes, run->bytes);
+	run->pkts = run->bytes = 0;
+}
+
+/* Finds the port of tun and makes it the run's. */
+static EVS_HOT void run_begin(struct pmd_worker *w, struct run *run, const struct pkt_key_tun *tun,
+                              uint32_t arg)
+{
+	run_end(run);
+	run->port = tun_port_lookup((enum tun_kind)(arg >> 16), (uint16_t)arg, tun);
+	run->tun = *tun;
+	if (run->port != PKT_PORT_NONE)
+		run->counters = pmd_view_of(w, run->port)->counters;
+}
+
+EVS_INLINE enum pkt_drop pop_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, uint32_t arg,
+                                 struct run *run)
 {
 	struct rte_mbuf *m = x->mbuf[i];
-	struct port_counters *counters;
 	struct pkt_key_tun tun;
 	enum pkt_drop reason;
-	uint16_t port;
 
-	if (!settle_requests(m))
+	if (evs_unlikely(!settle_requests(m)))
 		return PKT_DROP_TUN_BAD_HEADER;
 	reason = tun_pop((enum tun_kind)(arg >> 16), m, &x->ofs[i], &tun);
-	if (reason != PKT_DROP_NONE)
+	if (evs_unlikely(reason != PKT_DROP_NONE))
 		return reason;
-	port = tun_port_lookup((enum tun_kind)(arg >> 16), (uint16_t)arg, &tun);
-	if (port == PKT_PORT_NONE)
+	if (run->port == PKT_PORT_NONE || !same_ends(&run->tun, &tun))
+		run_begin(w, run, &tun, arg);
+	if (evs_unlikely(run->port == PKT_PORT_NONE))
 		return PKT_DROP_TUN_UNKNOWN_KEY;
-	counters = pmd_view_of(w, port)->counters;
-	evs_counter_add(&counters->rx_pkts, 1);
-	evs_counter_add(&counters->rx_bytes, m->pkt_len);
-	return pmd_again_tunnel(w, m, port, &tun) ? PKT_DROP_NONE : PKT_DROP_RECURSION;
+	run->pkts++;
+	run->bytes += m->pkt_len;
+	return pmd_again_tunnel(w, m, run->port, &tun) ? PKT_DROP_NONE : PKT_DROP_RECURSION;
 }
 
 EVS_HOT void pmd_tunnel_pop(struct pmd_worker *w, struct pmd_exec *x, uint32_t arg)
 {
+	struct run run = {.port = PKT_PORT_NONE};
+
 	if (!x->is_private)
 		pmd_make_private(w, x);
 	for (unsigned i = 0; i < x->n; i++) {
-		enum pkt_drop reason = pop_one(w, x, i, arg);
+		enum pkt_drop reason = pop_one(w, x, i, arg, &run);
 		uint16_t in_port = w->burst.base[x->slot[i]].in_port;
 
 		if (evs_unlikely(reason != PKT_DROP_NONE))
 			pmd_drop(w, pmd_view_of(w, in_port), &x->mbuf[i], 1, reason);
 	}
+	run_end(&run);
 	x->n = 0;
 }
