@@ -34,7 +34,7 @@ struct scenario {
 static struct pkt_burst burst;
 static struct rte_mbuf mbufs[PKT_BURST_MAX];
 static struct flow_xlate xlate;
-static struct flow *flows[PKT_BURST_MAX];
+static struct flow_found found;
 static uint64_t seed = 1;
 
 static uint32_t rnd(void)
@@ -100,7 +100,7 @@ static double round_cycles(struct flow_cache *cache, const struct scenario *s, u
 		fill_burst(s);
 		start = evs_clock_tsc();
 		*misses += (unsigned)__builtin_popcount(
-		        flow_cache_lookup(cache, &burst, PKT_BURST_MAX, flows, now_ms));
+		        flow_cache_lookup(cache, &burst, PKT_BURST_MAX, &found, now_ms));
 		total += evs_clock_tsc() - start;
 		if (k % 8 == 0)
 			flow_cache_poll(cache);
@@ -128,7 +128,7 @@ static void run(const struct scenario *s, enum pkt_isa isa, bool is_first)
 	for (uint32_t key = 0; key < 2 * s->n_keys && !s->is_sweep; key++) {
 		make_key(&burst.base[0], key % s->n_keys, s);
 		pkt_parse_rehash(&burst, 1, PKT_ISA_C);
-		flow_cache_lookup(cache, &burst, 1, flows, 0);
+		flow_cache_lookup(cache, &burst, 1, &found, 0);
 	}
 	for (unsigned i = 0; i < N_ROUNDS; i++) {
 		double cycles;

@@ -106,9 +106,9 @@ void flow_cache_destroy(struct flow_cache *cache)
 }
 
 uint32_t flow_cache_lookup(struct flow_cache *cache, struct pkt_burst *burst, unsigned n,
-                           struct flow *flows[PKT_BURST_MAX], uint32_t now_ms)
+                           struct flow_found *found, uint32_t now_ms)
 {
-	return cache->ops->burst(cache, burst, n, flows, now_ms);
+	return cache->ops->burst(cache, burst, n, found, now_ms);
 }
 
 struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,

@@ -163,14 +163,20 @@ int flow_cache_create(const struct flow_cache_config *config, struct flow_cache 
                       struct evs_error *err);
 void flow_cache_destroy(struct flow_cache *cache); /* [ctl] after the worker ended */
 
+/* What a look-up finds. */
+struct flow_found {
+	struct flow *flow[PKT_BURST_MAX];
+	const struct flow_prog *prog; /* of all packets; NULL: they differ, or some have none */
+};
+
 /*
- * [worker] Finds the flows of the first n packets of the burst: flows[i], or NULL where the
+ * [worker] Finds the flows of the first n packets of the burst: found->flow[i], or NULL where the
  * result has bit i set: a miss. Counts packets and bytes to each flow found. Two packets of one
  * burst with the same missing key are both reported: look the second up again after the
  * first was installed, with flow_cache_lookup_one.
  */
 uint32_t flow_cache_lookup(struct flow_cache *cache, struct pkt_burst *burst, unsigned n,
-                           struct flow *flows[PKT_BURST_MAX], uint32_t now_ms);
+                           struct flow_found *found, uint32_t now_ms);
 struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
                                    uint32_t now_ms);
 

@@ -12,7 +12,7 @@
 #include "flow/flow_wide_pvt.h"
 
 typedef uint32_t flow_lookup_fn(struct flow_cache *cache, struct pkt_burst *burst, unsigned n,
-                                struct flow **flows, uint32_t now_ms);
+                                struct flow_found *found, uint32_t now_ms);
 typedef struct flow *flow_lookup_one_fn(struct flow_cache *cache, struct pkt_burst *burst,
                                         unsigned i, uint32_t now_ms);
 
@@ -65,11 +65,15 @@ EVS_INLINE void flow_cache_set_now(struct flow_cache *cache, uint32_t now_ms)
 	}
 }
 
-EVS_INLINE void flow_count(struct flow *flow, uint32_t n_pkts, uint64_t n_bytes,
-                           const struct pkt_key_base *base, uint32_t now_ms)
+/* TCP's flags in a key, 0 for what is not TCP. */
+EVS_INLINE uint16_t flow_tcp_flags(const struct pkt_key_base *base)
 {
-	uint16_t flags = base->ip_proto == 6 ? base->tcp_flags : 0;
+	return base->ip_proto == 6 ? base->tcp_flags : 0;
+}
 
+EVS_INLINE void flow_count(struct flow *flow, uint32_t n_pkts, uint64_t n_bytes, uint16_t flags,
+                           uint32_t now_ms)
+{
 	evs_counter_add(&flow->n_pkts, n_pkts);
 	evs_counter_add(&flow->n_bytes, n_bytes);
 	evs_store_relaxed(&flow->used_ms, now_ms);

@@ -291,7 +291,8 @@ struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burs
 	flow_cache_set_now(cache, now_ms);
 	flow = install(cache, &burst->base[i], &burst->ext[i], xlate);
 	if (flow)
-		flow_count(flow, 1, burst->mbuf[i]->pkt_len, &burst->base[i], now_ms);
+		flow_count(flow, 1, burst->mbuf[i]->pkt_len, flow_tcp_flags(&burst->base[i]),
+		           now_ms);
 	flow_wide_note_xlate(&cache->wide, cycles + evs_clock_tsc() - start);
 	return flow;
 }

@@ -27,6 +27,7 @@ struct pkt_burst {
 	struct pkt_key_ext ext[PKT_BURST_MAX]; /* only for packets with base.lines != 0 */
 	/* Bit i: packet i begins a run; not set: its key is that of packet i - 1. Bit 0 is set. */
 	uint32_t heads;
+	uint8_t lines; /* all base[i].lines together */
 };
 
 #endif

@@ -76,6 +76,7 @@ struct loop {
 	__m512i secret;         /* of the hash */
 	uint64_t first, second; /* of its end */
 	__m512i key;            /* of the packet before, without hash */
+	uint8_t *differ;        /* [i]: not 0 if the key is not that of the packet before */
 };
 
 /* Has the frame the common shape, behind a tag or not? */
@@ -98,10 +99,9 @@ TARGET EVS_INLINE uint32_t hash_of(const struct loop *l, __m512i key)
 	return (uint32_t)pkt_hash_mum(sum.even ^ l->first, sum.odd ^ l->second);
 }
 
-/* Packet i, whose frame has the shape. False: its protocol or its lengths are others. differ: not 0
- * if its key is not that of the packet before. */
+/* Packet i, whose frame has the shape. False: its protocol or its lengths are others. */
 TARGET EVS_INLINE bool parse_common(struct loop *l, struct pkt_burst *burst, unsigned i,
-                                    __m512i frame, const unsigned tagged, uint8_t *differ)
+                                    __m512i frame, const unsigned tagged)
 {
 	const struct rte_mbuf *m = burst->mbuf[i];
 	const uint32_t l3 = PKT_ETH_SIZE + tagged * PKT_VLAN_SIZE;
@@ -123,13 +123,12 @@ TARGET EVS_INLINE bool parse_common(struct loop *l, struct pkt_burst *burst, uns
 	_mm512_store_si512(base, key);
 	base->hash = hash_of(l, key);
 	memcpy(&burst->ofs[i], &ofs, sizeof(ofs));
-	*differ = _mm512_cmpneq_epi64_mask(key, l->key);
+	l->differ[i] = _mm512_cmpneq_epi64_mask(key, l->key);
 	l->key = key;
 	return true;
 }
 
-TARGET EVS_INLINE bool parse(struct loop *l, struct pkt_burst *burst, unsigned i, __m512i frame,
-                             uint8_t *differ)
+TARGET EVS_INLINE bool parse(struct loop *l, struct pkt_burst *burst, unsigned i, __m512i frame)
 {
 	const struct rte_mbuf *m = burst->mbuf[i];
 	uint16_t type;
@@ -138,11 +137,11 @@ TARGET EVS_INLINE bool parse(struct loop *l, struct pkt_burst *burst, unsigned i
 	                 (m->ol_flags & PKT_RX_STRIPPED)))
 		return false;
 	if (evs_likely(has_shape(frame, 0)))
-		return parse_common(l, burst, i, frame, 0, differ);
+		return parse_common(l, burst, i, frame, 0);
 	type = pkt_ld16(rte_pktmbuf_mtod_offset(m, const uint8_t *, 12));
 	if (type != RTE_BE16(PKT_ETH_VLAN) && type != RTE_BE16(PKT_ETH_QINQ))
 		return false;
-	return has_shape(frame, 1) && parse_common(l, burst, i, frame, 1, differ);
+	return has_shape(frame, 1) && parse_common(l, burst, i, frame, 1);
 }
 
 TARGET EVS_HOT void pkt_parse_rehash_avx512(struct pkt_burst *burst, unsigned n)
@@ -180,14 +179,16 @@ TARGET EVS_INLINE void repeat(struct pkt_burst *burst, uint32_t repeated)
 TARGET static EVS_HOT uint32_t parse_odd(struct pkt_burst *burst, unsigned n, uint32_t odd,
                                          uint32_t repeated, uint16_t in_port)
 {
-	uint32_t drop = 0, behind = (odd | odd << 1) & UINT32_MAX >> (PKT_BURST_MAX - n) & ~1u;
+	uint32_t drop = 0,
+	         behind = (odd | (odd | repeated) << 1) & UINT32_MAX >> (PKT_BURST_MAX - n) & ~1u;
 
-	for (uint32_t left = odd & ~repeated; left; left &= left - 1)
+	for (uint32_t left = odd; left; left &= left - 1)
 		drop |= pkt_parse_rare(burst, (unsigned)__builtin_ctz(left), in_port);
-	for (uint32_t left = odd & ~repeated; left; left &= left - 1) {
+	for (uint32_t left = odd; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
 
 		burst->base[i].hash = pkt_nh_key(&burst->base[i], &burst->ext[i], pkt_nh_avx512);
+		burst->lines |= burst->base[i].lines;
 	}
 	repeat(burst, repeated);
 	burst->heads &= ~(repeated | behind);
@@ -210,14 +211,15 @@ EVS_INLINE bool may_repeat(const struct rte_mbuf *m)
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned n,
                                                uint16_t in_port)
 {
+	uint8_t differ[PKT_BURST_MAX] EVS_ALIGNED(32) = {0};
 	struct loop l = {
 	        .head = _mm512_zextsi128_si512(_mm_cvtsi32_si128(in_port)),
 	        .secret = _mm512_loadu_si512(pkt_hash_secret),
 	        .first = pkt_hash_secret[0],
 	        .second = pkt_hash_secret[1],
+	        .differ = differ,
 	};
-	uint32_t odd = 0, repeated = 0, odd_len = 0;
-	uint8_t differ[PKT_BURST_MAX] EVS_ALIGNED(32) = {0};
+	uint32_t odd = 0, repeated = 0, odd_len = UINT32_MAX;
 	__m512i odd_frame = _mm512_setzero_si512();
 	__m256i differs;
 
@@ -230,16 +232,19 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned
 
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
-		if (evs_likely(parse(&l, burst, i, frame, &differ[i])))
-			continue;
-		if (odd << 1 & 1u << i && m->data_len == odd_len && may_repeat(m) &&
-		    !_mm512_cmpneq_epi64_mask(frame, odd_frame))
+		if (evs_unlikely(m->data_len == odd_len) && may_repeat(m) &&
+		    !_mm512_cmpneq_epi64_mask(frame, odd_frame)) {
 			repeated |= 1u << i;
-		odd |= 1u << i;
-		odd_len = may_repeat(m) ? m->data_len : UINT32_MAX;
-		odd_frame = frame;
+		} else if (evs_likely(parse(&l, burst, i, frame))) {
+			odd_len = UINT32_MAX;
+		} else {
+			odd |= 1u << i;
+			odd_len = may_repeat(m) ? m->data_len : UINT32_MAX;
+			odd_frame = frame;
+		}
 	}
 	differs = _mm256_load_si256((const __m256i *)differ);
+	burst->lines = 0;
 	burst->heads = _mm256_test_epi8_mask(differs, differs) | (odd & 1);
 	return evs_unlikely(odd) ? parse_odd(burst, n, odd, repeated, in_port) : 0;
 }

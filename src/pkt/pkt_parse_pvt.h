@@ -120,9 +120,13 @@ EVS_INLINE uint32_t pkt_rehash(struct pkt_burst *burst, unsigned i, pkt_nh_fn *n
 
 EVS_INLINE void pkt_rehash_all(struct pkt_burst *burst, unsigned n, pkt_nh_fn *nh)
 {
+	uint8_t lines = 0;
 	burst->heads = 0;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		burst->heads |= pkt_rehash(burst, i, nh);
+		lines |= burst->base[i].lines;
+	}
+	burst->lines = lines;
 }
 
 EVS_INLINE uint64_t pkt_offsets_word(const struct pkt_common *c)

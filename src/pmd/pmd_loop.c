@@ -64,7 +64,7 @@ static EVS_HOT void run_mixed(struct pmd_worker *w, unsigned n)
 	uint32_t rest = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct flow *flow = w->flows[i];
+		const struct flow *flow = w->found.flow[i];
 
 		if (evs_unlikely(!flow))
 			continue;
@@ -74,41 +74,27 @@ static EVS_HOT void run_mixed(struct pmd_worker *w, unsigned n)
 			rest |= UINT32_C(1) << i;
 	}
 	while (rest) {
-		const struct flow_prog *prog = w->flows[__builtin_ctz(rest)]->prog;
+		const struct flow_prog *prog = w->found.flow[__builtin_ctz(rest)]->prog;
 		uint32_t members = 0;
 
 		for (uint32_t m = rest; m; m &= m - 1) {
 			unsigned i = (unsigned)__builtin_ctz(m);
 
-			members |= (uint32_t)(w->flows[i]->prog == prog) << i;
+			members |= (uint32_t)(w->found.flow[i]->prog == prog) << i;
 		}
 		rest &= ~members;
 		pmd_exec_run(w, prog->ops, prog->size, members);
 	}
 }
 
-/* Runs the programs of flows[0..n). A run of one program, the common case, is found by comparing
- * pointers only. */
+/* Runs the programs of the first n packets; mostly it is one. */
 EVS_INLINE void run(struct pmd_worker *w, unsigned n)
 {
-	const struct flow *first = w->flows[0];
-	const struct flow_prog *prog;
-	uintptr_t differs = 0;
+	const struct flow_prog *prog = w->found.prog;
 
-	for (unsigned i = 1; i < n; i++)
-		differs |= (uintptr_t)w->flows[i] ^ (uintptr_t)first;
-	if (evs_unlikely(!first)) {
+	if (evs_unlikely(!prog))
 		run_mixed(w, n);
-		return;
-	}
-	prog = first->prog;
-	for (unsigned i = 1; differs && i < n; i++) {
-		if (!w->flows[i] || w->flows[i]->prog != prog) {
-			run_mixed(w, n);
-			return;
-		}
-	}
-	if (evs_likely(prog->simple_port))
+	else if (evs_likely(prog->simple_port))
 		pmd_out_append(w, pmd_view_of(w, prog->simple_port), w->burst.mbuf, n);
 	else
 		pmd_exec_run(w, prog->ops, prog->size, (uint32_t)((UINT64_C(1) << n) - 1));
@@ -116,7 +102,7 @@ EVS_INLINE void run(struct pmd_worker *w, unsigned n)
 
 EVS_INLINE void walk(struct pmd_worker *w, unsigned n, const bool sample, uint64_t *mark)
 {
-	uint32_t missed = flow_cache_lookup(w->cache, &w->burst, n, w->flows, w->now_ms);
+	uint32_t missed = flow_cache_lookup(w->cache, &w->burst, n, &w->found, w->now_ms);
 	uint64_t tx_tsc;
 
 	stage(w, sample, PMD_STAGE_LOOKUP, mark);

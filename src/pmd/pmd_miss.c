@@ -66,6 +66,6 @@ EVS_HOT void pmd_miss(struct pmd_worker *w, uint32_t mask)
 			flow = translate(w, i);
 			installed |= flow != NULL;
 		}
-		w->flows[i] = flow;
+		w->found.flow[i] = flow;
 	}
 }

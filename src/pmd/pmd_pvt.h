@@ -138,7 +138,7 @@ struct pmd_worker {
 	uint64_t stage_tsc[PMD_N_STAGES] EVS_CACHE_ALIGNED;
 	uint64_t stage_pkts;
 
-	struct flow *flows[PKT_BURST_MAX] EVS_CACHE_ALIGNED;
+	struct flow_found found EVS_CACHE_ALIGNED;
 	struct pkt_burst burst EVS_CACHE_ALIGNED;
 	struct flow_xlate xlate EVS_CACHE_ALIGNED;
 	struct pmd_view *view[PKT_PORT_MAX + 1]; /* never NULL [ctl w, worker r] */

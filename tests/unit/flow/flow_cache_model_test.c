@@ -154,8 +154,8 @@ static void step(struct model *m)
 	}
 	missed = lookup(b, n);
 	for (unsigned i = 0; i < n; i++) {
-		assert_int_equal(missed >> i & 1, b->flows[i] == NULL);
-		check(m, i, b->flows[i]);
+		assert_int_equal(missed >> i & 1, b->found.flow[i] == NULL);
+		check(m, i, b->found.flow[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (!(missed >> i & 1) || rnd(b) % 2)
@@ -213,12 +213,12 @@ static void table_of_a_mask_grows(void **state)
 		for (uint32_t i = 0; i < n; i++) {
 			udp(b, 0, i, 54);
 			assert_int_equal(lookup(b, 1), 0);
-			assert_int_equal(b->flows[0]->key.ip_src, i);
+			assert_int_equal(b->found.flow[0]->key.ip_src, i);
 		}
 		for (uint32_t i = 0; i < n; i++) {
 			udp(b, 0, i, 55);
 			lookup(b, 1);
-			flow_cache_kill(b->cache, b->flows[0]);
+			flow_cache_kill(b->cache, b->found.flow[0]);
 		}
 		while (flow_cache_reap(b->cache, NULL, NULL))
 			flow_cache_poll(b->cache);

@@ -20,9 +20,9 @@ static void finds_what_was_installed(void **state)
 		assert_int_equal(flow->n_pkts, 1);
 		assert_int_equal(flow->prog->simple_port, 2);
 		assert_int_equal(lookup(b, 4), 0xc);
-		assert_ptr_equal(b->flows[0], flow);
-		assert_ptr_equal(b->flows[1], flow);
-		assert_null(b->flows[2]);
+		assert_ptr_equal(b->found.flow[0], flow);
+		assert_ptr_equal(b->found.flow[1], flow);
+		assert_null(b->found.flow[2]);
 		assert_int_equal(flow->n_pkts, 3);
 		assert_int_equal(flow->n_bytes, 300);
 		/* Another port, the same flow: the wide cache finds it, then the exact one. */
@@ -56,7 +56,7 @@ static void counts_every_packet_once(void **state)
 	assert_int_equal(s.misses + s.exact_hits + s.wide_hits + s.memo_hits, 32 * 3 + 9);
 	assert_int_equal(s.misses, 33);
 	assert_int_equal(s.wide_hits, 7);
-	assert_int_equal(b->flows[0]->n_pkts, 1 + 64 + 8);
+	assert_int_equal(b->found.flow[0]->n_pkts, 1 + 64 + 8);
 	assert_int_equal(lookup(b, 0), 0);
 	bench_free(b);
 }
@@ -87,10 +87,10 @@ static void ignores_flags_nobody_looked_at(void **state)
 		udp(b, 1, 2, 53)->ip_ttl = 63;
 		flow = install(b, 0);
 		assert_int_equal(lookup(b, 2), 2);
-		assert_ptr_equal(b->flows[0], flow);
+		assert_ptr_equal(b->found.flow[0], flow);
 		assert_ptr_not_equal(install(b, 1), flow);
 		assert_int_equal(lookup(b, 2), 0);
-		assert_ptr_not_equal(b->flows[0], b->flows[1]);
+		assert_ptr_not_equal(b->found.flow[0], b->found.flow[1]);
 		bench_free(b);
 	}
 }
@@ -335,7 +335,7 @@ static void does_not_reuse_an_older_story(void **state)
 	flow_cache_poll(b->cache);
 	udp(b, 0, 77, 1);
 	assert_int_equal(lookup(b, 1), 0);
-	assert_ptr_equal(b->flows[0], new);
+	assert_ptr_equal(b->found.flow[0], new);
 	bench_free(b);
 }
 
@@ -374,7 +374,7 @@ static void follows_habits(void **state)
 		assert_int_equal(lookup(b, 32), 0);
 		assert_int_equal(stats(b).wide_hits, 31); /* as they came first */
 		for (unsigned i = 0; i < 32; i++)
-			assert_ptr_equal(b->flows[i], all);
+			assert_ptr_equal(b->found.flow[i], all);
 		assert_int_equal(all->n_pkts, 65);
 		/* One packet of another flow: it gets its own. */
 		udp(b, 31, rte_cpu_to_be_32(0x0b000000), 53);
@@ -382,8 +382,8 @@ static void follows_habits(void **state)
 		assert_null(habit->flow);
 		one = install(b, 31);
 		assert_int_equal(lookup(b, 32), 0);
-		assert_ptr_equal(b->flows[31], one);
-		assert_ptr_equal(b->flows[30], all);
+		assert_ptr_equal(b->found.flow[31], one);
+		assert_ptr_equal(b->found.flow[30], all);
 		/* Again the habit, until the flow dies. */
 		udp(b, 31, rte_cpu_to_be_32(0x0a000000), 53);
 		for (unsigned i = 0; i <= FLOW_HABIT_REST; i++)

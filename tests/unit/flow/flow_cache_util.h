@@ -25,7 +25,7 @@ struct bench {
 	struct pkt_burst burst;
 	struct rte_mbuf mbufs[PKT_BURST_MAX];
 	struct flow_xlate xlate;
-	struct flow *flows[PKT_BURST_MAX];
+	struct flow_found found;
 	uint32_t now_ms;
 	uint64_t cycles;
 	uint64_t seed;
@@ -99,7 +99,7 @@ static inline void xlate_init(struct bench *b, uint32_t port)
 static inline uint32_t lookup(struct bench *b, unsigned n)
 {
 	pkt_parse_rehash(&b->burst, n, PKT_ISA_C);
-	return flow_cache_lookup(b->cache, &b->burst, n, b->flows, b->now_ms);
+	return flow_cache_lookup(b->cache, &b->burst, n, &b->found, b->now_ms);
 }
 
 static inline struct flow *install(struct bench *b, unsigned i)
