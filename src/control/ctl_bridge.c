@@ -348,12 +348,14 @@ static int apply(struct ctl_bridge *bridge, json_t *params, struct ctl_call *cal
 	bridge_config(params, &config);
 	config.has_controller = bridge->n_controllers > 0;
 	config.drop_fragments = pl_bridge_config(bridge->pl)->drop_fragments;
+	config.is_alone = pl_bridge_config(bridge->pl)->is_alone;
 	ret = pl_bridge_set(bridge->pl, &config, &call->err);
 	if (ret)
 		return ret;
 	pl_commit();
 	before = json_deep_copy(old);
 	ctl_conf_put("bridge", bridge->name, params);
+	ctl_of_fail_check(bridge);
 	set_hwaddr(bridge, before, params, call);
 	set_address(bridge, before, params, call);
 	ret = set_internal(bridge, before, params, call);

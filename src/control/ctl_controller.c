@@ -24,8 +24,13 @@ static int count_changed(struct ctl_bridge *bridge, struct evs_error *err)
 {
 	struct pl_bridge_config config = *pl_bridge_config(bridge->pl);
 
+	int ret;
+
 	config.has_controller = bridge->n_controllers > 0;
-	return pl_bridge_set(bridge->pl, &config, err);
+	ret = pl_bridge_set(bridge->pl, &config, err);
+	if (ret == 0)
+		ctl_of_fail_check(bridge);
+	return ret;
 }
 
 int ctl_controller_add(struct ctl_call *call)

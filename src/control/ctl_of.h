@@ -44,6 +44,10 @@ int ctl_of_controller_add(struct ctl_bridge *bridge, const struct ctl_of_control
                           struct evs_error *err);
 int ctl_of_controller_del(struct ctl_bridge *bridge, const char *target, struct evs_error *err);
 
+/* A bridge whose fail-mode was set to standalone handles packets as NORMAL says while it has
+ * controllers but no session with any (section 6.3.2): to be called when that may have changed. */
+void ctl_of_fail_check(struct ctl_bridge *bridge);
+
 const char *ctl_of_tls_user(void); /* the target of one over TLS, NULL: there is none */
 
 struct ctl_of_controller_info {

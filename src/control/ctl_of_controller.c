@@ -328,6 +328,36 @@ int ctl_of_controller_del(struct ctl_bridge *bridge, const char *target, struct 
 	return 0;
 }
 
+static bool is_lost(const struct ctl_bridge *bridge)
+{
+	const json_t *params = ctl_conf_get("bridge", bridge->name);
+	const struct ctl_of_session *s;
+
+	if (!bridge->n_controllers || strcmp(ctl_param_str(params, "fail-mode", ""), "standalone"))
+		return false;
+	TAILQ_FOREACH (s, &bridge->of->sessions, link) {
+		if (s->kind == CTL_OF_PRIMARY && s->hello)
+			return false;
+	}
+	return true;
+}
+
+void ctl_of_fail_check(struct ctl_bridge *bridge)
+{
+	struct pl_bridge_config config = *pl_bridge_config(bridge->pl);
+	struct evs_error err = {0};
+
+	if (!bridge->of || config.is_alone == is_lost(bridge))
+		return;
+	config.is_alone = !config.is_alone;
+	EVS_LOG(control, NOTICE, "bridge '%s': %s", bridge->name,
+	        config.is_alone ? "no controller answers, it learns and forwards by itself"
+	                        : "it does as its controllers say");
+	if (pl_bridge_set(bridge->pl, &config, &err) != 0)
+		EVS_LOG(control, ERR, "bridge '%s': %s", bridge->name, err.text);
+	pl_commit();
+}
+
 const char *ctl_of_tls_user(void)
 {
 	struct ctl_bridge *bridge;

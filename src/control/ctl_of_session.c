@@ -36,6 +36,8 @@ static void session_release(struct ctl_of_session *s)
 
 void ctl_of_session_close(struct ctl_of_session *s, const char *why)
 {
+	struct ctl_bridge *bridge = s->bev ? s->ob->bridge : NULL;
+
 	if (s->bev) {
 		EVS_LOG(control, INFO, "bridge '%s': OpenFlow session %s ended: %s",
 		        s->ob->bridge->name, s->peer, why);
@@ -53,6 +55,7 @@ void ctl_of_session_close(struct ctl_of_session *s, const char *why)
 			ctl_of_controller_lost(s->controller, why);
 		s->controller = NULL;
 		s->ob = NULL;
+		ctl_of_fail_check(bridge);
 	}
 	session_release(s);
 }
@@ -156,6 +159,7 @@ static bool take_hello(struct ctl_of_session *s, const uint8_t *bytes, size_t si
 
 	if (s->msg.type == OFPT_HELLO && (s->msg.hello.versions & 1u << OF_VERSION_13)) {
 		s->hello = true;
+		ctl_of_fail_check(s->ob->bridge);
 		return true;
 	}
 	of_error_set(&err, OFPHFC_INCOMPATIBLE);

@@ -79,9 +79,10 @@ struct pl_bridge_config {
 	uint32_t fdb_age_s; /* 0: PL_FDB_AGE_S */
 	uint32_t fdb_size;  /* 0: PL_FDB_SIZE */
 	bool forward_bpdu;  /* forward 01:80:c2:00:00:0x */
-	/* A secure bridge, or one with a controller, starts with table 0 empty; any other acts as
-	 * NORMAL while table 0 is empty. */
+	/* A standalone bridge without controller gets a rule that acts as NORMAL, at priority 0 in
+	 * table 0, if that is empty when it becomes one. Whoever deletes the rule has none. */
 	bool has_controller;
+	bool is_alone; /* its controllers are lost: all packets go as NORMAL says (section 6.3.2) */
 	bool drop_fragments; /* as OFPC_FRAG_DROP asks */
 };
 

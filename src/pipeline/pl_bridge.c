@@ -190,7 +190,7 @@ int pl_bridge_set(struct pl_bridge *bridge, const struct pl_bridge_config *confi
 	if (new.forward_bpdu != old.forward_bpdu ||
 	    memcmp(&new.hwaddr, &old.hwaddr, sizeof(new.hwaddr)))
 		pl_change_bridge(bridge, PL_CHANGE_ALL);
-	if (new.drop_fragments != old.drop_fragments)
+	if (new.drop_fragments != old.drop_fragments || new.is_alone != old.is_alone)
 		pl_change_all(); /* every flow looked at it, and few have a reference to the bridge
 		                  */
 	pl_tables_bridge_set(bridge);

@@ -242,7 +242,7 @@ void pl_trace(struct pl_bridge *bridge, const struct flow_key *key,
 	if (in && (in->flags & (PL_PORT_DOWN | PL_PORT_NO_RECV)))
 		x.reason = PKT_DROP_RX_PORT_DOWN;
 	else if (in)
-		pl_xlate_table(&x, 0);
+		pl_xlate_classify(&x, snap);
 	else
 		x.reason = PKT_DROP_NO_BRIDGE;
 	pl_xlate_finish(&x);

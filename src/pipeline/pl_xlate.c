@@ -166,12 +166,16 @@ void pl_copy_end(struct pl_xlate *x, struct pl_copy *copy)
 	x->stopped = false;
 }
 
-/* A packet has come into a bridge: on to the tables, unless the bridge drops fragments. */
-static void classify(struct pl_xlate *x, const struct pl_snap *snap)
+void pl_xlate_classify(struct pl_xlate *x, const struct pl_snap *snap)
 {
 	if (snap->config.drop_fragments && x->pkt.key.pkt.base.frag) {
 		PL_TRACE(x, "a fragment: dropped");
 		x->reason = PKT_DROP_RX_FRAGMENT;
+		return;
+	}
+	if (evs_unlikely(snap->config.is_alone)) {
+		PL_TRACE(x, "no controller answers, the bridge stands alone");
+		pl_normal(x);
 		return;
 	}
 	pl_xlate_table(x, 0);
@@ -200,7 +204,7 @@ static void cross(struct pl_xlate *x, const struct pl_view *view)
 	pl_copy_begin(x, &copy);
 	pl_ref_add(x, FLOW_REF_PORT, in->port, in->index)->flags |= PL_REF_STATE;
 	pl_xlate_enter(x, snap, in);
-	classify(x, snap);
+	pl_xlate_classify(x, snap);
 	pl_copy_end(x, &copy);
 	x->depth--;
 }
@@ -344,7 +348,7 @@ void pl_translate(unsigned worker, const struct pkt_burst *burst, unsigned i,
 		else if (base->recirc_id)
 			pl_xlate_thaw(&x, base->recirc_id);
 		else
-			classify(&x, snap);
+			pl_xlate_classify(&x, snap);
 	}
 	pl_xlate_finish(&x);
 }

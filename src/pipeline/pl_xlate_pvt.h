@@ -95,6 +95,9 @@ void pl_xlate_init(struct pl_xlate *x, struct flow_xlate *out, const struct pkt_
 void pl_xlate_finish(struct pl_xlate *x);
 void pl_xlate_enter(struct pl_xlate *x, const struct pl_snap *snap, const struct pl_view *in);
 void pl_xlate_fail(struct pl_xlate *x, enum pkt_drop reason);
+/* A packet has come into a bridge: on to the tables, unless it is a fragment that the bridge drops,
+ * or the bridge has lost its controllers. */
+void pl_xlate_classify(struct pl_xlate *x, const struct pl_snap *snap);
 /* Counts a step; false: enough, the translation has failed. */
 bool pl_xlate_step(struct pl_xlate *x);
 struct flow_ref *pl_ref_add(struct pl_xlate *x, enum flow_ref_kind kind, const void *obj,

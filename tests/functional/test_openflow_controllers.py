@@ -176,6 +176,37 @@ def test_fail_modes(bench):
     wait_for(lambda: a.can_ping("10.0.0.2"), "standalone: learns by itself")
 
 
+def test_standing_alone(bench):
+    """A bridge set to fail standalone forwards by itself while no controller answers; its rules stay, and rule again."""
+    lab, evsd, a, b = bench
+    evsd.call("bridge.set", **{"name": "br0", "fail-mode": "standalone"})
+    path = lab.dir / "c"
+    evsd.call("controller.add", bridge="br0", target=f"punix:{path}")
+    wait_for(lambda: a.can_ping("10.0.0.2"), "nobody has called yet: it forwards")
+    first, second = Session(path), Session(path)
+    for session in (first, second):
+        session.barrier()
+    wait_for(lambda: not a.can_ping("10.0.0.2"), "a controller is there, and has no rules")
+    first.send(of.flow([], priority=5))
+    first.barrier()
+    first.close()
+    second.barrier()
+    assert not a.can_ping("10.0.0.2")
+    second.close()
+    wait_for(lambda: a.can_ping("10.0.0.2"), "all are lost: it forwards, whatever the rules say")
+    assert "stands alone" in evsd.evsctl("trace", "br0", "in_port=a,arp")
+    assert Ofctl(evsd).flows() == ["priority=5 actions=drop"]
+    third = Session(path)
+    third.barrier()
+    wait_for(lambda: not a.can_ping("10.0.0.2"), "one is back")
+    evsd.call("controller.del", bridge="br0", target=f"punix:{path}")
+    Ofctl(evsd)("del-flows")
+    assert not a.can_ping("10.0.0.2")  # who deletes the rules of a bridge without controller has none
+    evsd.call("bridge.set", **{"name": "br0", "fail-mode": "secure"})
+    evsd.call("bridge.set", **{"name": "br0", "fail-mode": "standalone"})
+    wait_for(lambda: a.can_ping("10.0.0.2"), "it becomes standalone again")
+
+
 def test_silent_controller_is_left(bench):
     """One that answers no echo is called again."""
     lab, evsd, a, b = bench
