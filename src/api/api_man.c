@@ -124,6 +124,7 @@ static void page_evsctl(void)
 	section("OPTIONS");
 	item("--socket PATH", "the socket of evsd (/run/evs/evs.sock, or $EVS_SOCKET)");
 	item("--json", "the result as JSON");
+	item("--watch", "again every second, until interrupted");
 	item("--help", "help; behind a noun and verb: of that command");
 	item("--version", "the version");
 	section("COMMANDS");

@@ -55,4 +55,7 @@ void ctl_fini(void);
 void ctl_notify(const char *topic, json_t *params);
 bool ctl_notify_wanted(const char *topic);
 
+/* pl_config.port_note: what the configuration says about a port, into PL_NOTE_LEN bytes. */
+int ctl_qos_note(uint16_t port, bool out, uint32_t queue, char *text);
+
 #endif

@@ -20,6 +20,7 @@ struct ctl_port {
 	bool local;            /* the bridge's internal port */
 	uint32_t patch_config; /* OFPPC_* of a patch port */
 	uint64_t since_ns;     /* when it was made */
+	uint64_t qos_since_ns; /* since when it has been shaped */
 	char type[PORT_NAME_LEN];
 	char name[PORT_NAME_LEN];
 	/* while it is being deleted */

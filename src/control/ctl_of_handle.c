@@ -161,6 +161,8 @@ static int on_queue_config(struct ctl_of_session *s, const struct of_msg *msg, s
 	if (port != OFPP_ANY && !ctl_of_port_lookup(s->ob, port))
 		return of_error_set(err, OFPQOFC_BAD_PORT);
 	reply.queue_get_config.port = port;
+	reply.queue_get_config.n_queues =
+	        ctl_of_queue_configs(s->ob, port, &reply.queue_get_config.queues);
 	ctl_of_reply(s, &reply);
 	return 0;
 }

@@ -190,12 +190,20 @@ static int begin_queues(struct ctl_of_session *s, const struct of_multipart *m,
 
 	if (request->id != OFPP_ANY && !ctl_of_port_lookup(s->ob, request->id))
 		return of_error_set(err, OFPQOFC_BAD_PORT);
-	return request->queue_id == OFPQ_ALL ? 0 : of_error_set(err, OFPQOFC_BAD_QUEUE);
+	if (request->queue_id == OFPQ_ALL ||
+	    ctl_of_queue_exists(s->ob, request->id, request->queue_id))
+		return 0;
+	return of_error_set(err, OFPQOFC_BAD_QUEUE);
 }
 
-/* No port has queues that OpenFlow could set up. */
+static void visit_queue(const struct of_queue_stats *stats, void *arg)
+{
+	add_element(stats, arg);
+}
+
 static bool step_queues(struct ctl_of_job *job)
 {
+	ctl_of_queues_walk(job->ob, &job->request.object, visit_queue, job);
 	return false;
 }
 

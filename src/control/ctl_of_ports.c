@@ -55,22 +55,20 @@ void ctl_of_port_desc(const struct ctl_port *port, struct of_port *desc)
 	desc->curr_speed = desc->max_speed = device->link.speed_mbps * 1000;
 }
 
-static uint64_t rx_drops(const struct port_counters *c)
+/* Was it to leave by the port that counted it? */
+static bool is_tx_drop(unsigned reason)
+{
+	return (reason >= PKT_DROP_TX_PORT_DOWN && reason <= PKT_DROP_GUEST_NOT_READY) ||
+	       reason == PKT_DROP_QUEUE_FULL || reason == PKT_DROP_QUEUE_AQM;
+}
+
+static uint64_t drops(const struct port_counters *c, bool tx)
 {
 	uint64_t sum = 0;
 
 	for (unsigned i = 1; i < PKT_N_DROPS; i++)
-		if (i < PKT_DROP_TX_PORT_DOWN || i > PKT_DROP_GUEST_NOT_READY)
+		if (is_tx_drop(i) == tx)
 			sum += c->drops[i];
-	return sum;
-}
-
-static uint64_t tx_drops(const struct port_counters *c)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = PKT_DROP_TX_PORT_DOWN; i <= PKT_DROP_GUEST_NOT_READY; i++)
-		sum += c->drops[i];
 	return sum;
 }
 
@@ -94,8 +92,8 @@ void ctl_of_port_stats(const struct ctl_port *port, struct of_port_stats *stats)
 	stats->rx_bytes = sum.rx_bytes;
 	stats->tx_packets = sum.tx_pkts;
 	stats->tx_bytes = sum.tx_bytes;
-	stats->rx_dropped = rx_drops(&sum);
-	stats->tx_dropped = tx_drops(&sum);
+	stats->rx_dropped = drops(&sum, false);
+	stats->tx_dropped = drops(&sum, true);
 }
 
 int ctl_of_port_mod(struct ctl_of_bridge *ob, const struct of_port_mod *mod, struct of_error *err)

@@ -130,4 +130,12 @@ void ctl_of_controller_lost(struct ctl_of_controller *c, const char *why);
 void ctl_of_controllers_free(struct ctl_of_bridge *ob);
 void ctl_of_session_gone(struct ctl_of_session *s);
 
+/* Queues (ctl_of_queues.c). */
+bool ctl_of_queue_exists(const struct ctl_of_bridge *ob, uint32_t port_no, uint32_t queue_id);
+void ctl_of_queues_walk(const struct ctl_of_bridge *ob, const struct of_object_request *request,
+                        void (*visit)(const struct of_queue_stats *stats, void *arg), void *arg);
+/* How many; valid until the next call. */
+unsigned ctl_of_queue_configs(const struct ctl_of_bridge *ob, uint32_t port_no,
+                              const struct of_queue **queuesp);
+
 #endif

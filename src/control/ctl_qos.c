@@ -59,6 +59,8 @@ static int apply(struct ctl_call *call, struct ctl_port *port, const struct ctl_
 			                     port->name, strerror(errno));
 	}
 	ret = storm_set(port, qos->ingress.storm[QOS_STORM_UNKNOWN].rate > 0, &call->err);
+	if (!pmd_shaper_get(port->port))
+		port->qos_since_ns = evs_clock_ns();
 	if (ret == 0 && qos->shapes)
 		ret = pmd_shaper_set(port->port, &qos->egress, &call->err);
 	else if (ret == 0 && pmd_shaper_get(port->port)) {

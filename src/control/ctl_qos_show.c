@@ -257,6 +257,64 @@ void ctl_qos_forget(void)
 		sample_free(TAILQ_FIRST(&samples));
 }
 
+/* ---- trace ---- */
+
+static void note_out(const struct port *port, const struct ctl_qos *qos, uint32_t queue, char *text)
+{
+	const struct qos_shaper *shaper = pmd_shaper_get(port);
+	char rate[EVS_UNITS_TEXT_LEN];
+	struct qos_queue_info info;
+
+	if (!qos_shaper_queue_by_id(shaper, queue, &info))
+		qos_shaper_queue(shaper, 0, &info);
+	snprintf(text, PL_NOTE_LEN, "shaped to %s, queue %u%s (priority %u, weight %u, %u waiting)",
+	         evs_units_format(EVS_UNIT_BPS, qos->egress.average_bps, rate), info.config.id,
+	         queue == 0 && qos->egress.map ? " unless its DSCP or PCP says another" : "",
+	         info.config.priority, info.config.weight, (unsigned)info.stats.backlog_pkts);
+}
+
+static int note_in(const struct ctl_qos *qos, char *text)
+{
+	const struct qos_ingress_config *in = &qos->ingress;
+	bool storms = false;
+	char rate[EVS_UNITS_TEXT_LEN];
+
+	for (unsigned i = 0; i < QOS_N_STORMS; i++)
+		storms |= in->storm[i].rate > 0;
+	if (!in->polices && !in->shapes && !storms)
+		return 0;
+	evs_units_format(EVS_UNIT_BPS, in->shapes ? in->average_bps : in->police.committed_bps,
+	                 rate);
+	return snprintf(text, PL_NOTE_LEN, "%s%s%s%s",
+	                in->shapes    ? "shaped to "
+	                : in->polices ? "policed to "
+	                              : "",
+	                in->shapes || in->polices ? rate : "",
+	                storms && (in->shapes || in->polices) ? ", " : "",
+	                storms ? "with storm control" : "");
+}
+
+int ctl_qos_note(uint16_t index, bool out, uint32_t queue, char *text)
+{
+	const struct port *port = port_get(index);
+	const json_t *params = port ? ctl_conf_get("qos", port->name) : NULL;
+	struct ctl_qos qos;
+	int n = 0;
+
+	if (!params)
+		return 0;
+	if (ctl_qos_read(params, port, &qos, NULL) == 0) {
+		if (out && pmd_shaper_get(port)) {
+			note_out(port, &qos, queue, text);
+			n = 1;
+		} else if (!out && qos.guards) {
+			n = note_in(&qos, text);
+		}
+	}
+	ctl_qos_fini(&qos);
+	return n;
+}
+
 /* ---- the method ---- */
 
 struct showing {

@@ -18,13 +18,15 @@ static void line_of(FILE *out, const struct api_method *method)
 void evsctl_help(FILE *out)
 {
 	fprintf(out, "evsctl: the client of evs, the elastic virtual switch\n\n"
-	             "usage: evsctl [--socket PATH] [--json] NOUN VERB [ARGS] [key=value...]\n\n");
+	             "usage: evsctl [--socket PATH] [--json] [--watch] NOUN VERB [ARGS] "
+	             "[key=value...]\n\n");
 	for (unsigned i = 0; i < API_N_METHODS; i++)
 		line_of(out, api_methods[i]);
 	fprintf(out,
 	        "  %-18s %s\n"
 	        "\n  --socket PATH      evsd's socket (" EVSCTL_SOCKET ")\n"
 	        "  --json             the result as JSON, for scripts\n"
+	        "  --watch            again every second, as with `qos show PORT`\n"
 	        "  --version, --help\n\n"
 	        "'evsctl NOUN VERB --help' says more. A first session:\n\n"
 	        "  evsctl bridge add br0 address=10.0.0.1/24\n"

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "evsctl/evsctl_pvt.h"
 
@@ -11,7 +12,7 @@ struct options {
 	const char *socket;
 	const char *complete;
 	const char *packet; /* of trace: --packet HEX is packet=HEX */
-	bool json, help, version;
+	bool json, help, version, watch;
 	int n;
 	char **words;
 };
@@ -33,6 +34,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->complete = argv[++i];
 		else if (!strcmp(a, "--json"))
 			o->json = true;
+		else if (!strcmp(a, "--watch"))
+			o->watch = true;
 		else if (!strcmp(a, "--help") || !strcmp(a, "-h"))
 			o->help = true;
 		else if (!strcmp(a, "--version"))
@@ -124,6 +127,26 @@ static int call(const struct options *o, const struct evsctl_request *request)
 	return status;
 }
 
+/* Once a second, until it fails or somebody ends it. */
+static int watch(const struct options *o, const struct evsctl_request *request)
+{
+	int status = EVSCTL_OK;
+
+	if (!(request->method->flags & API_READ) ||
+	    !strcmp(request->method->name, "rpc.subscribe")) {
+		fprintf(stderr, "evsctl: --watch belongs to methods that show something\n");
+		return EVSCTL_USAGE;
+	}
+	while (status == EVSCTL_OK) {
+		if (isatty(STDOUT_FILENO))
+			printf("\033[H\033[2J"); /* to the corner, clear */
+		status = call(o, request);
+		fflush(stdout);
+		sleep(1);
+	}
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct evsctl_request request = {0};
@@ -155,7 +178,9 @@ int main(int argc, char **argv)
 	} else if (status == 0 && o.packet) {
 		json_object_set_new(request.params, "packet", json_string(o.packet));
 	}
-	if (status == 0)
+	if (status == 0 && o.watch)
+		status = watch(&o, &request);
+	else if (status == 0)
 		status = call(&o, &request);
 	json_decref(request.params);
 	return status;

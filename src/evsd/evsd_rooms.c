@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/evs_rcu.h"
+#include "control/ctl.h"
 #include "evsd/evsd_pvt.h"
 #include "pipeline/pl.h"
 #include "pkt/pkt_parse.h"
@@ -68,6 +69,7 @@ static int pmd_start(const struct evsd_options *options, struct evs_error *err)
 static int pl_start(struct evs_error *err)
 {
 	struct pl_config config = {.worker_cache = pmd_worker_cache,
+	                           .port_note = ctl_qos_note,
 	                           .post_learn = post_learn,
 	                           .post_neigh = post_neigh};
 

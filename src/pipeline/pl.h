@@ -51,6 +51,8 @@ struct pl_neigh_want {
 	uint8_t addr[16];
 };
 
+#define PL_NOTE_LEN 160
+
 struct pl_config {
 	/* [ctl] The cache of a worker, NULL where there is none; worker < EVS_MAX_WORKERS. */
 	struct flow_cache *(*worker_cache)(unsigned worker);
@@ -58,6 +60,9 @@ struct pl_config {
 	bool (*post_learn)(unsigned worker, const struct pl_learn *learn);
 	/* [worker] Posts a wanted neighbour likewise. */
 	bool (*post_neigh)(unsigned worker, const struct pl_neigh_want *want);
+	/* [ctl] What trace tells of a port: how it polices (out false), or shapes packets of a
+	 * queue. 0: nothing. NULL: nobody knows. */
+	int (*port_note)(uint16_t port, bool out, uint32_t queue, char *text);
 	uint32_t flow_idle_ms; /* cached flows unused for so long go; 0: 10,000 */
 	uint32_t cache_size;   /* flow_cache_config.n_flows of each worker; 0: not known */
 };

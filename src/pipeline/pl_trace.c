@@ -125,6 +125,28 @@ static const char *port_name(uint16_t index, void *arg)
 	return port ? port->name : NULL;
 }
 
+static void tell_note(struct pl_xlate *x, uint16_t port, bool out, uint32_t queue)
+{
+	char text[PL_NOTE_LEN];
+
+	if (pl_globals.config.port_note && pl_globals.config.port_note(port, out, queue, text))
+		pl_trace_line(x, "%s '%s': %s", out ? "Egress of" : "Ingress of",
+		              port_name(port, NULL), text);
+}
+
+/* How ports shape what these ops send to them. */
+static void tell_outputs(struct pl_xlate *x, const uint8_t *ops, uint32_t size, uint32_t queue)
+{
+	FLOW_OP_FOREACH (op, ops, size) {
+		if (op->kind == FLOW_OP_OUTPUT)
+			tell_note(x, (uint16_t)op->arg, true, queue);
+		else if (op->kind == FLOW_OP_SET_QUEUE)
+			queue = op->arg;
+		else if (op->kind == FLOW_OP_CLONE)
+			tell_outputs(x, op->payload, op->size - (uint32_t)sizeof(*op), queue);
+	}
+}
+
 static void tell_program(struct pl_xlate *x)
 {
 	const struct flow_prog_builder *prog = &x->out->prog;
@@ -247,6 +269,9 @@ void pl_trace(struct pl_bridge *bridge, const struct flow_key *key,
 		x.reason = PKT_DROP_NO_BRIDGE;
 	pl_xlate_finish(&x);
 	tell_mask(&x, key);
+	if (in)
+		tell_note(&x, in->index, false, 0);
 	tell_program(&x);
+	tell_outputs(&x, out.prog.ops, out.prog.size, 0);
 	tell_cached(&x, &pkt);
 }

@@ -5,7 +5,8 @@
  */
 #include "pmd/pmd_shape_pvt.h"
 
-#define BURSTS_MAX 2 /* taken from the ring, and sent, of one port in a loop */
+#define CLOSING_BURSTS 8
+#define BURSTS_MAX     2 /* taken from the ring, and sent, of one port in a loop */
 
 static void put_own(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_view *v,
                     const struct pmd_shaper_item *item)
@@ -20,12 +21,26 @@ static void put_own(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_view 
 		         put == QOS_PUT_FULL ? PKT_DROP_QUEUE_FULL : PKT_DROP_QUEUE_AQM);
 }
 
+/* A shaper that goes has sent all that was put in: the rest may pass it by. What this worker put
+ * into the ring has left it, which it sees first, and was sent before is_empty was set again. */
+static EVS_COLD bool is_drained(struct pmd_shaper *s)
+{
+	bool ring_empty = rte_ring_empty(s->ring);
+
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return ring_empty && evs_load_acquire(&s->is_empty) && qos_shaper_backlog(s->q) == 0;
+}
+
 EVS_HOT void pmd_shape(struct pmd_worker *w, struct pmd_shaper *s, const struct pmd_shaped *pkts)
 {
 	struct pmd_view *v = pmd_view_of(w, s->port->index);
 	struct pmd_shaper_item items[PKT_BURST_MAX];
 	unsigned n_put;
 
+	if (evs_unlikely(evs_load_acquire(&s->closing)) && is_drained(s)) {
+		pmd_out_unshaped(w, v, pkts->mbufs, pkts->n);
+		return;
+	}
 	for (unsigned i = 0; i < pkts->n; i++)
 		items[i] = (struct pmd_shaper_item){pkts->mbufs[i], pkts->queue};
 	if (evs_load_acquire(&s->owner) == w) {
@@ -92,18 +107,26 @@ static unsigned send_due(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_
 	return sum;
 }
 
-/* The shaper goes: all out, nobody puts packets in any more. */
+/* The shaper goes: all out, faster than more comes in. */
 static EVS_COLD unsigned send_all(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_view *v)
 {
 	struct rte_mbuf *out[QOS_BURST_LEN];
-	unsigned n = qos_shaper_flush(s->q, out);
+	unsigned n, sum = 0;
 
-	evs_counter_add(&w->account.held, -(uint64_t)n);
-	if (n)
-		pmd_out_unshaped(w, v, out, n);
-	else if (rte_ring_empty(s->ring))
+	evs_store_release(&s->is_empty, false);
+	for (unsigned b = 0; b < CLOSING_BURSTS; b++) {
+		sum += drain(w, s, v);
+		n = qos_shaper_flush(s->q, out);
+		evs_counter_add(&w->account.held, -(uint64_t)n);
+		if (n)
+			pmd_out_unshaped(w, v, out, n);
+		sum += n;
+		if (n < QOS_BURST_LEN)
+			break;
+	}
+	if (qos_shaper_backlog(s->q) == 0 && rte_ring_empty(s->ring))
 		evs_store_release(&s->is_empty, true);
-	return n;
+	return sum;
 }
 
 EVS_HOT unsigned pmd_shape_run(struct pmd_worker *w, struct pmd_shaper *s)
@@ -116,11 +139,12 @@ EVS_HOT unsigned pmd_shape_run(struct pmd_worker *w, struct pmd_shaper *s)
 
 		if (evs_unlikely(evs_load_relaxed(&s->next_q) != NULL))
 			adopt(w, s);
-		n += drain(w, s, v);
-		if (evs_unlikely(evs_load_acquire(&s->closing)))
+		if (evs_unlikely(evs_load_acquire(&s->closing))) {
 			n += send_all(w, s, v);
-		else
+		} else {
+			n += drain(w, s, v);
 			n += send_due(w, s, v);
+		}
 	}
 	return n;
 }

@@ -4,12 +4,15 @@
  * Threads: control. Owner: struct pmd_shaper is the port's; freed when its queues are empty, no
  * worker's list has it and a grace period is over.
  *
- * End: the views forget the shaper; after a grace period nobody puts packets in, and the owner
- * sends what is left; then it leaves the owner's list, and after another grace period it is freed.
+ * End: the owner sends all without regard to rates, and packets pass the shaper by as soon as it is
+ * empty, so that none overtakes another; then the views forget it; after a grace period nobody puts
+ * packets in; then it leaves the owner's list, and after another grace period it is freed.
  */
 #include <stdlib.h>
 
 #include "pmd/pmd_shape_pvt.h"
+
+#define DRAIN_LOOPS 20000 /* of its owner, that a shaper that goes has for running empty */
 
 static uint64_t held_before; /* by accounts of workers that ended, and what was freed here */
 
@@ -134,11 +137,21 @@ static void close_wait(void *arg)
 	evs_rcu_call(close_end, s);
 }
 
-static void close_flush(void *arg)
+/* The owner sends for a while, but not for ever if more comes all the time. */
+static void close_drain(void *arg)
 {
 	struct pmd_shaper *s = arg;
+	const struct pmd_worker *w = s->owner;
+	bool runs = s->moving || (w && !evs_load_relaxed(&w->stop));
 
-	evs_store_release(&s->closing, true);
+	if (w && !s->loops)
+		s->loops = evs_load_relaxed(&w->loops);
+	if (runs && !evs_load_acquire(&s->is_empty) &&
+	    (!w || evs_load_relaxed(&w->loops) - s->loops < DRAIN_LOOPS)) {
+		evs_rcu_call(close_drain, s);
+		return;
+	}
+	views_set(s->port, NULL);
 	evs_rcu_call(close_wait, s);
 }
 
@@ -147,8 +160,8 @@ static void shaper_close(struct pmd_shaper *s)
 	if (s->leaving)
 		return;
 	s->leaving = true;
-	views_set(s->port, NULL);
-	evs_rcu_call(close_flush, s);
+	evs_store_release(&s->closing, true);
+	evs_rcu_call(close_drain, s);
 }
 
 bool pmd_shape_detach(struct pmd_port *p)

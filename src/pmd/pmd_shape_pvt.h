@@ -34,6 +34,7 @@ struct pmd_shaper {
 	/* [ctl] */
 	struct pmd_port *p EVS_CACHE_ALIGNED;
 	uint32_t pool_pkts; /* that the shaper set last has room for */
+	uint64_t loops;     /* of the owner, when it began to go */
 	bool leaving;       /* del or detach was called */
 	bool moving;        /* a grace period runs until it has its next owner */
 	bool detaching;     /* the port goes, too */

@@ -3,7 +3,9 @@
 
     a --tap-- br0 --tap-- b
 """
-from evslib import wait_for
+import re
+
+from evslib import Ofctl, wait_for
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
@@ -89,7 +91,7 @@ def test_storm_control(lab):
     assert evsd.drops()["a", "storm-control"] == sum(dropped)
     assert evsd.port("b")["tx-pkts"] == 200 - sum(dropped)
     evsd.call("qos.set", port="a", **{"storm.unknown-unicast": None})
-    assert "storm control" not in evsd.evsctl("trace", "br0", f"in_port=1,dl_src={A},dl_dst=02:00:00:00:00:99")
+    assert "storm control of" not in evsd.evsctl("trace", "br0", f"in_port=1,dl_src={A},dl_dst=02:00:00:00:00:99")
 
 
 def test_dscp_pcp_and_rules_choose_queues(lab):
@@ -110,6 +112,26 @@ def test_dscp_pcp_and_rules_choose_queues(lab):
     assert queues[1]["wait-p99-us"] >= queues[1]["wait-p50-us"] > 0
     shown = evsd.evsctl("qos", "show", "b")
     assert "LOAD" in shown and "10Mbit/s" in shown
+
+
+def test_openflow_tells_of_queues(lab):
+    evsd, a, at_a, _, _ = guests(lab)
+    ofctl = Ofctl(evsd)
+    assert "0 queues" in ofctl("queue-stats") and "OFPQOFC_BAD_QUEUE" in ofctl("queue-stats", 2, 1, check=False)
+    evsd.call("qos.set", port="b", **{"egress.average": "10Mbit/s", "queue.5.max-rate": "1M", "queue.5.min-rate": "1M"})
+    ofctl.add("udp,tp_dst=9,actions=set_queue:5,output:2")
+    a.send(at_a, *[udp()] * 7)
+    sent(evsd, 7)
+    wait_for(lambda: evsd.port("b")["tx-pkts"] == 7)
+    stats = ofctl("queue-stats", 2, 5)
+    assert f"bytes={7 * 528}, pkts=7, errors=0" in stats, stats
+    assert "2 queues" in ofctl("queue-stats") and "2 queues" in ofctl("queue-stats", 2)
+    assert re.search(r"queue 5", ofctl("queue-get-config", 2))
+    trace = evsd.evsctl("trace", "br0", f"in_port=1,udp,dl_src={A},dl_dst={B},tp_dst=9")
+    assert "Egress of 'b': shaped to 10Mbit/s, queue 5 (priority 4, weight 1" in trace
+    evsd.call("qos.set", port="a", **{"ingress.average": "50M", "storm.broadcast": "100pps"})
+    trace = evsd.evsctl("trace", "br0", f"in_port=1,udp,dl_src={A},dl_dst={B},tp_dst=9")
+    assert "Ingress of 'a': policed to 50Mbit/s, with storm control" in trace
 
 
 def test_changes_lose_nothing(lab):

@@ -89,14 +89,17 @@ static void test_delete_sends_what_is_held(void **state)
 	assert_true(ENV_WAIT(sum_is(200, 1, 0)));
 	assert_int_equal(pmd_shaper_del(&b->port, on_done, NULL, NULL), 0);
 	assert_int_equal(pmd_shaper_del(&b->port, on_done, NULL, NULL), -ENOENT);
-	for (uint32_t i = 1; i < 200; i++)
+	for (uint32_t i = 1; i < 500; i++) { /* what comes meanwhile overtakes nothing */
+		if (i < 301)
+			put(a, 199 + i, 1);
 		expect(i);
+	}
 	assert_true(ENV_WAIT(is_done));
 	assert_null(pmd_shaper_get(&b->port));
-	put(a, 200, 100);
-	for (uint32_t i = 200; i < 300; i++)
+	put(a, 500, 100);
+	for (uint32_t i = 500; i < 600; i++)
 		expect(i);
-	assert_true(ENV_WAIT(sum_is(300, 300, 0)));
+	assert_true(ENV_WAIT(sum_is(600, 600, 0)));
 }
 
 static void test_change_keeps_what_is_held(void **state)
