@@ -87,6 +87,15 @@ static EVS_HOT void run_mixed(struct pmd_worker *w, unsigned n)
 	}
 }
 
+/* A whole burst as it was received goes straight through. */
+EVS_INLINE void run_output(struct pmd_worker *w, struct pmd_view *v, unsigned n)
+{
+	if (evs_likely(n == PKT_BURST_MAX && w->sum.n == n && v->n == 0))
+		pmd_out_send_sum(w, v, w->burst.mbuf, &w->sum);
+	else
+		pmd_out_append(w, v, w->burst.mbuf, n);
+}
+
 /* Runs the programs of the first n packets; mostly it is one. */
 EVS_INLINE void run(struct pmd_worker *w, unsigned n)
 {
@@ -95,7 +104,7 @@ EVS_INLINE void run(struct pmd_worker *w, unsigned n)
 	if (evs_unlikely(!prog))
 		run_mixed(w, n);
 	else if (evs_likely(prog->simple_port))
-		pmd_out_append(w, pmd_view_of(w, prog->simple_port), w->burst.mbuf, n);
+		run_output(w, pmd_view_of(w, prog->simple_port), n);
 	else
 		pmd_exec_run(w, prog->ops, prog->size, (uint32_t)((UINT64_C(1) << n) - 1));
 }
@@ -121,6 +130,7 @@ EVS_HOT void pmd_loop_walk(struct pmd_worker *w, unsigned n)
 {
 	uint64_t mark = 0;
 
+	w->sum.n = 0;
 	walk(w, n, false, &mark);
 }
 
@@ -129,7 +139,7 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n, c
 {
 	struct pmd_view *v = pmd_view_of(w, rxq->in_port);
 	struct pkt_burst *b = &w->burst;
-	uint64_t mark = sample ? evs_clock_tsc() : 0, bytes = 0;
+	uint64_t mark = sample ? evs_clock_tsc() : 0;
 	uint32_t bad, config = evs_load_relaxed(&rxq->port->config);
 	struct qos_ingress *ingress = evs_load_acquire(&v->ingress);
 
@@ -140,10 +150,9 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n, c
 	}
 	evs_counter_add(&w->account.rx, n);
 	bad = pkt_parse_burst(b, n, rxq->in_port, w->isa);
-	for (unsigned i = 0; i < n; i++)
-		bytes += b->mbuf[i]->pkt_len;
+	w->sum = pmd_sum_up(b->mbuf, n);
 	evs_counter_add(&v->counters->rx_pkts, n);
-	evs_counter_add(&v->counters->rx_bytes, bytes);
+	evs_counter_add(&v->counters->rx_bytes, w->sum.bytes);
 	stage(w, sample, PMD_STAGE_PARSE, &mark);
 
 	if (evs_unlikely(config & (PORT_CONFIG_DOWN | PORT_CONFIG_NO_RECV))) {

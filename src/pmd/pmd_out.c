@@ -142,62 +142,64 @@ static void send_odd(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf *
 }
 
 EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                           unsigned n)
+                           const struct pmd_sum *sum)
 {
 	const struct port *port = v->port;
-	uint64_t bytes = 0, flags = 0;
-	uint32_t max_len, longer = 0, segs = 0, caps;
+	unsigned n = sum->n;
+	uint32_t caps, max_len;
 
 	if (evs_unlikely(!port) || evs_unlikely(evs_load_relaxed(&port->config) &
 	                                        (PORT_CONFIG_DOWN | PORT_CONFIG_NO_FWD))) {
 		pmd_drop(w, v, mbufs, n, PKT_DROP_TX_PORT_DOWN);
 		return;
 	}
-	max_len = evs_load_relaxed(&port->mtu) + RTE_ETHER_HDR_LEN;
 	caps = port->tx_caps;
-	for (unsigned i = 0; i < n; i++) {
-		const struct rte_mbuf *m = mbufs[i];
-
-		bytes += m->pkt_len;
-		longer |= max_len - m->pkt_len; /* negative for one: the highest bit is set */
-		flags |= m->ol_flags;
-		segs |= m->nb_segs;
-	}
-	if (evs_unlikely((longer >> 31) | (segs > 1 && !(caps & PORT_TX_MULTI_SEG)) |
-	                 ((flags & PKT_TX_REQUEST) && (caps & ALL_CAPS) != ALL_CAPS)))
+	max_len = evs_load_relaxed(&port->mtu) + RTE_ETHER_HDR_LEN;
+	if (evs_unlikely(sum->longest > max_len || (sum->segs > 1 && !(caps & PORT_TX_MULTI_SEG)) ||
+	                 (sum->flags & PKT_TX_REQUEST && (caps & ALL_CAPS) != ALL_CAPS)))
 		send_odd(w, v, mbufs, n);
 	else
-		transmit(w, v, mbufs, n, bytes);
+		transmit(w, v, mbufs, n, sum->bytes);
 }
 
 static EVS_COLD void send_sampled(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                                  unsigned n)
+                                  const struct pmd_sum *sum)
 {
 	uint64_t start = evs_clock_tsc();
 
-	send_burst(w, v, mbufs, n);
+	send_burst(w, v, mbufs, sum);
 	evs_counter_add(&w->stage_tsc[PMD_STAGE_TX], evs_clock_tsc() - start);
 }
 
 EVS_HOT void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                               unsigned n)
 {
-	send_burst(w, v, mbufs, n);
+	struct pmd_sum sum = pmd_sum_up(mbufs, n);
+
+	send_burst(w, v, mbufs, &sum);
+}
+
+EVS_HOT void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                              const struct pmd_sum *sum)
+{
+	struct pmd_shaper *s = evs_load_acquire(&v->shaper);
+
+	if (evs_unlikely(s != NULL)) {
+		pmd_shape(w, s, &(struct pmd_shaped){mbufs, sum->n, 0});
+		return;
+	}
+	if (evs_unlikely(w->sampling))
+		send_sampled(w, v, mbufs, sum);
+	else
+		send_burst(w, v, mbufs, sum);
 }
 
 EVS_HOT void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                           unsigned n)
 {
-	struct pmd_shaper *s = evs_load_acquire(&v->shaper);
+	struct pmd_sum sum = pmd_sum_up(mbufs, n);
 
-	if (evs_unlikely(s != NULL)) {
-		pmd_shape(w, s, &(struct pmd_shaped){mbufs, n, 0});
-		return;
-	}
-	if (evs_unlikely(w->sampling))
-		send_sampled(w, v, mbufs, n);
-	else
-		send_burst(w, v, mbufs, n);
+	pmd_out_send_sum(w, v, mbufs, &sum);
 }
 
 EVS_HOT void pmd_out_flush(struct pmd_worker *w)

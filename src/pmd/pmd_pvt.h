@@ -100,6 +100,15 @@ struct pmd_inject {
 	struct flow_prog_builder prog;
 };
 
+/* What the output must know of n packets: whether any of them needs more than to be passed on. */
+struct pmd_sum {
+	uint64_t bytes;
+	uint64_t flags;   /* all ol_flags together */
+	uint32_t longest; /* bytes */
+	uint32_t segs;    /* all nb_segs together: 1, or some packet has several */
+	unsigned n;
+};
+
 /* Indexes of a ring with one writer and one reader, each on its own line. */
 struct pmd_ring {
 	uint32_t head EVS_CACHE_ALIGNED; /* written so far [writer] */
@@ -139,6 +148,7 @@ struct pmd_worker {
 	uint64_t stage_pkts;
 
 	struct flow_found found EVS_CACHE_ALIGNED;
+	struct pmd_sum sum; /* of the burst as it was received; n is 0 if it is not that one */
 	struct pkt_burst burst EVS_CACHE_ALIGNED;
 	struct flow_xlate xlate EVS_CACHE_ALIGNED;
 	struct pmd_view *view[PKT_PORT_MAX + 1]; /* never NULL [ctl w, worker r] */
@@ -199,6 +209,9 @@ void pmd_again_run(struct pmd_worker *w);
 
 /* pmd_out.c [worker] */
 void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs, unsigned n);
+/* The same, where the sum is known. */
+void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                      const struct pmd_sum *sum);
 void pmd_out_flush(struct pmd_worker *w);
 /* Past the shaper, if there is one. */
 void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
@@ -274,6 +287,21 @@ void pmd_place_leave(struct pmd_worker *w); /* its queues go to the others */
 int pmd_view_add(struct pmd_worker *w, struct port *port, struct evs_error *err);
 void pmd_attach_detach_views(struct pmd_port *p); /* its shaper is gone */
 void pmd_attach_fini(void);                       /* workers have ended */
+
+EVS_INLINE struct pmd_sum pmd_sum_up(struct rte_mbuf *const *mbufs, unsigned n)
+{
+	struct pmd_sum sum = {.n = n};
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct rte_mbuf *m = mbufs[i];
+
+		sum.bytes += m->pkt_len;
+		sum.longest = EVS_MAX(sum.longest, m->pkt_len);
+		sum.flags |= m->ol_flags;
+		sum.segs |= m->nb_segs;
+	}
+	return sum;
+}
 
 EVS_INLINE struct pmd_view *pmd_view_of(struct pmd_worker *w, unsigned port)
 {
