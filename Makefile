@@ -11,7 +11,7 @@ GCC := CC=gcc $(MESON) setup --werror --prefix $(PREFIX)
 CLANG := CC=clang $(MESON) setup --werror
 
 .DEFAULT_GOAL := all
-.PHONY: all demo demo-vm test bench bench-quick lint format asan tsan fuzz cover install clean help
+.PHONY: all demo demo-vm demo-overlay test bench bench-quick lint format asan tsan fuzz cover install clean help
 
 all: ## release build for this CPU into build/
 	@tools/install-deps build
@@ -29,6 +29,12 @@ demo-vm: ## two virtual machines on vhost-user ports, in a VLAN
 	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
 	@ninja -C build --quiet
 	@$(PYTHON) tools/demo-vm
+
+demo-overlay: ## two hosts with two tenants each, in tunnels over an underlay
+	@tools/install-deps build demo
+	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
+	@ninja -C build --quiet
+	@$(PYTHON) tools/demo-overlay
 
 test: ## build, clang + sanitizers, unit tests, lint, functional tests
 	@tools/install-deps build test vm
