@@ -86,19 +86,26 @@ static int number(const struct port_args *args, const char *key, uint64_t max, u
 	return 0;
 }
 
-static int flag(const struct port_args *args, const char *key, uint16_t bit, uint16_t *flags,
-                struct evs_error *err)
+static int on_off(const struct port_args *args, const char *key, bool *on, struct evs_error *err)
 {
 	const char *text = arg(args, key);
 
 	if (!text)
 		return 0;
-	*flags &= (uint16_t)~bit;
-	if (!strcmp(text, "on") || !strcmp(text, "true"))
-		*flags |= bit;
-	else if (strcmp(text, "off") && strcmp(text, "false"))
+	*on = !strcmp(text, "on") || !strcmp(text, "true");
+	if (!*on && strcmp(text, "off") && strcmp(text, "false"))
 		return evs_error_set(err, -EINVAL, "%s=%.40s: use on or off", key, text);
 	return 0;
+}
+
+static int flag(const struct port_args *args, const char *key, uint16_t bit, uint16_t *flags,
+                struct evs_error *err)
+{
+	bool on = *flags & bit;
+	int ret = on_off(args, key, &on, err);
+
+	*flags = (uint16_t)((*flags & ~bit) | (on ? bit : 0));
+	return ret;
 }
 
 /* A number, or "inherit". */
@@ -182,6 +189,7 @@ int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_
 	if (t->kind == TUN_NONE)
 		return 1;
 	t->flags = PKT_TUN_DF;
+	t->split_horizon = true;
 	dst_port = tun_kinds[t->kind].dst_port;
 	ret = ends(args, t, err);
 	if (ret == 0)
@@ -198,6 +206,10 @@ int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_
 		ret = flag(args, "df", PKT_TUN_DF, &t->flags, err);
 	if (ret == 0)
 		ret = flag(args, "csum", PKT_TUN_CSUM, &t->flags, err);
+	if (ret == 0)
+		ret = on_off(args, "split-horizon", &t->split_horizon, err);
+	if (ret == 0)
+		ret = on_off(args, "gbp", &t->gbp, err);
 	t->dst_port = (uint16_t)dst_port;
 	return ret;
 }

@@ -28,6 +28,12 @@ void ctl_own_input(const struct pmd_punt *punt);
 /* Asks who has addr, from the bridge's address towards it. */
 void ctl_own_ask(uint32_t bridge, const uint8_t addr[16]);
 
+/* A packet waits for a neighbour; all that wait, when one was found, now and then, at the end. */
+void ctl_hold_add(const struct pmd_punt *punt);
+void ctl_hold_retry(void);
+void ctl_hold_tick(void);
+void ctl_hold_fini(void);
+
 /* A worker needs this neighbour. */
 void ctl_neigh_wanted(uint32_t bridge, const uint8_t addr[16]);
 /* The neighbour spoke; one that nobody asked for is not believed. */

@@ -40,6 +40,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	pl_tick();
 	ctl_neigh_tick();
+	ctl_hold_tick();
 	ctl_qos_tick();
 }
 
@@ -55,8 +56,10 @@ static void take_punt(const struct pmd_punt *punt, void *arg)
 	}
 	if (punt->kind == PMD_PUNT_TUNNEL)
 		ctl_neigh_wanted(punt->bridge, punt->tun.dst);
-	else if (punt->controller.to_host)
+	else if (punt->controller.to_host == FLOW_TO_HOST)
 		ctl_own_input(punt);
+	else if (punt->controller.to_host == FLOW_TO_WAIT)
+		ctl_hold_add(punt);
 	else if (punt->kind == PMD_PUNT_CONTROLLER)
 		ctl_of_packet_in(punt);
 	else

@@ -110,6 +110,8 @@ void ctl_neigh_heard(uint32_t bridge, const uint8_t addr[16], const uint8_t mac[
 	memcpy(n->mac, mac, sizeof(n->mac));
 	if (!known || moved)
 		pl_neigh_set(bridge, addr, mac);
+	if (!known)
+		ctl_hold_retry();
 }
 
 /* One step of a neighbour whose time has come. False: it is gone. */

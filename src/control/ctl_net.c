@@ -287,6 +287,7 @@ void ctl_net_fini(void)
 	struct ctl_bridge *bridge;
 	struct ctl_port *port;
 
+	ctl_hold_fini();
 	ctl_neigh_fini();
 	ctl_qos_forget();
 	TAILQ_FOREACH (bridge, &ctl_bridges, link) {

@@ -86,13 +86,17 @@ struct flow_op_push_pbb {
 struct flow_op_meter {
 	void *meter; /* struct qos_meter; lives as long as a cached flow refers to it */
 };
+enum flow_to_host {
+	FLOW_TO_CONTROLLERS,
+	FLOW_TO_HOST, /* for the bridge's own addresses: ARP, ND, echo */
+	FLOW_TO_WAIT, /* until a neighbour is known, to leave by the tunnel port `cookie` then */
+};
 struct flow_op_controller {
 	uint16_t max_len; /* 0xffff: all */
 	uint8_t reason;   /* OFPR_* */
 	uint8_t table_id;
 	uint16_t bridge; /* index */
-	uint8_t to_host; /* 1: for the bridge's own addresses (ARP, ND, echo), not for controllers
-	                  */
+	uint8_t to_host; /* enum flow_to_host */
 	uint8_t zero;
 	uint64_t cookie;
 	rte_be64_t metadata;

@@ -15,6 +15,7 @@
 #define N_CELLS  1024
 #define RECENT   64
 #define AGAIN_MS 200 /* a worker asks for one neighbour so often at most */
+#define WAITING  4   /* packets that may wait for each question */
 
 struct neigh {
 	uint32_t bridge;
@@ -87,27 +88,29 @@ void pl_neigh_del(uint32_t bridge, const uint8_t addr[16])
 	publish(&neigh, NULL);
 }
 
-/* Asks the control thread to resolve it. */
-static void want(struct pl_xlate *x, const struct neigh *neigh)
+/* Asks the control thread to resolve it. True: one of the first packets, which may wait. */
+static bool want(struct pl_xlate *x, const struct neigh *neigh)
 {
 	static _Thread_local struct {
 		struct neigh neigh;
-		uint32_t ms;
+		uint32_t ms, waiting;
 	} recent[RECENT];
 	unsigned slot = (unsigned)(cell_of(neigh->bridge, neigh->addr) - cells) % RECENT;
 	struct pl_neigh_want wanted = {.bridge = neigh->bridge};
 
 	if (x->quiet || !pl_globals.config.post_neigh)
-		return;
+		return false;
 	if (!compare(&recent[slot].neigh, neigh) && x->now_ms - recent[slot].ms < AGAIN_MS)
-		return;
+		return ++recent[slot].waiting <= WAITING;
 	recent[slot].neigh = *neigh;
 	recent[slot].ms = x->now_ms;
+	recent[slot].waiting = 1;
 	memcpy(wanted.addr, neigh->addr, sizeof(wanted.addr));
-	pl_globals.config.post_neigh(x->worker, &wanted);
+	return pl_globals.config.post_neigh(x->worker, &wanted);
 }
 
-bool pl_neigh_lookup(struct pl_xlate *x, uint32_t bridge, const uint8_t addr[16], uint8_t mac[6])
+enum pl_neigh pl_neigh_lookup(struct pl_xlate *x, uint32_t bridge, const uint8_t addr[16],
+                              uint8_t mac[6])
 {
 	const struct list *list = evs_load_acquire(&current);
 	struct neigh key = {.bridge = bridge};
@@ -117,9 +120,8 @@ bool pl_neigh_lookup(struct pl_xlate *x, uint32_t bridge, const uint8_t addr[16]
 	pl_ref_add(x, FLOW_REF_NEIGH, cell_of(bridge, addr), 0);
 	if (list)
 		found = bsearch(&key, list->neigh, list->n, sizeof(key), compare);
-	if (found)
-		memcpy(mac, found->mac, 6);
-	else
-		want(x, &key);
-	return found != NULL;
+	if (!found)
+		return want(x, &key) ? PL_NEIGH_ASKED : PL_NEIGH_UNKNOWN;
+	memcpy(mac, found->mac, 6);
+	return PL_NEIGH_KNOWN;
 }

@@ -185,7 +185,13 @@ static void learn(struct pl_xlate *x, uint16_t vlan)
 static bool may_send(const struct pl_xlate *x, const struct pl_view *port,
                      const struct inner *inner)
 {
-	return !x->in || (port != x->in && !(port->is_protected && x->in->is_protected));
+	const struct pl_view *in = x->in;
+
+	if (!in)
+		return true;
+	if (port->tunnel && in->tunnel && port->tunnel->split_horizon && in->tunnel->split_horizon)
+		return false; /* each of a mesh of tunnels reaches every host itself */
+	return port != in && !(port->is_protected && in->is_protected);
 }
 
 static void flood(struct pl_xlate *x, const struct inner *inner)

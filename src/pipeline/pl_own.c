@@ -20,7 +20,7 @@ static void to_host(struct pl_xlate *x)
 	            ->payload;
 	c->max_len = UINT16_MAX;
 	c->bridge = (uint16_t)x->snap->bridge->index;
-	c->to_host = 1;
+	c->to_host = FLOW_TO_HOST;
 	x->n_out++;
 	PL_TRACE(x, "Bridge '%s' takes it for an address of its own", x->snap->bridge->name);
 }
@@ -118,6 +118,26 @@ bool pl_own_packet(struct pl_xlate *x, bool has_device)
 	default:
 		return false;
 	}
+}
+
+bool pl_send_tunnel(uint16_t port, struct pkt_key *key, struct pl_injection *injection)
+{
+	static struct flow_xlate out;
+	const struct pl_port *at = pl_port_map[port];
+	const struct pl_snap *snap = at ? pl_snap_get(at->bridge) : NULL;
+	const struct pl_view *view = snap ? pl_snap_port(snap, at->ofport) : NULL;
+	struct pl_xlate x;
+
+	injection->in_port = key->base.in_port;
+	pl_xlate_init(&x, &out, &key->base, &key->ext);
+	x.quiet = true;
+	if (view && view->tunnel) {
+		pl_xlate_enter(&x, snap, NULL);
+		pl_tunnel_output(&x, view);
+	}
+	pl_xlate_finish(&x);
+	injection->prog = out.prog;
+	return x.n_out > 0;
 }
 
 void pl_send_own(struct pl_bridge *bridge, struct pkt_key *key, struct pl_injection *injection)

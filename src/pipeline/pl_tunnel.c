@@ -63,12 +63,39 @@ static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_
 	}
 	if (t->has_key || t->key_flow)
 		outer->flags |= PKT_TUN_KEY;
+	outer->gbp = t->gbp;
+	if (t->gbp) {
+		PL_LOOK(x, pkt.ext.tun.gbp_id);
+		PL_LOOK(x, pkt.ext.tun.gbp_flags);
+		outer->gbp_id = tun->gbp_id;
+		outer->gbp_flags = tun->gbp_flags;
+	}
+}
+
+/* The packet waits at the control thread. Tunnel fields that actions set do not, so where they
+ * matter it is dropped. */
+static void wait_for_neigh(struct pl_xlate *x, const struct pl_view *view)
+{
+	struct flow_op_controller *c;
+
+	if (view->tunnel->remote_flow || view->tunnel->key_flow || view->tunnel->gbp)
+		return;
+	pl_commit_edits(x);
+	c = (struct flow_op_controller *)flow_prog_add(&x->out->prog, FLOW_OP_CONTROLLER, 0)
+	            ->payload;
+	c->max_len = UINT16_MAX;
+	c->to_host = FLOW_TO_WAIT;
+	c->cookie = view->index;
+	x->out->cacheable = false; /* those behind it are dropped until then */
+	x->n_out++;
 }
 
 /* Route and neighbour. False: the reason is set. */
-static bool resolve(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_outer *outer,
+static bool resolve(struct pl_xlate *x, const struct pl_view *view, struct tun_outer *outer,
                     const struct pl_snap **snapp)
 {
+	const struct pl_tunnel *t = view->tunnel;
+	enum pl_neigh known;
 	const struct pl_bridge *bridge;
 	struct pl_hop hop;
 
@@ -85,12 +112,14 @@ static bool resolve(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_ou
 	}
 	memcpy(outer->src, t->has_local ? t->local : hop.src, sizeof(outer->src));
 	memcpy(outer->eth_src, (*snapp)->config.hwaddr.addr_bytes, sizeof(outer->eth_src));
-	if (!pl_neigh_lookup(x, hop.bridge, hop.next, outer->eth_dst)) {
-		PL_TRACE(x, "the next hop on bridge '%s' is not resolved yet", bridge->name);
-		x->reason = PKT_DROP_TUN_NO_NEIGH;
-		return false;
-	}
-	return true;
+	known = pl_neigh_lookup(x, hop.bridge, hop.next, outer->eth_dst);
+	if (known == PL_NEIGH_KNOWN)
+		return true;
+	PL_TRACE(x, "the next hop on bridge '%s' is not resolved yet", bridge->name);
+	x->reason = PKT_DROP_TUN_NO_NEIGH;
+	if (known == PL_NEIGH_ASKED)
+		wait_for_neigh(x, view);
+	return false;
 }
 
 static void fill_key(struct pkt_key *key, const struct tun_outer *outer)
@@ -180,7 +209,7 @@ void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view)
 	}
 	fill_ends(x, t, &outer);
 	fill_tos_ttl(x, t, &outer);
-	if (resolve(x, t, &outer, &snap))
+	if (resolve(x, view, &outer, &snap))
 		encapsulate(x, view, &outer, snap);
 }
 

@@ -31,6 +31,8 @@ struct pl_tunnel {
 	bool remote_flow, key_flow; /* from tunnel fields of the packet, and matching any */
 	bool has_local, has_key;
 	bool tos_inherit, ttl_inherit;
+	bool split_horizon; /* NORMAL sends nothing from one such tunnel to another */
+	bool gbp;           /* VXLAN: send the group policy fields */
 	uint8_t tos, ttl;
 	uint16_t flags; /* PKT_TUN_CSUM, DF, KEY, SEQ */
 	uint16_t dst_port;
@@ -86,6 +88,9 @@ void pl_route_walk(void (*visit)(const struct pl_route *route, void *arg), void 
 int pl_neigh_set(uint32_t bridge, const uint8_t addr[16], const uint8_t mac[6]);
 void pl_neigh_del(uint32_t bridge, const uint8_t addr[16]);
 
+/* [ctl] The program that sends a packet, which waited, by a tunnel port (index); key.base.in_port
+ * is where it came from. False: it is a drop, with its reason. */
+bool pl_send_tunnel(uint16_t port, struct pkt_key *key, struct pl_injection *injection);
 /* [ctl] The program that sends a packet of the bridge's own; run it with pmd_inject. */
 void pl_send_own(struct pl_bridge *bridge, struct pkt_key *key, struct pl_injection *injection);
 

@@ -16,8 +16,10 @@ struct pl_hop {
 };
 bool pl_route_lookup(const uint8_t dst[16], struct pl_hop *hop);
 bool pl_underlay_any(uint32_t bridge); /* has the bridge addresses? */
-/* Whether the neighbour is known; either way the flow depends on it. */
-bool pl_neigh_lookup(struct pl_xlate *x, uint32_t bridge, const uint8_t addr[16], uint8_t mac[6]);
+/* What is known of a neighbour; either way the flow depends on it. */
+enum pl_neigh { PL_NEIGH_UNKNOWN, PL_NEIGH_ASKED /* a packet may wait */, PL_NEIGH_KNOWN };
+enum pl_neigh pl_neigh_lookup(struct pl_xlate *x, uint32_t bridge, const uint8_t addr[16],
+                              uint8_t mac[6]);
 
 /* pl_tunnel.c */
 /* The packet leaves by a tunnel port: encapsulated, it goes on in the underlay's bridge. */

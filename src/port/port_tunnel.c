@@ -33,8 +33,10 @@ static void tunnel_destroy(struct port *port)
 	        {"local", "IP", "address to send from and to be reached at (by the route)", 0},    \
 	        {"tos", "N|inherit", "DSCP of the outer header in its upper six bits (0)", 0},     \
 	        {"ttl", "N|inherit", "TTL of the outer header (64)", 0},                           \
+	        {"df", "on|off", "forbid fragments of the outer packet (on)", 0},                  \
 	{                                                                                          \
-		"df", "on|off", "forbid fragments of the outer packet (on)", 0                     \
+		"split-horizon", "on|off",                                                         \
+		        "NORMAL sends nothing from one such tunnel to another (on)", 0             \
 	}
 #define KEY_UDP                                                                                    \
 	{"vni", "N|flow", "network identifier; flow: the tunnel_id field, and any (0)", 0},        \
@@ -45,6 +47,12 @@ static void tunnel_destroy(struct port *port)
 		"csum", "on|off", "checksum of the outer UDP header (off)", 0                      \
 	}
 
+static const struct port_option vxlan_options[] = {
+        COMMON,
+        KEY_UDP,
+        {"gbp", "on|off", "send the group policy fields tun_gbp_id and tun_gbp_flags (off)", 0},
+        {NULL, NULL, NULL, 0},
+};
 static const struct port_option udp_options[] = {COMMON, KEY_UDP, {NULL, NULL, NULL, 0}};
 static const struct port_option gre_options[] = {
         COMMON,
@@ -68,7 +76,7 @@ static const struct port_option nvgre_options[] = {
 	        .destroy = tunnel_destroy,                                                         \
 	}
 
-TYPE(vxlan, "vxlan", "VXLAN tunnel (RFC 7348)", udp_options);
+TYPE(vxlan, "vxlan", "VXLAN tunnel (RFC 7348)", vxlan_options);
 TYPE(vxlan_gpe, "vxlan-gpe", "VXLAN-GPE tunnel", udp_options);
 TYPE(geneve, "geneve", "Geneve tunnel (RFC 8926)", udp_options);
 TYPE(gre, "gre", "GRE tunnel with Ethernet inside (RFC 2784, 2890)", gre_options);

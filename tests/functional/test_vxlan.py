@@ -127,7 +127,7 @@ def test_no_route_no_neighbour(lab):
     assert evsd.drops().get(("g", "tunnel-no-route"), 0) > 0
     evsd.call("route.add", dst="203.0.113.0/24", via="192.168.7.99")
     assert not guest.can_ping("10.0.0.2")
-    assert evsd.drops().get(("g", "tunnel-no-neighbour"), 0) > 0
+    wait_for(lambda: evsd.drops().get(("g", "tunnel-no-neighbour"), 0) > 0, "what waited in vain is dropped")
     with pytest.raises(RpcError):
         evsd.call("port.add", bridge="br0", name="again", type="vxlan", remote="203.0.113.9", vni=5)
     evsd.check_accounts()

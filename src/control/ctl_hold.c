@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * First packets into tunnels, held until the next hop is known.
+ * Threads: control. Owner: a packet is ours from its punt until it is injected.
+ *
+ * A worker sends a few for each question that it asks; here their number and time are bounded.
+ * What waited in vain goes back to be dropped where it came in, under the reason that holds then.
+ */
+#include <rte_mbuf.h>
+#include <string.h>
+
+#include "base/evs_clock.h"
+#include "base/evs_log.h"
+#include "control/ctl_ip.h"
+#include "pkt/pkt_parse.h"
+
+#define MAX_HELD 128
+#define HOLD_MS  3000
+
+struct held {
+	struct rte_mbuf *mbuf;
+	uint16_t in_port, tunnel;
+	uint32_t since_ms;
+};
+
+static struct held held[MAX_HELD];
+static unsigned n_held;
+
+/* Sends it, or drops it if `last`. False: it goes on waiting. */
+static bool settle(const struct held *h, bool last)
+{
+	static struct pl_injection injection;
+	static struct pkt_key key;
+
+	memset(&key, 0, sizeof(key));
+	if (pkt_parse_one(h->mbuf, &key, &(struct pkt_offsets){0}) == 0) {
+		key.base.in_port = h->in_port;
+		if (!pl_send_tunnel(h->tunnel, &key, &injection) && !last)
+			return false;
+		if (pmd_inject(h->mbuf, injection.in_port, &injection.prog) == 0)
+			return true;
+	}
+	EVS_LOG_LIMITED(control, WARN, "a packet that waited for a neighbour found no worker");
+	rte_pktmbuf_free(h->mbuf);
+	return true;
+}
+
+static void settle_all(uint32_t older_than_ms)
+{
+	uint32_t now_ms = evs_clock_ms();
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n_held; i++)
+		if (!settle(&held[i], now_ms - held[i].since_ms >= older_than_ms))
+			held[kept++] = held[i];
+	n_held = kept;
+}
+
+void ctl_hold_add(const struct pmd_punt *punt)
+{
+	struct held h = {punt->mbuf, punt->in_port, (uint16_t)punt->controller.cookie,
+	                 evs_clock_ms()};
+
+	if (!settle(&h, n_held == MAX_HELD))
+		held[n_held++] = h;
+}
+
+void ctl_hold_retry(void)
+{
+	settle_all(UINT32_MAX);
+}
+
+void ctl_hold_tick(void)
+{
+	settle_all(HOLD_MS);
+}
+
+void ctl_hold_fini(void)
+{
+	while (n_held)
+		rte_pktmbuf_free(held[--n_held].mbuf);
+}

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tunnels as an overlay needs them: first packets, meshes, ends chosen by rules, group policies, hostile senders.
+
+    guest (10.0.0.1) --tap-- br0 --tunnels-- (phy 192.168.7.1) --tap-- peer: eth 192.168.7.2, kernel's devices
+"""
+import struct
+
+from evslib.ofctl import Ofctl
+from evslib.wait import wait_for
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import ARP, Ether
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Raw
+from test_vxlan import kernel_vxlan, site
+
+NEAR, FAR = "192.168.7.1", "192.168.7.2"
+
+
+def guest_of(lab, evsd):
+    guest, iface = lab.tap_guest(evsd, "g", "10.0.0.1/24", mtu=1450)
+    return guest, iface
+
+
+def test_first_packet_waits(lab):
+    """A packet that comes before the next hop is known is late, not lost."""
+    evsd, peer, iface = site(lab, 4)
+    guest, guest_iface = guest_of(lab, evsd)
+    kernel_vxlan(lab, peer, iface, "vx0", 5, FAR, NEAR, "10.0.0.2/24")
+    guest.run("ip", "neighbour", "add", "10.0.0.2", "lladdr", peer.mac("vx0"), "dev", guest_iface)
+    peer.run("ip", "neighbour", "add", "10.0.0.1", "lladdr", guest.mac(guest_iface), "dev", "vx0")
+    assert evsd.call("neigh.show") == []
+    evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote=FAR, vni=5)
+    assert " 0% packet loss" in guest.run("ping", "-c", 1, "-W", 30, "10.0.0.2")
+    assert [n["state"] for n in evsd.call("neigh.show")] == ["reachable"]
+    evsd.check_accounts()
+
+
+def test_split_horizon(lab):
+    """What comes out of one tunnel of a mesh does not go into another, unless that is wanted."""
+    evsd, peer, iface = site(lab, 4)
+    for vni in (1, 2):
+        evsd.call("port.add", bridge="br0", name=f"vx{vni}", type="vxlan", remote=FAR, vni=vni)
+        kernel_vxlan(lab, peer, iface, f"vx{vni}", vni, FAR, NEAR)
+    guest, guest_iface = guest_of(lab, evsd)
+    peer.run("ip", "address", "add", "10.0.0.2/24", "dev", "vx1")
+    with lab.capture(peer, "vx2", "arp") as capture:
+        wait_for(lambda: peer.can_ping("10.0.0.1"), "the guest answers")
+        guest.run("ip", "neighbour", "flush", "dev", guest_iface)
+        guest.can_ping("10.0.0.77")  # a question of the guest goes into both
+        asked = capture.wait(1, lambda p: p[ARP].pdst == "10.0.0.77")
+        assert asked and not [p for p in capture.packets() if p[ARP].psrc == "10.0.0.2"]
+    for vni in (1, 2):
+        evsd.call("port.del", name=f"vx{vni}")
+        evsd.call("port.add", bridge="br0", name=f"vx{vni}", type="vxlan", remote=FAR, vni=vni, **{"split-horizon": False})
+    with lab.capture(peer, "vx2", "arp") as capture:
+        peer.can_ping("10.0.0.78")
+        capture.wait(1, lambda p: p[ARP].psrc == "10.0.0.2")
+
+
+def test_ends_and_policy_by_rules(lab):
+    """remote=flow, vni=flow, group policy: rules set them on the way out and match them on the way in."""
+    evsd, peer, iface = site(lab, 4)
+    evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote="flow", vni="flow", gbp=True, ofport=9)
+    guest, guest_iface = guest_of(lab, evsd)
+    port = evsd.port("g")["ofport"]
+    Ofctl(evsd).add(
+        f"priority=9,in_port={port},actions=set_field:::ffff:{FAR}->tun_ipv6_dst,set_field:700->tun_id,"
+        "set_field:100->tun_gbp_id,output:9",
+        f"priority=9,in_port=9,tun_id=701,tun_ipv6_src=::ffff:{FAR},tun_gbp_id=0x65,actions=output:{port}",
+        "priority=8,in_port=9,actions=drop")
+    evsd.call("neigh.add", bridge="phy", address=FAR, mac=peer.mac(iface))
+    with lab.capture(peer, iface, "udp port 4789") as capture:
+        guest.can_ping("10.0.0.2")
+        sent = capture.wait(1, lambda p: VXLAN in p and ARP in p)[0]
+    assert sent[IP].dst == FAR and sent[VXLAN].vni == 700
+    assert bytes(sent[VXLAN])[:4] == struct.pack("!BBH", 0x88, 0, 100)
+    inner = bytes(Ether(src="02:00:00:00:00:99", dst=guest.mac(guest_iface)) / IP(src="10.0.0.2", dst="10.0.0.1")
+                  / UDP(sport=1, dport=2) / b"policy")
+
+    def told(group, vni):
+        return struct.pack("!BBHI", 0x88, 0, group, vni << 8) + inner
+    before = evsd.port("g")["tx-pkts"]
+    outer = Ether(src=peer.mac(iface), dst=sent.src) / IP(src=FAR, dst=NEAR) / UDP(sport=50000, dport=4789, chksum=0)
+    peer.send(iface, outer / Raw(told(0x66, 701)), outer / Raw(told(0x65, 702)), outer / Raw(told(0x65, 701)))
+    wait_for(lambda: evsd.port("g")["tx-pkts"] == before + 1, "the one that fits came through")
+    assert evsd.port("vx")["rx-pkts"] >= 3
+    evsd.check_accounts()
+
+
+def test_hostile(lab):
+    """Outer headers that lie are dropped, each under a name; what is right goes on working."""
+    evsd, peer, iface = site(lab, 4)
+    evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote=FAR, vni=5)
+    evsd.call("port.add", bridge="br0", name="gnv", type="geneve", remote=FAR, vni=5)
+    evsd.call("port.add", bridge="br0", name="gre", type="gre", remote=FAR, key="5")
+    guest, _ = guest_of(lab, evsd)
+    kernel_vxlan(lab, peer, iface, "vx0", 5, FAR, NEAR, "10.0.0.2/24")
+    wait_for(lambda: guest.can_ping("10.0.0.2"), "the guest reaches the peer")
+    mac = evsd.call("bridge.show", name="phy")[0]["hwaddr"]
+    inner = bytes(Ether(src="02:00:00:00:00:99", dst="ff:ff:ff:ff:ff:ff") / IP(dst="10.0.0.1") / UDP() / b"x")
+    eth = Ether(src=peer.mac(iface), dst=mac)
+    ip = IP(src=FAR, dst=NEAR)
+    udp = UDP(sport=50000, dport=4789, chksum=0)
+
+    def vxlan(flags, vni, rest=inner):
+        return eth / ip / udp / Raw(struct.pack("!II", flags << 24, vni << 8) + rest)
+
+    def geneve(first, rest):
+        return eth / ip / UDP(sport=50000, dport=6081, chksum=0) / Raw(struct.pack("!BBHI", first, 0, 0x6558, 5 << 8) + rest)
+
+    def gre(head):
+        return eth / IP(src=FAR, dst=NEAR, proto=47) / Raw(head + inner)
+    nested = bytes(vxlan(8, 5))
+    bad = [vxlan(0, 5), vxlan(8, 5, b""), vxlan(8, 5, inner[:13]),  # no VNI, no frame, half a header
+           eth / ip / udp / Raw(b"\x08\0\0"),  # less than a header
+           eth / ip / UDP(sport=1, dport=4789, len=2000, chksum=0) / Raw(bytes(60)),
+           eth / ip / UDP(sport=1, dport=4789, len=4, chksum=0) / Raw(bytes(60)),
+           eth / ip / UDP(sport=1, dport=4789, chksum=0x1234) / Raw(struct.pack("!II", 8 << 24, 5 << 8) + inner),
+           geneve(0x40, inner), geneve(0x3f, bytes(16)),  # version, options beyond the end
+           geneve(0x01, bytes([0, 1, 0, 5]) + inner),  # an option longer than all of them
+           gre(bytes.fromhex("20016558")), gre(bytes.fromhex("40006558"))]  # version, source routing
+    unknown = [vxlan(8, 6), gre(bytes.fromhex("2000655800000006"))]
+    peer.send(iface, *[*bad, *unknown, vxlan(8, 5, nested)] * 3)
+    wait_for(lambda: evsd.drops().get(("u", "tunnel-bad-header"), 0) >= 3 * len(bad), "the bad ones are dropped")
+    wait_for(lambda: evsd.drops().get(("u", "tunnel-unknown-key"), 0) >= 3 * len(unknown), "the unknown ones are, too")
+    assert evsd.drops()[("u", "tunnel-bad-header")] == 3 * len(bad), evsd.drops()
+    assert guest.can_ping("10.0.0.2")
+    evsd.check_accounts()
