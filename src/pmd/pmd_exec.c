@@ -7,6 +7,7 @@
  * count, and whoever edits a packet that is shared makes its own copy before (pkt_make_writable).
  * The last receiver of a program gets the packet itself.
  */
+#include "pmd/pmd_out_pvt.h"
 #include "pmd/pmd_tunnel_pvt.h"
 
 EVS_INLINE const struct flow_op *op_next(const struct flow_op *op)

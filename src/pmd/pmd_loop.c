@@ -3,7 +3,7 @@
  * The loop of a worker: receive, parse, look up, group by program, execute, send.
  * Threads: worker. Owner of packets: the worker, from receive to send.
  */
-#include "pmd/pmd_pvt.h"
+#include "pmd/pmd_out_pvt.h"
 
 const char *const pmd_stage_names[PMD_N_STAGES] = {
         [PMD_STAGE_RX] = "receive",        [PMD_STAGE_PARSE] = "parse",

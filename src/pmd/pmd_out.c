@@ -10,7 +10,7 @@
 #include <rte_ether.h>
 
 #include "pkt/pkt_edit.h"
-#include "pmd/pmd_pvt.h"
+#include "pmd/pmd_out_pvt.h"
 
 #define MAX_RETRIES 8 /* of a guest that empties its ring slowly, while there is progress */
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/evs_log.h"
-#include "pmd/pmd_pvt.h"
+#include "pmd/pmd_out_pvt.h"
 
 static int doorbell = -1;
 static bool armed; /* [ctl sets, the worker that rings clears] */

@@ -207,16 +207,6 @@ bool pmd_edit(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op
 void pmd_again_add(struct pmd_worker *w, struct pmd_exec *x, uint32_t recirc_id);
 void pmd_again_run(struct pmd_worker *w);
 
-/* pmd_out.c [worker] */
-void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs, unsigned n);
-/* The same, where the sum is known. */
-void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                      const struct pmd_sum *sum);
-void pmd_out_flush(struct pmd_worker *w);
-/* Past the shaper, if there is one. */
-void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                      unsigned n);
-
 /* pmd_shape.c [worker] */
 /* Puts packets for a shaped port into its queues. */
 struct pmd_shaped {
@@ -288,62 +278,9 @@ int pmd_view_add(struct pmd_worker *w, struct port *port, struct evs_error *err)
 void pmd_attach_detach_views(struct pmd_port *p); /* its shaper is gone */
 void pmd_attach_fini(void);                       /* workers have ended */
 
-EVS_INLINE struct pmd_sum pmd_sum_up(struct rte_mbuf *const *mbufs, unsigned n)
-{
-	struct pmd_sum sum = {.n = n};
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct rte_mbuf *m = mbufs[i];
-
-		sum.bytes += m->pkt_len;
-		sum.longest = EVS_MAX(sum.longest, m->pkt_len);
-		sum.flags |= m->ol_flags;
-		sum.segs |= m->nb_segs;
-	}
-	return sum;
-}
-
 EVS_INLINE struct pmd_view *pmd_view_of(struct pmd_worker *w, unsigned port)
 {
 	return evs_load_acquire(&w->view[port & PKT_PORT_MAX]);
-}
-
-/* Puts one packet into the output buffer of a port. */
-EVS_INLINE void pmd_out_one(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf *mbuf)
-{
-	if (!v->listed) {
-		v->listed = true;
-		v->next = w->waiting;
-		w->waiting = v;
-	}
-	v->mbuf[v->n++] = mbuf;
-	if (evs_unlikely(v->n == PKT_BURST_MAX)) {
-		v->n = 0;
-		pmd_out_send(w, v, v->mbuf, PKT_BURST_MAX);
-	}
-}
-
-/* Puts n packets into the output buffer of a port; a whole burst goes straight through. mbufs is
- * an array of PKT_BURST_MAX, all of which may be read. */
-EVS_INLINE void pmd_out_append(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                               unsigned n)
-{
-	if (evs_likely(v->n == 0)) {
-		if (evs_likely(n == PKT_BURST_MAX)) {
-			pmd_out_send(w, v, mbufs, n);
-			return;
-		}
-		memcpy(v->mbuf, mbufs, sizeof(v->mbuf)); /* a constant size is four moves */
-		v->n = (uint16_t)n;
-		if (!v->listed) {
-			v->listed = true;
-			v->next = w->waiting;
-			w->waiting = v;
-		}
-		return;
-	}
-	for (unsigned i = 0; i < n; i++)
-		pmd_out_one(w, v, mbufs[i]);
 }
 
 /* Frees n packets (NULL: they do not exist) and counts them as dropped. */

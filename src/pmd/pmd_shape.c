@@ -3,6 +3,7 @@
  * Shaped ports in the loop of a worker: putting packets in, polling, sending.
  * Threads: worker.
  */
+#include "pmd/pmd_out_pvt.h"
 #include "pmd/pmd_shape_pvt.h"
 
 #define CLOSING_BURSTS 8

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door of output buffers: packets go to a port in bursts, at once where one is whole.
+ * Threads: worker. Owner: the packets are the output's when a function here returns.
+ */
+#ifndef PMD_OUT_PVT_H
+#define PMD_OUT_PVT_H
+
+#include "pmd/pmd_pvt.h"
+
+void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs, unsigned n);
+/* The same, where the sum is known. */
+void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                      const struct pmd_sum *sum);
+void pmd_out_flush(struct pmd_worker *w);
+/* Past the shaper, if there is one. */
+void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                      unsigned n);
+
+EVS_INLINE struct pmd_sum pmd_sum_up(struct rte_mbuf *const *mbufs, unsigned n)
+{
+	struct pmd_sum sum = {.n = n};
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct rte_mbuf *m = mbufs[i];
+
+		sum.bytes += m->pkt_len;
+		sum.longest = EVS_MAX(sum.longest, m->pkt_len);
+		sum.flags |= m->ol_flags;
+		sum.segs |= m->nb_segs;
+	}
+	return sum;
+}
+
+/* Puts one packet into the output buffer of a port. */
+EVS_INLINE void pmd_out_one(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf *mbuf)
+{
+	if (!v->listed) {
+		v->listed = true;
+		v->next = w->waiting;
+		w->waiting = v;
+	}
+	v->mbuf[v->n++] = mbuf;
+	if (evs_unlikely(v->n == PKT_BURST_MAX)) {
+		v->n = 0;
+		pmd_out_send(w, v, v->mbuf, PKT_BURST_MAX);
+	}
+}
+
+/* Puts n packets into the output buffer of a port; a whole burst goes straight through. mbufs is
+ * an array of PKT_BURST_MAX, all of which may be read. */
+EVS_INLINE void pmd_out_append(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                               unsigned n)
+{
+	if (evs_likely(v->n == 0)) {
+		if (evs_likely(n == PKT_BURST_MAX)) {
+			pmd_out_send(w, v, mbufs, n);
+			return;
+		}
+		memcpy(v->mbuf, mbufs, sizeof(v->mbuf)); /* a constant size is four moves */
+		v->n = (uint16_t)n;
+		if (!v->listed) {
+			v->listed = true;
+			v->next = w->waiting;
+			w->waiting = v;
+		}
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		pmd_out_one(w, v, mbufs[i]);
+}
+
+#endif
