@@ -51,6 +51,7 @@ static int pmd_start(const struct evsd_options *options, struct evs_error *err)
 {
 	struct pmd_config config = {
 	        .translate = pl_translate,
+	        .uncached = pl_credit_packet,
 	        .kill_flows = kill_flows,
 	        .credit = pl_flow_left,
 	        .cache = {.n_flows = CACHE_FLOWS,

@@ -151,6 +151,10 @@ struct pl_bridge *pl_port_bridge(const struct pl_port *pl_port);
 void pl_translate(unsigned worker, const struct pkt_burst *burst, unsigned i,
                   struct flow_xlate *xlate);
 
+/* [worker, ctl] Counts one packet that was handled by a translation without a cached flow, for the
+ * rules, tables and groups that it met; before the next quiescent state. */
+void pl_credit_packet(const struct flow_xlate *xlate, uint32_t size);
+
 /* [ctl] Publishes all rule changes since the last commit as one version and has the affected cached
  * flows killed; returns at once. */
 void pl_commit(void);

@@ -101,7 +101,7 @@ static int add(struct op *op)
 	if (rc || !old)
 		return rc;
 	if (!(mod->flags & OFPFF_RESET_COUNTS))
-		old->successor = rule;
+		evs_store_release(&old->successor, rule);
 	pl_rule_remove(old, OFPRR_DELETE, false);
 	return 0;
 }
@@ -131,7 +131,7 @@ static int modify_one(struct op *op, struct pl_rule *old)
 	if (rc)
 		return rc;
 	if (!(op->mod->flags & OFPFF_RESET_COUNTS))
-		old->successor = rule;
+		evs_store_release(&old->successor, rule);
 	pl_rule_remove(old, OFPRR_DELETE, false);
 	return 0;
 }

@@ -89,7 +89,7 @@ static void take_back(const struct note *n)
 		EVS_LOG(pipeline, ERR,
 		        "bridge '%s': no memory to take a change back: a rule is lost",
 		        old->table->bridge->name);
-	old->successor = rule;
+	evs_store_release(&old->successor, rule);
 	if (rule && n->implicit)
 		rule->table->bridge->tables->implicit = rule;
 }

@@ -72,8 +72,8 @@ struct pl_rule {
 	struct pl_table *table;
 	uint64_t cookie;
 	/* control only */
-	struct pl_rule *successor; /* what it was modified to: counts on there */
-	uint64_t n_pkts, n_bytes;
+	struct pl_rule *successor; /* what it was modified to: counts on there [ctl w, worker r] */
+	uint64_t n_pkts, n_bytes;  /* [ctl w, worker w] */
 	uint64_t created_ns;
 	uint64_t change_seq;
 	uint32_t used_ms;
@@ -237,7 +237,7 @@ bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref 
 /* [ctl] Before and after the walk of a pass. */
 void pl_of_pass_begin(uint64_t seq);
 void pl_of_pass_end(void);
-void pl_of_credit(const struct flow_ref *ref, const struct pl_credit *credit); /* [ctl] */
+void pl_of_credit(const struct flow_ref *ref, const struct pl_credit *credit); /* [worker, ctl] */
 void pl_of_tick(uint32_t now_ms);                                              /* [ctl] */
 
 #endif

@@ -33,6 +33,7 @@ int pl_packet_out(struct pl_bridge *bridge, const struct of_packet_out *msg, str
 	x.reason = PKT_DROP_RULE;
 	pl_xlate_apply(&x, &msg->actions, NULL);
 	pl_xlate_finish(&x);
+	pl_credit_packet(&out, msg->data.size);
 	injection->prog = out.prog;
 	return 0;
 }

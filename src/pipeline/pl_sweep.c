@@ -37,9 +37,19 @@ void pl_flow_credit(struct flow *flow)
 
 		if (ref->kind == FLOW_REF_FDB_SRC)
 			pl_fdb_used(ref->obj, ref->arg, flow->key.in_port, credit.used_ms);
+		else if (ref->kind == FLOW_REF_RECIRC)
+			pl_recirc_used((uint32_t)ref->arg, credit.used_ms);
 		else
 			pl_of_credit(ref, &credit);
 	}
+}
+
+void pl_credit_packet(const struct flow_xlate *xlate, uint32_t size)
+{
+	struct pl_credit credit = {.pkts = 1, .bytes = size, .used_ms = evs_clock_ms()};
+
+	for (uint32_t i = 0; i < xlate->n_refs; i++)
+		pl_of_credit(&xlate->refs[i], &credit);
 }
 
 struct sweep {

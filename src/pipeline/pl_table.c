@@ -296,28 +296,36 @@ bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref 
 	}
 }
 
+/* Workers credit packets that they could not cache, beside the control thread. */
+EVS_INLINE void count(uint64_t *counter, uint64_t n)
+{
+	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
 static void credit_rule(struct pl_rule *rule, const struct pl_credit *credit)
 {
-	rule->table->n_lookups += credit->pkts;
-	rule->table->n_matched += credit->pkts;
-	while (rule->successor)
-		rule = rule->successor;
-	rule->n_pkts += credit->pkts;
-	rule->n_bytes += credit->bytes;
-	if ((int32_t)(credit->used_ms - rule->used_ms) > 0)
-		rule->used_ms = credit->used_ms;
+	struct pl_rule *next;
+
+	count(&rule->table->n_lookups, credit->pkts);
+	count(&rule->table->n_matched, credit->pkts);
+	while ((next = evs_load_acquire(&rule->successor)))
+		rule = next;
+	count(&rule->n_pkts, credit->pkts);
+	count(&rule->n_bytes, credit->bytes);
+	if ((int32_t)(credit->used_ms - evs_load_relaxed(&rule->used_ms)) > 0)
+		evs_store_relaxed(&rule->used_ms, credit->used_ms);
 }
 
 static void credit_group(struct pl_group *group, const struct flow_ref *ref,
                          const struct pl_credit *credit)
 {
 	if (ref->flags & PL_REF_FIRST) {
-		group->n_pkts += credit->pkts;
-		group->n_bytes += credit->bytes;
+		count(&group->n_pkts, credit->pkts);
+		count(&group->n_bytes, credit->bytes);
 	}
 	if (ref->arg < group->n_buckets) {
-		group->buckets[ref->arg].n_pkts += credit->pkts;
-		group->buckets[ref->arg].n_bytes += credit->bytes;
+		count(&group->buckets[ref->arg].n_pkts, credit->pkts);
+		count(&group->buckets[ref->arg].n_bytes, credit->bytes);
 	}
 }
 
@@ -326,11 +334,9 @@ void pl_of_credit(const struct flow_ref *ref, const struct pl_credit *credit)
 	if (ref->kind == FLOW_REF_RULE)
 		credit_rule(ref->obj, credit);
 	else if (ref->kind == FLOW_REF_TABLE_MISS)
-		((struct pl_table *)ref->obj)->n_lookups += credit->pkts;
+		count(&((struct pl_table *)ref->obj)->n_lookups, credit->pkts);
 	else if (ref->kind == FLOW_REF_GROUP)
 		credit_group(ref->obj, ref, credit);
-	else if (ref->kind == FLOW_REF_RECIRC)
-		pl_recirc_used((uint32_t)ref->arg, credit->used_ms);
 }
 
 void pl_of_tick(uint32_t now_ms)

@@ -37,8 +37,13 @@ struct pmd_worker;
 typedef void pmd_translate_fn(unsigned worker, const struct pkt_burst *burst, unsigned i,
                               struct flow_xlate *xlate);
 
+/* A packet of `size` bytes met what xlate refers to and left no cached flow to count it. [worker]
+ */
+typedef void pmd_uncached_fn(const struct flow_xlate *xlate, uint32_t size);
+
 struct pmd_config {
 	pmd_translate_fn *translate;
+	pmd_uncached_fn *uncached; /* NULL: nobody counts */
 	/* [ctl] When a worker ended: kills all flows of its cache. NULL: pmd does. */
 	void (*kill_flows)(unsigned worker);
 	/* [ctl] Then for each with its last figures, before it is freed, as in flow_cache_reap; arg

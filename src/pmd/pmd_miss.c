@@ -47,8 +47,11 @@ static struct flow *translate(struct pmd_worker *w, unsigned i)
 		return NULL;
 	}
 	flow = flow_cache_install(w->cache, b, i, &w->xlate, w->now_ms, cycles);
-	if (!flow)
+	if (!flow) {
+		if (pmd_settings.uncached)
+			pmd_settings.uncached(&w->xlate, b->mbuf[i]->pkt_len);
 		pmd_exec_run(w, w->xlate.prog.ops, w->xlate.prog.size, UINT32_C(1) << i);
+	}
 	return flow;
 }
 

@@ -38,6 +38,7 @@ enum pmd_stage {
 /* What may change while workers run [ctl w, worker r; each value alone, relaxed]. */
 struct pmd_settings {
 	pmd_translate_fn *translate; /* never changes */
+	pmd_uncached_fn *uncached;   /* likewise */
 	uint64_t flush_tsc;
 	uint64_t miss_interval_tsc; /* between two new flows; 0: no limit */
 	bool adaptive_sleep;

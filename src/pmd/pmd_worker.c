@@ -285,6 +285,7 @@ int pmd_init(const struct pmd_config *config, struct evs_error *err)
 {
 	pmd_config = *config;
 	pmd_settings.translate = config->translate;
+	pmd_settings.uncached = config->uncached;
 	pmd_configure(config);
 	memset(&lost_before, 0, sizeof(lost_before));
 	return pmd_punt_init(err);

@@ -345,6 +345,57 @@ static void test_packet_out(void **state)
 	assert_string_equal(of_error_name(pt_err), "OFPBRC_BAD_PORT");
 }
 
+static void sum_rules(const struct of_flow_stats *stats, void *arg)
+{
+	uint64_t *sum = arg;
+
+	sum[0] += stats->packet_count;
+	sum[1] += stats->byte_count;
+}
+
+static void sum_group(const struct of_group_stats *stats, void *arg)
+{
+	uint64_t *sum = arg;
+
+	sum[0] = stats->packet_count;
+	sum[1] = stats->buckets[0].byte_count;
+}
+
+/* Packets that no cached flow counts: for the rule, or what took its place, its table, its group.
+ */
+static void test_credit_uncached(void **state)
+{
+	struct pl_bridge *br = pt_secure("br0", 3);
+	struct of_flow_request request = {
+	        .table_id = OFPTT_ALL, .out_port = OFPP_ANY, .out_group = OFPG_ANY};
+	struct of_bucket bucket = pt_bucket(0, OFPP_ANY, pt_out(2));
+	struct pkt_key pkt = pt_packet(1, 1, 2);
+	struct of_flow_mod rule = pt_mod(0, 10);
+	struct of_actions actions = {NULL, 0};
+	struct of_table_stats table;
+	uint64_t sum[2] = {0};
+
+	pt_group_mod(br, OFPGC_ADD, 7, OFPGT_ALL, &bucket, 1);
+	pt_group(&actions, 7);
+	pt_apply(&rule, actions);
+	pt_send(br, &rule);
+	pt_commit();
+	pt_translate(&pkt);
+	pl_credit_packet(&pt_xlate, 100);
+	pt_send(br, &rule); /* takes the place of the first */
+	pl_credit_packet(&pt_xlate, 50);
+	pl_flow_walk(br, &request, &(struct pl_flow_cursor){0}, 1000, sum_rules, sum);
+	assert_int_equal(sum[0], 2);
+	assert_int_equal(sum[1], 150);
+	pl_group_walk(br, 7, &(uint32_t){0}, sum_group, sum);
+	assert_int_equal(sum[0], 2);
+	assert_int_equal(sum[1], 150);
+	pl_table_stats(br, 0, &table);
+	assert_int_equal(table.lookup_count, 2);
+	assert_int_equal(table.matched_count, 2);
+	pt_commit();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +403,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_overlap, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_filters, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_groups_refuse, pt_init, pt_fini),
+	        cmocka_unit_test_setup_teardown(test_credit_uncached, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_meters, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_hard_timeout, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_standalone, pt_init, pt_fini),
