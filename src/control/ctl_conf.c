@@ -77,17 +77,28 @@ json_t *ctl_conf_get(const char *kind, const char *name)
 	return json_object_get(json_object_get(document, kind), name);
 }
 
+const char *ctl_conf_failure(const char *kind, const char *name, size_t *at)
+{
+	const json_t *f;
+	size_t i;
+
+	json_array_foreach (failed, i, f) {
+		if (strcmp(ctl_param_str(f, "kind", ""), kind) ||
+		    strcmp(ctl_param_str(f, "name", ""), name))
+			continue;
+		if (at)
+			*at = i;
+		return ctl_param_str(f, "error", "");
+	}
+	return NULL;
+}
+
 static void forget_failed(const char *kind, const char *name)
 {
-	for (size_t i = 0; i < json_array_size(failed); i++) {
-		json_t *f = json_array_get(failed, i);
+	size_t at;
 
-		if (!strcmp(ctl_param_str(f, "kind", ""), kind) &&
-		    !strcmp(ctl_param_str(f, "name", ""), name)) {
-			json_array_remove(failed, i);
-			return;
-		}
-	}
+	if (ctl_conf_failure(kind, name, &at))
+		json_array_remove(failed, at);
 }
 
 void ctl_conf_put(const char *kind, const char *name, const json_t *params)
@@ -136,17 +147,40 @@ static const char *name_of(const struct ctl_kind *kind, const json_t *params, ch
 	return buf;
 }
 
-void ctl_conf_note_failed(const json_t *call, const char *why)
+bool ctl_conf_note_failed(const json_t *call, const char *why)
 {
-	const char *method = ctl_param_str(call, "method", "");
+	const char *method = ctl_param_str(call, "method", ""), *name, *before;
 	const json_t *params = json_object_get(call, "params");
 	char buf[128];
+	bool is_new = true;
 
-	for (const struct ctl_kind *k = ctl_kinds; k->name; k++)
-		if (!strcmp(k->add, method))
-			json_array_append_new(failed,
-			                      json_pack("{s:s, s:s, s:s}", "kind", k->name, "name",
-			                                name_of(k, params, buf), "error", why));
+	for (const struct ctl_kind *k = ctl_kinds; k->name; k++) {
+		if (strcmp(k->add, method))
+			continue;
+		name = name_of(k, params, buf);
+		before = ctl_conf_failure(k->name, name, NULL);
+		is_new = !before || strcmp(before, why) != 0;
+		forget_failed(k->name, name);
+		json_array_append_new(failed, json_pack("{s:s, s:s, s:s}", "kind", k->name, "name",
+		                                        name, "error", why));
+	}
+	return is_new;
+}
+
+json_t *ctl_conf_failed_calls(void)
+{
+	json_t *calls = json_array(), *object;
+	const char *name;
+
+	for (const struct ctl_kind *k = ctl_kinds; k->name; k++) {
+		json_object_foreach (json_object_get(document, k->name), name, object) {
+			if (!ctl_conf_failure(k->name, name, NULL))
+				continue;
+			json_array_append_new(
+			        calls, json_pack("{s:s, s:O}", "method", k->add, "params", object));
+		}
+	}
+	return calls;
 }
 
 /* ---- the file ---- */

@@ -175,6 +175,8 @@ int ctl_init(const struct ctl_config *config, struct evs_error *err)
 	ret = make_events(err);
 	if (ret == 0)
 		ret = ctl_capture_init(err);
+	if (ret == 0)
+		ret = ctl_retry_init(err);
 	return ret ? ret : ctl_conf_init(config->config_file, err);
 }
 
@@ -200,6 +202,7 @@ int ctl_restore(struct evs_error *err)
 		poll_rcu();
 	json_decref(empty);
 	json_decref(wanted);
+	ctl_retry_begin();
 	return 0;
 }
 
@@ -235,6 +238,7 @@ void ctl_fini(void)
 		return;
 	ctl_http_fini();
 	ctl_rpc_fini();
+	ctl_retry_fini();
 	ctl_capture_fini();
 	ctl_net_fini();
 	free_events();

@@ -129,17 +129,39 @@ static void visit_show(struct ctl_port *port, void *arg)
 	json_array_append_new(show->out, show_one(port, show->xstats));
 }
 
+/* Ports of the document that could not be restored. */
+static void show_failed(json_t *out, const char *bridge, const char *only)
+{
+	json_t *ports = json_object_get(ctl_conf_document(), "port"), *options;
+	const char *name;
+
+	json_object_foreach (ports, name, options) {
+		const char *why = ctl_conf_failure("port", name, NULL);
+		const char *its_bridge = ctl_param_str(options, "bridge", "");
+
+		if (!why || (only && strcmp(only, name)) || (bridge && strcmp(bridge, its_bridge)))
+			continue;
+		json_array_append_new(out,
+		                      json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:O}", "name", name,
+		                                "bridge", its_bridge, "ofport",
+		                                (json_int_t)ctl_param_uint(options, "ofport", 0),
+		                                "type", ctl_param_str(options, "type", ""), "link",
+		                                "failed", "error", why, "options", options));
+	}
+}
+
 int ctl_port_show(struct ctl_call *call)
 {
 	const char *name = ctl_param_str(call->params, "name", NULL);
 	const char *bridge = ctl_param_str(call->params, "bridge", NULL);
 	struct show show = {.xstats = ctl_param_bool(call->params, "xstats", false)};
 
-	if ((name && !ctl_port_lookup(name, &call->err)) ||
+	if ((name && !ctl_port_lookup(name, &call->err) && !ctl_conf_failure("port", name, NULL)) ||
 	    (bridge && !ctl_bridge_lookup(bridge, &call->err)))
 		return -ENOENT;
 	show.out = call->result = json_array();
 	ports_walk(bridge, name, visit_show, &show);
+	show_failed(call->result, bridge, name);
 	return 0;
 }
 

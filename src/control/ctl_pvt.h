@@ -87,6 +87,7 @@ struct ctl_txn {
 	void *arg;
 };
 void ctl_txn_run(json_t *calls_new, struct ctl_client *client, ctl_txn_done *done, void *arg);
+bool ctl_txn_idle(void); /* no transaction is under way or waits */
 void ctl_txn_restore(json_t *calls_new, ctl_txn_done *done, void *arg);
 
 /* The configuration document (ctl_conf.c): kind -> name -> parameters of the kind's add method. */
@@ -103,7 +104,17 @@ int ctl_conf_read(const char *file, json_t **documentp, struct evs_error *err);
 json_t *ctl_conf_plan(const json_t *from, const json_t *to, bool undo);
 /* What could not be restored, with the reason: [{"kind", "name", "error"}]; borrowed. */
 json_t *ctl_conf_failed(void);
-void ctl_conf_note_failed(const json_t *call, const char *why);
+/* An add call of the document was refused. false: for the same reason as before. */
+bool ctl_conf_note_failed(const json_t *call, const char *why);
+/* Why an object could not be restored, and its place in that list (at may be NULL). NULL: it was.
+ */
+const char *ctl_conf_failure(const char *kind, const char *name, size_t *at);
+json_t *ctl_conf_failed_calls(void); /* the add calls of them all */
+
+/* Tries again what could not be restored (ctl_retry.c). */
+int ctl_retry_init(struct evs_error *err);
+void ctl_retry_begin(void); /* after the first restore */
+void ctl_retry_fini(void);
 
 /* Server (ctl_rpc.c). */
 /* What `log level default` goes back to. */

@@ -51,8 +51,9 @@ static void txn_undo(struct ctl_txn *txn)
 static void call_failed(struct ctl_txn *txn, int ret)
 {
 	if (txn->keep_going) {
-		EVS_LOG(control, ERR, "not restored: %s", txn->call.err.text);
-		ctl_conf_note_failed(json_array_get(txn->calls, txn->at), txn->call.err.text);
+		if (ctl_conf_note_failed(json_array_get(txn->calls, txn->at), txn->call.err.text))
+			EVS_LOG(control, ERR, "not restored, will be tried again: %s",
+			        txn->call.err.text);
 		txn->at++;
 		return;
 	}
@@ -165,6 +166,11 @@ static void submit(json_t *calls_new, struct ctl_client *client, bool keep_going
 	txn->results = json_array();
 	STAILQ_INSERT_TAIL(&queue, txn, link);
 	start_next();
+}
+
+bool ctl_txn_idle(void)
+{
+	return STAILQ_EMPTY(&queue);
 }
 
 void ctl_txn_run(json_t *calls_new, struct ctl_client *client, ctl_txn_done *done, void *arg)

@@ -7,6 +7,7 @@ import random
 import threading
 
 from evslib import RpcError, wait_for
+from evslib.netns import sh, veth
 
 N_KILLS = 100
 
@@ -70,6 +71,42 @@ def test_a_hundred_kills_amid_changes(lab):
         known = now
     left = [path.name for path in evsd.state_dir.iterdir()]
     assert len(left) <= 3, f"no rubbish is left: {left}"
+
+
+def test_what_can_not_be_restored_is_kept_and_tried_again(lab):
+    """A veth that is missing at the start and comes later; its options and limits come with it."""
+    near, far = lab.iface("n"), lab.iface("f")
+    veth(lab.stack, near, far)
+    evsd = lab.evsd(config=True)
+    evsd.call("port.add", bridge="br0", name="late", type="af-packet", iface=near, tag=7, ofport=9)
+    evsd.call("fdb.add", bridge="br0", mac="02:00:00:00:00:01", port="late", vlan=7)
+    evsd.stop()
+    sh("ip", "link", "del", near)
+    evsd.start()
+    row = evsd.port("late")
+    assert (row["link"], row["ofport"]) == ("failed", 9) and near in row["error"]
+    assert {f["kind"] for f in evsd.call("config.show")["not-restored"]} == {"port", "fdb"}
+    evsd.call("bridge.add", name="br1", internal=False)  # changes go on, and lose nothing
+    evsd.stop()
+    evsd.start()
+    assert evsd.port("late")["link"] == "failed"
+    veth(lab.stack, near, far)
+    wait_for(lambda: evsd.port("late")["link"] != "failed")
+    wait_for(lambda: "not-restored" not in evsd.call("config.show"))
+    assert evsd.port("late")["ofport"] == 9
+    assert evsd.macs()[("02:00:00:00:00:01", 7)] == "late"
+
+
+def test_a_port_that_can_not_be_restored_may_go(lab):
+    near, far = lab.iface("n"), lab.iface("f")
+    veth(lab.stack, near, far)
+    evsd = lab.evsd(config=True)
+    evsd.call("port.add", bridge="br0", name="late", type="af-packet", iface=near)
+    evsd.stop()
+    sh("ip", "link", "del", near)
+    evsd.start()
+    evsd.call("port.del", name="late")
+    assert evsd.call("port.show") == [] and "not-restored" not in evsd.call("config.show")
 
 
 def test_a_broken_state_file_is_not_overwritten(lab):
