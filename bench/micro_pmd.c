@@ -2,7 +2,9 @@
 /*
  * What does a packet cost between the drivers? Two ports without cost on one worker, both ways:
  * receive hands out prebuilt 64-byte frames, send forgets them.
- * Usage: micro_pmd [flows [outputs [seconds]]]. Prints one JSON object: cycles a packet, by stage.
+ * Usage: micro_pmd [flows [outputs [seconds [plain|neighbour|police|shape]]]]: neighbour shapes a
+ * port that nothing goes to, police and shape the two that the packets use, to rates that never
+ * hold. Prints one JSON object: cycles a packet, by stage.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -18,6 +20,8 @@
 #include "base/evs_clock.h"
 #include "pkt/pkt_hash.h"
 #include "pmd/pmd.h"
+#include "pmd/pmd_ingress.h"
+#include "pmd/pmd_shape.h"
 
 #define N_PORTS    4
 #define FRAME_SIZE 60
@@ -121,6 +125,30 @@ static int open_ports(unsigned n_flows)
 	return 0;
 }
 
+#define FAST_BPS UINT64_C(1000000000000)
+
+/* Shapes or polices ports. */
+static int limit(const char *mode, struct evs_error *err)
+{
+	struct qos_shaper_config shaper = {.average_bps = FAST_BPS, .burst_bytes = 10000000};
+	struct qos_ingress_config ingress = {.polices = true};
+	int rc = 0;
+
+	ingress.police.committed_bps = FAST_BPS;
+	ingress.police.committed_burst_bytes = 10000000;
+	ingress.police.actions[QOS_RED].kind = QOS_ACT_DROP;
+	if (!strcmp(mode, "neighbour"))
+		return pmd_shaper_set(&ports[3].port, &shaper, err);
+	for (unsigned i = 1; rc == 0 && i <= 2; i++) {
+		if (!strcmp(mode, "shape"))
+			rc = pmd_shaper_set(&ports[i].port, &shaper, err);
+		else if (!strcmp(mode, "police"))
+			rc = pmd_ingress_set(&ports[i].port,
+			                     qos_ingress_create(&ingress, evs_clock_tsc_hz), err);
+	}
+	return rc;
+}
+
 #define WINDOW_US 100000 /* the best one counts: what others take of the CPU only ever adds */
 
 static struct pmd_worker_stats before, after;
@@ -194,7 +222,7 @@ int main(int argc, char **argv)
 	pkt_hash_init(1);
 	port_max_workers = 1;
 	if (evs_rcu_init(&err) || pmd_init(&config, &err) || open_ports(n_flows) ||
-	    pmd_worker_add(cpu, &err)) {
+	    pmd_worker_add(cpu, &err) || limit(argc > 4 ? argv[4] : "plain", &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}

@@ -67,10 +67,8 @@ static void group_unlist(struct qos_shaper *s, struct qos_group *g)
 	g->listed = false;
 }
 
-static void place_list(struct qos_shaper *s, struct qos_place *p, unsigned level)
+static void place_list(struct qos_shaper *s, struct qos_place *p, struct qos_group *g)
 {
-	struct qos_group *g = &p->queue->class->groups[level];
-
 	if (p->group)
 		return;
 	TAILQ_INSERT_TAIL(&g->places, p, link);
@@ -95,12 +93,12 @@ static void place_unlist(struct qos_shaper *s, struct qos_place *p)
 /* Lists the queue where it belongs; if its guarantee is used up, until it opens again. */
 static void queue_list(struct qos_shaper *s, struct qos_queue *q, uint64_t now)
 {
-	place_list(s, &q->place, q->priority + QOS_PRIORITIES);
+	place_list(s, &q->place, &q->class->groups[q->priority + QOS_PRIORITIES]);
 	if (!q->min.cost || s->flushing)
 		return;
 	qos_rate_refresh(&q->min, now, EVS_MAX(q->min.slack, s->late));
 	if (qos_rate_open(&q->min, now))
-		place_list(s, &q->guaranteed, q->priority);
+		place_list(s, &q->guaranteed, &q->class->groups[q->priority]);
 	else
 		timer_start(s, &q->timer, opens_tsc(&q->min));
 }
@@ -225,10 +223,8 @@ static struct qos_group *group_next(struct qos_shaper *s, unsigned level, uint64
 }
 
 /* May the queue send by its own rates? Else the place is given up until it may. */
-static bool queue_may(struct qos_shaper *s, struct qos_place *p, uint64_t now)
+static bool queue_may(struct qos_shaper *s, struct qos_queue *q, struct qos_place *p, uint64_t now)
 {
-	struct qos_queue *q = p->queue;
-
 	if (q->max.cost) {
 		qos_rate_refresh(&q->max, now, EVS_MAX(q->max.slack, TURN_LATES * s->late));
 		if (!qos_rate_open(&q->max, now)) {
@@ -256,7 +252,7 @@ EVS_HOT struct qos_place *qos_sched_next(struct qos_shaper *s, uint64_t now, uns
 	for (; s->levels && *steps; --*steps) {
 		struct qos_group *g = group_next(s, (unsigned)__builtin_ctz(s->levels), now);
 		struct qos_place *p = g ? TAILQ_FIRST(&g->places) : NULL;
-		struct qos_queue *q = p ? p->queue : NULL;
+		struct qos_queue *q = p ? qos_place_queue(p) : NULL;
 
 		if (!p)
 			continue;
@@ -265,7 +261,7 @@ EVS_HOT struct qos_place *qos_sched_next(struct qos_shaper *s, uint64_t now, uns
 			place_rotate(p);
 			continue;
 		}
-		if (q->is_limited && !s->flushing && !queue_may(s, p, now))
+		if (q->is_limited && !s->flushing && !queue_may(s, q, p, now))
 			continue;
 		return p;
 	}
@@ -274,7 +270,7 @@ EVS_HOT struct qos_place *qos_sched_next(struct qos_shaper *s, uint64_t now, uns
 
 EVS_HOT void qos_sched_charge(struct qos_shaper *s, struct qos_place *p, uint32_t len)
 {
-	struct qos_queue *q = p->queue;
+	struct qos_queue *q = qos_place_queue(p);
 	struct qos_class *c = q->class;
 
 	if (p == &q->guaranteed) { /* each has its rate: plainly in turn */
@@ -316,6 +312,5 @@ void qos_sched_init(struct qos_shaper *s)
 
 		q->quantum = q->config.weight * QUANTUM_BYTES;
 		q->is_limited = q->max.cost || q->min.cost;
-		q->place.queue = q->guaranteed.queue = q;
 	}
 }

@@ -20,6 +20,8 @@
 #define RESERVE_MAX     32
 #define STEPS_MAX       256 /* of one call to take */
 #define WAITS_S         8   /* of a generation */
+#define FEW_QUEUES      64  /* whose every packet counts in the waiting times */
+#define WAITS_SKIP      8   /* else one in so many does */
 
 /* ---- birth and end ---- */
 
@@ -98,7 +100,6 @@ static void queue_init(struct qos_shaper *s, unsigned at, const struct qos_shape
 	q->limit = c->limit_pkts;
 	q->priority = c->priority;
 	q->class = &s->classes[class_index[c->class_id]];
-	q->waits = &s->waits[at];
 	q->aqm = c->aqm != QOS_AQM_DEFAULT ? c->aqm
 	         : config->target_us       ? QOS_AQM_CODEL
 	                                   : QOS_AQM_NONE;
@@ -193,6 +194,7 @@ struct qos_shaper *qos_shaper_create(const struct qos_shaper_config *config, uin
 		s->classify = *config->map;
 	classes_init(s, config, class_index);
 	queues_init(s, config, class_index);
+	s->wait_skip = s->n_queues > FEW_QUEUES ? WAITS_SKIP - 1 : 0;
 	places_init(s, backlog_of(config));
 	qos_sched_init(s);
 	return s;
@@ -260,11 +262,11 @@ EVS_HOT enum qos_put qos_shaper_put(struct qos_shaper *s, uint32_t queue, struct
 		queue = qos_classify(&s->classify, *mbuf);
 	q = &s->queues[queue < QOS_QUEUES ? s->map[queue] : 0];
 	if (evs_unlikely(!has_room(s, q))) {
-		evs_counter_add(&q->stats.full_drops, 1);
+		evs_counter_add(&q->full_drops, 1);
 		return QOS_PUT_FULL;
 	}
 	if (q->aqm == QOS_AQM_WRED && qos_wred_drops(s, q, mbuf, now_tsc)) {
-		evs_counter_add(&q->stats.aqm_drops, 1);
+		evs_counter_add(&q->aqm_drops, 1);
 		return QOS_PUT_AQM;
 	}
 	if (s->backlog == 0)
@@ -277,7 +279,7 @@ EVS_HOT enum qos_put qos_shaper_put(struct qos_shaper *s, uint32_t queue, struct
 
 static void waited(struct qos_shaper *s, struct qos_queue *q, uint64_t since_tsc, uint64_t now_tsc)
 {
-	struct qos_waits *w = q->waits;
+	struct qos_waits *w = &s->waits[q - s->queues];
 
 	if (evs_unlikely(now_tsc - w->since_tsc > WAITS_S * s->tsc_hz)) {
 		w->since_tsc = now_tsc;
@@ -326,25 +328,26 @@ static bool codel_drops(struct qos_shaper *s, struct qos_queue *q, uint64_t now_
 	if (evs_likely(!qos_codel_hits(&q->codel, &q->codel_config, bad, now_tsc)))
 		return false;
 	if (qos_ecn_mark(&node->mbuf)) {
-		evs_counter_add(&q->stats.marks, 1);
+		evs_counter_add(&q->marks, 1);
 		return false;
 	}
-	evs_counter_add(&q->stats.aqm_drops, 1);
+	evs_counter_add(&q->aqm_drops, 1);
 	return true;
 }
 
 static struct rte_mbuf *send(struct qos_shaper *s, struct qos_place *p, uint64_t now_tsc)
 {
-	struct qos_queue *q = p->queue;
+	struct qos_queue *q = qos_place_queue(p);
 	const struct qos_node *node;
 	struct rte_mbuf *mbuf = pop(s, q, &node);
 
 	qos_sched_charge(s, p, node->len);
 	qos_rate_charge(&s->average, node->len);
 	qos_rate_charge(&s->peak, node->len);
-	evs_counter_add(&q->stats.pkts, 1);
-	evs_counter_add(&q->stats.bytes, node->len);
-	waited(s, q, node->since_tsc, now_tsc);
+	evs_counter_add(&q->sent_pkts, 1);
+	evs_counter_add(&q->sent_bytes, node->len);
+	if ((s->n_sent++ & s->wait_skip) == 0)
+		waited(s, q, node->since_tsc, now_tsc);
 	return mbuf;
 }
 
@@ -365,7 +368,7 @@ EVS_HOT void qos_shaper_take(struct qos_shaper *s, uint64_t now_tsc, struct qos_
 	while (t->n_out < QOS_BURST_LEN && t->n_dropped < QOS_BURST_LEN &&
 	       qos_rate_open(&s->average, now) && qos_rate_open(&s->peak, now) &&
 	       (p = qos_sched_next(s, now, &steps)) != NULL) {
-		struct qos_queue *q = p->queue;
+		struct qos_queue *q = qos_place_queue(p);
 
 		if (q->aqm == QOS_AQM_CODEL && evs_unlikely(codel_drops(s, q, now_tsc)))
 			t->dropped[t->n_dropped++] = pop(s, q, &node);
@@ -392,7 +395,7 @@ unsigned qos_shaper_flush(struct qos_shaper *s, struct rte_mbuf *out[QOS_BURST_L
 			assert(steps == 0); /* debts are being paid */
 			continue;
 		}
-		q = p->queue;
+		q = qos_place_queue(p);
 		out[n++] = send(s, p, s->nodes[q->head].since_tsc);
 		if (q->n == 0)
 			queue_end(s, q, 0);
@@ -417,8 +420,12 @@ static void queue_move(struct qos_shaper *from, struct qos_queue *old, struct qo
 	struct qos_node *node;
 
 	if (new->config.id == old->config.id) {
-		new->stats = old->stats;
-		*new->waits = *old->waits;
+		new->sent_pkts = old->sent_pkts;
+		new->sent_bytes = old->sent_bytes;
+		new->full_drops = old->full_drops;
+		new->aqm_drops = old->aqm_drops;
+		new->marks = old->marks;
+		to->waits[new - to->queues] = from->waits[old - from->queues];
 		new->wred = old->wred;
 		qos_rate_move(&old->max, &new->max, now_tsc << QOS_TIME_SHIFT);
 		qos_rate_move(&old->min, &new->min, now_tsc << QOS_TIME_SHIFT);

@@ -54,16 +54,15 @@ struct qos_wire {
 struct qos_group;
 struct qos_queue;
 
-/* A queue's place in a group. */
+/* A queue's place in a group: of a guaranteed level it is `guaranteed`, else `place`. */
 struct qos_place {
 	TAILQ_ENTRY(qos_place) link;
 	struct qos_group *group; /* NULL: it has none */
-	struct qos_queue *queue;
 };
 TAILQ_HEAD(qos_place_list, qos_place);
 
+/* The first line is met by every packet that comes, the first two by every packet that leaves. */
 struct qos_queue {
-	/* of every packet */
 	uint32_t head, tail;
 	uint32_t n, bytes; /* [owner w, ctl r] */
 	int32_t deficit, quantum;
@@ -71,17 +70,20 @@ struct qos_queue {
 	uint8_t priority, aqm;
 	bool is_limited; /* has a rate of its own */
 	struct qos_class *class;
-	struct qos_waits *waits;
 	struct qos_place place; /* while it holds packets and its own limit lets it send */
-	struct qos_queue_stats stats EVS_CACHE_ALIGNED; /* without backlog_* */
-	struct qos_place guaranteed; /* besides, while its guarantee is not used up */
-	struct qos_rate max, min;
-	struct qos_timer timer;
+	uint64_t sent_pkts EVS_CACHE_ALIGNED, sent_bytes; /* [owner w, ctl r] */
 	struct qos_codel codel;
 	struct qos_codel_config codel_config;
+	struct qos_place guaranteed
+	        EVS_CACHE_ALIGNED; /* besides, while its guarantee is not used up */
+	struct qos_rate max, min;
+	struct qos_timer timer;
+	uint64_t full_drops, aqm_drops, marks; /* [owner w, ctl r] */
 	struct qos_wred wred;
 	struct qos_queue_config config; /* constant */
 } EVS_CACHE_ALIGNED;
+static_assert(offsetof(struct qos_queue, sent_pkts) == EVS_CACHE_LINE, "one line for what comes");
+static_assert(offsetof(struct qos_queue, guaranteed) == 2 * EVS_CACHE_LINE, "two for what leaves");
 
 /* Queues of a class at a level. */
 struct qos_group {
@@ -128,6 +130,8 @@ struct qos_shaper {
 
 	uint64_t tsc_hz;
 	uint32_t wait_shift; /* TSC to about microseconds */
+	uint32_t wait_skip;  /* of so many packets, all but one are not looked at; a mask */
+	uint32_t n_sent;
 	unsigned n_queues, n_classes;
 	struct qos_queue *queues;  /* [0] is queue 0 */
 	struct qos_class *classes; /* [0] is class 0 */
@@ -150,6 +154,12 @@ void qos_sched_flush(struct qos_shaper *s); /* rates count no more */
 struct qos_place *qos_sched_next(struct qos_shaper *s, uint64_t now, unsigned *steps);
 /* Its queue sent len bytes. */
 void qos_sched_charge(struct qos_shaper *s, struct qos_place *p, uint32_t len);
+
+EVS_INLINE struct qos_queue *qos_place_queue(struct qos_place *p)
+{
+	return p->group->level < QOS_PRIORITIES ? evs_container_of(p, struct qos_queue, guaranteed)
+	                                        : evs_container_of(p, struct qos_queue, place);
+}
 
 /* qos_wred.c: is a packet that comes to be dropped? A marked one is not. */
 bool qos_wred_drops(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf **mbuf,

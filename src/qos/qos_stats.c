@@ -55,15 +55,15 @@ bool qos_shaper_queue(const struct qos_shaper *s, unsigned i, struct qos_queue_i
 		return false;
 	info->config = q->config;
 	info->stats = (struct qos_queue_stats){
-	        .pkts = evs_load_relaxed(&q->stats.pkts),
-	        .bytes = evs_load_relaxed(&q->stats.bytes),
-	        .full_drops = evs_load_relaxed(&q->stats.full_drops),
-	        .aqm_drops = evs_load_relaxed(&q->stats.aqm_drops),
-	        .marks = evs_load_relaxed(&q->stats.marks),
+	        .pkts = evs_load_relaxed(&q->sent_pkts),
+	        .bytes = evs_load_relaxed(&q->sent_bytes),
+	        .full_drops = evs_load_relaxed(&q->full_drops),
+	        .aqm_drops = evs_load_relaxed(&q->aqm_drops),
+	        .marks = evs_load_relaxed(&q->marks),
 	        .backlog_pkts = evs_load_relaxed(&q->n),
 	        .backlog_bytes = evs_load_relaxed(&q->bytes),
 	};
-	waits_get(s, q->waits, info);
+	waits_get(s, &s->waits[i], info);
 	return true;
 }
 

@@ -72,6 +72,6 @@ bool qos_wred_drops(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf *
 		return false;
 	if (!qos_ecn_mark(mbuf))
 		return true;
-	evs_counter_add(&q->stats.marks, 1);
+	evs_counter_add(&q->marks, 1);
 	return false;
 }
