@@ -23,6 +23,7 @@
 #define KEPT_LINES  4
 #define NO_HUGE_MB  1024
 #define NO_HUGE_MIN 128
+#define FEW_HUGE    16 /* too few to start with, as far as we can say */
 
 struct args {
 	int n;
@@ -86,17 +87,20 @@ static bool given(const struct args *args, const char *const *names)
 
 /* ---- memory ---- */
 
+/* unused: neither in use nor promised to somebody. */
 static void count_huge(unsigned long *total, unsigned long *unused)
 {
+	unsigned long sum[3] = {0};
 	glob_t found;
 
 	*total = *unused = 0;
 	if (glob("/sys/kernel/mm/hugepages/hugepages-*", 0, NULL, &found))
 		return;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
-		static const char *const files[] = {"nr_hugepages", "free_hugepages"};
+		static const char *const files[] = {"nr_hugepages", "free_hugepages",
+		                                    "resv_hugepages"};
 
-		for (unsigned f = 0; f < 2; f++) {
+		for (unsigned f = 0; f < EVS_ARRAY_LEN(files); f++) {
 			unsigned long n = 0;
 			char path[256];
 			FILE *file;
@@ -104,12 +108,14 @@ static void count_huge(unsigned long *total, unsigned long *unused)
 			snprintf(path, sizeof(path), "%s/%s", found.gl_pathv[i], files[f]);
 			file = fopen(path, "re");
 			if (file && fscanf(file, "%lu", &n) == 1)
-				*(f ? unused : total) += n;
+				sum[f] += n;
 			if (file)
 				fclose(file);
 		}
 	}
 	globfree(&found);
+	*total = sum[0];
+	*unused = sum[1] > sum[2] ? sum[1] - sum[2] : 0;
 }
 
 /* Without huge pages memory is taken page by page as it is used; the size is a ceiling. */
@@ -127,7 +133,7 @@ static unsigned long no_huge_mb(void)
 	return EVS_MAX(NO_HUGE_MIN, EVS_MIN(NO_HUGE_MB, kb / 1024 / 2));
 }
 
-static int add_memory(struct args *args, struct evs_error *err)
+static int add_memory(struct args *args)
 {
 	static const char *const any[] = {
 	        "--in-memory",  "--no-huge", "--huge-dir",    "--legacy-mem",
@@ -141,13 +147,7 @@ static int add_memory(struct args *args, struct evs_error *err)
 		return given(args, no_huge) && !given(args, size) ? add(args, "-m") || add(args, mb)
 		                                                  : 0;
 	count_huge(&total, &unused);
-	if (total && !unused)
-		return evs_error_set(err, -ENOMEM,
-		                     "all %lu huge pages are in use: reserve more "
-		                     "(/proc/sys/vm/nr_hugepages), stop who holds them, or run "
-		                     "without: --dpdk \"--no-huge -m %s\"",
-		                     total, mb);
-	if (total)
+	if (total) /* also if none is free: DPDK removes what dead processes left in hugetlbfs */
 		return add(args, "--in-memory") || add(args, "--single-file-segments");
 	EVS_LOG(evsd, NOTICE, "no huge pages are reserved: running without (up to %s MB)", mb);
 	return add(args, "--no-huge") || add(args, "-m") || add(args, mb);
@@ -195,7 +195,7 @@ static int make_args(const struct evsd_options *options, struct args *args, stru
 	ret |= given(args, prefix) ? 0 : add_prefix(args, options->run_dir);
 	ret |= given(args, lcores) ? 0 : add_lcores(args, &options->control);
 	if (ret == 0)
-		ret = add_memory(args, err);
+		ret = add_memory(args);
 	if (ret && err->code == 0)
 		return evs_error_set(err, -E2BIG, "--dpdk: too many options");
 	args->arg[args->n] = NULL;
@@ -259,6 +259,21 @@ static const char *remedy(const char *said)
 	return "see 'evsd --log debug', and DPDK's documentation of EAL options";
 }
 
+/* DPDK says little of it when huge pages are reserved, but in use. */
+static int no_huge_left(const char *said, struct evs_error *err)
+{
+	unsigned long total, unused;
+
+	count_huge(&total, &unused);
+	if (total == 0 || unused >= FEW_HUGE)
+		return 0;
+	return evs_error_set(err, -ENOMEM,
+	                     "%lu of %lu huge pages are free, too few to start: reserve more "
+	                     "(/proc/sys/vm/nr_hugepages), stop who holds them, or run without: "
+	                     "--dpdk \"--no-huge -m %lu\" (DPDK said: %.200s)",
+	                     unused, total, no_huge_mb(), said);
+}
+
 static int refused(const struct evsd_options *options, int why, struct evs_error *err)
 {
 	char said[KEPT_LINES * sizeof(kept[0])] = "";
@@ -267,6 +282,8 @@ static int refused(const struct evsd_options *options, int why, struct evs_error
 	for (unsigned i = n_kept > KEPT_LINES ? n_kept - KEPT_LINES : 0; i < n_kept; i++)
 		used += (size_t)snprintf(said + used, sizeof(said) - used, "%s%s", used ? "; " : "",
 		                         kept[i % KEPT_LINES]);
+	if (!(options->dpdk && strstr(options->dpdk, "--no-huge")) && no_huge_left(said, err))
+		return err->code;
 	return evs_error_set(err, why ? -why : -EINVAL, "DPDK refused to start%s%s%s: %.300s (%s)",
 	                     options->dpdk ? " with --dpdk \"" : "",
 	                     options->dpdk ? options->dpdk : "", options->dpdk ? "\"" : "",
