@@ -15,8 +15,9 @@
 #include "pkt/pkt_edit.h"
 #include "qos/qos_shaper_pvt.h"
 
-#define LATE_DIV    1000 /* of a second: how late a poll may come without loss of shaped rate */
-#define FRAME_BYTES 1514 /* what a packet is taken for before it is seen */
+#define LATE_DIV      100  /* of a second: how late a poll may come without loss of shaped rate */
+#define PEAK_LATE_DIV 10   /* of that: without loss of peak rate */
+#define FRAME_BYTES   1514 /* what a packet is taken for before it is seen */
 
 struct counts {
 	struct qos_ingress_counts c; /* [worker w, ctl r] */
@@ -334,7 +335,7 @@ unsigned qos_ingress_room(const struct qos_ingress *in, uint64_t now_tsc, unsign
 {
 	uint64_t now = now_tsc << QOS_TIME_SHIFT;
 	uint64_t average = frames(&in->average, now, EVS_MAX(in->average.slack, in->late));
-	uint64_t peak = frames(&in->peak, now, in->late);
+	uint64_t peak = frames(&in->peak, now, in->late / PEAK_LATE_DIV);
 
 	return (unsigned)EVS_MIN(EVS_MIN(average, peak), (uint64_t)max);
 }
@@ -360,7 +361,7 @@ void qos_ingress_took(struct qos_ingress *in, struct rte_mbuf *const *mbufs, uns
 		bytes += qos_wire_len(&in->wire, mbufs[i]);
 	charge(&in->average, now, EVS_MAX(in->average.slack, in->late), bytes);
 	if (in->peak.cost)
-		charge(&in->peak, now, in->late, bytes);
+		charge(&in->peak, now, in->late / PEAK_LATE_DIV, bytes);
 	__atomic_fetch_add(&taken->pkts, n, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&taken->bytes, bytes, __ATOMIC_RELAXED);
 }

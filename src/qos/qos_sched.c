@@ -13,7 +13,6 @@
 #include "qos/qos_shaper_pvt.h"
 
 #define QUANTUM_BYTES 1600 /* of weight 1 in a round */
-#define TURN_LATES    4    /* a limit may be so late by the turns of others without loss of rate */
 #define TICKS_PER_S   32768
 #define WAKES_MAX     64 /* of one call */
 
@@ -202,7 +201,7 @@ static struct qos_group *group_next(struct qos_shaper *s, unsigned level, uint64
 	struct qos_class *c = g->class;
 
 	if (c->max.cost && !s->flushing) {
-		qos_rate_refresh(&c->max, now, EVS_MAX(c->max.slack, TURN_LATES * s->late));
+		qos_rate_refresh(&c->max, now, EVS_MAX(c->max.slack, s->late));
 		if (c->asleep || !qos_rate_open(&c->max, now)) {
 			if (!c->asleep)
 				timer_start(s, &c->timer, opens_tsc(&c->max));
@@ -226,7 +225,7 @@ static struct qos_group *group_next(struct qos_shaper *s, unsigned level, uint64
 static bool queue_may(struct qos_shaper *s, struct qos_queue *q, struct qos_place *p, uint64_t now)
 {
 	if (q->max.cost) {
-		qos_rate_refresh(&q->max, now, EVS_MAX(q->max.slack, TURN_LATES * s->late));
+		qos_rate_refresh(&q->max, now, EVS_MAX(q->max.slack, s->late));
 		if (!qos_rate_open(&q->max, now)) {
 			queue_unlist(s, q);
 			timer_start(s, &q->timer, opens_tsc(&q->max));

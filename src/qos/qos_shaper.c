@@ -11,7 +11,8 @@
 
 #include "qos/qos_shaper_pvt.h"
 
-#define LATE_DIV        1000 /* of a second: how late a poll may come without loss of rate */
+#define LATE_DIV        100  /* of a second: how late a poll may come without loss of rate */
+#define PEAK_LATE_DIV   10   /* of that: without loss of peak rate */
 #define MTU_BYTES       1514 /* a backlog below is none for CoDel */
 #define TARGET_US       5000
 #define INTERVAL_US     100000
@@ -364,7 +365,7 @@ EVS_HOT void qos_shaper_take(struct qos_shaper *s, uint64_t now_tsc, struct qos_
 		return;
 	qos_sched_wake(s, now);
 	qos_rate_refresh(&s->average, now, EVS_MAX(s->average.slack, s->late));
-	qos_rate_refresh(&s->peak, now, s->late);
+	qos_rate_refresh(&s->peak, now, s->late / PEAK_LATE_DIV);
 	while (t->n_out < QOS_BURST_LEN && t->n_dropped < QOS_BURST_LEN &&
 	       qos_rate_open(&s->average, now) && qos_rate_open(&s->peak, now) &&
 	       (p = qos_sched_next(s, now, &steps)) != NULL) {

@@ -19,9 +19,9 @@
  * each queue has some places in it that others can not take. CoDel (RFC 8289) acts at the head of
  * a queue, WRED at its tail; both mark instead of dropping where the sender can be told.
  *
- * Invariants. Rates count from the moment that packets wait: a poll that comes late, up to a
- * millisecond, costs the traffic nothing. What was put is taken, dropped, or in the backlog. One
- * call does a bounded amount of work, whatever waits.
+ * Invariants. Rates count from the moment that packets wait: a poll that comes late, up to ten
+ * milliseconds, or a turn of others costs the traffic nothing. What was put is taken, dropped, or
+ * in the backlog. One call does a bounded amount of work, whatever waits.
  *
  * Cost. A packet costs a node and some dozen instructions; nothing depends on the number of queues.
  */
