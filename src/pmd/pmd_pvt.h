@@ -12,6 +12,7 @@
 
 #include "base/evs_clock.h"
 #include "pmd/pmd.h"
+#include "pmd/pmd_fair_pvt.h"
 
 struct pmd_shaper;
 struct pmd_port;
@@ -78,8 +79,9 @@ struct pmd_view {
 	struct pmd_view *next;       /* of those with waiting packets */
 	struct qos_ingress *ingress; /* NULL: no policing, no storm control [ctl w, worker r] */
 	uint64_t miss_tsc;           /* when the next new flow is due (GCRA) */
-	uint16_t txq;                /* [ctl w, worker r] */
-	uint16_t n;                  /* mbufs that wait */
+	struct pmd_fair_account fair;
+	uint16_t txq; /* [ctl w, worker r] */
+	uint16_t n;   /* mbufs that wait */
 	bool listed;
 	struct rte_mbuf *mbuf[PKT_BURST_MAX] EVS_CACHE_ALIGNED;
 } EVS_CACHE_ALIGNED;
@@ -135,6 +137,7 @@ struct pmd_worker {
 	uint32_t sample; /* bursts until the next sample */
 	uint32_t depth;  /* rounds of recirculation */
 	bool sampling;
+	struct pmd_fair fair;
 	struct pmd_account account EVS_CACHE_ALIGNED;
 	uint64_t bursts;
 	uint64_t loops;

@@ -17,6 +17,7 @@
 #include "pmd/pmd_pvt.h"
 
 #define FLUSH_US_DEFAULT 20
+#define FAIR_QUANTUM_US  20 /* what a busy port may be ahead of another */
 
 struct pmd_worker *pmd_workers[EVS_MAX_WORKERS];
 struct pmd_config pmd_config;
@@ -35,6 +36,7 @@ static void *main_of_worker(void *arg)
 		        w->id);
 	evs_rcu_worker_online(w->id);
 	w->now_tsc = w->flushed_tsc = evs_clock_tsc();
+	pmd_fair_init(&w->fair, FAIR_QUANTUM_US * evs_clock_tsc_hz / 1000000);
 	w->now_ms = evs_clock_ms();
 	pmd_loop_run(w);
 	evs_rcu_worker_offline(w->id);

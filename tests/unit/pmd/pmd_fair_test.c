@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shares of a worker's time, with made-up costs instead of a clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pmd/pmd_fair_pvt.h"
+
+#define QUANTUM 20000
+
+struct flow_of {
+	struct pmd_fair_account account;
+	uint64_t cycles, bursts;
+	unsigned n;    /* packets a poll finds */
+	uint64_t cost; /* of a poll, in cycles */
+};
+
+/* Polls in rounds, as a worker does; returns how often somebody sat out. */
+static unsigned run(struct pmd_fair *fair, struct flow_of *ports, unsigned n_ports, unsigned rounds)
+{
+	unsigned n_out = 0;
+
+	for (unsigned r = 0; r < rounds; r++) {
+		for (unsigned i = 0; i < n_ports; i++) {
+			struct flow_of *p = &ports[i];
+
+			if (!pmd_fair_may(fair, &p->account)) {
+				n_out++;
+				continue;
+			}
+			if (!p->n)
+				continue;
+			pmd_fair_charge(fair, &p->account, p->n, p->cost);
+			p->cycles += p->cost;
+			p->bursts++;
+		}
+		pmd_fair_round(fair);
+	}
+	return n_out;
+}
+
+static void test_equal_cycles(void **state)
+{
+	struct flow_of ports[] = {{.n = 32, .cost = 1000}, {.n = 32, .cost = 10000}, {.n = 0}};
+	struct pmd_fair fair;
+
+	pmd_fair_init(&fair, QUANTUM);
+	assert_true(run(&fair, ports, 3, 10000) > 0);
+	assert_in_range(ports[0].cycles, ports[1].cycles - 2 * QUANTUM,
+	                ports[1].cycles + 2 * QUANTUM);
+	assert_true(ports[0].bursts > 9 * ports[1].bursts);
+}
+
+/* Who wants little gets it, and the other all the rest. */
+static void test_no_waste(void **state)
+{
+	struct flow_of ports[] = {{.n = 3, .cost = 100}, {.n = 32, .cost = 10000}};
+	struct pmd_fair fair;
+
+	pmd_fair_init(&fair, QUANTUM);
+	assert_int_equal(run(&fair, ports, 2, 10000), 0);
+	assert_int_equal(ports[0].bursts, 10000);
+	assert_int_equal(ports[1].bursts, 10000);
+}
+
+/* Neither a quiet time nor a late start is a right to more than a quantum. */
+static void test_no_savings(void **state)
+{
+	struct flow_of ports[] = {{.n = 32, .cost = 1000}, {.n = 0, .cost = 1000}};
+	struct pmd_fair fair;
+
+	pmd_fair_init(&fair, QUANTUM);
+	assert_int_equal(run(&fair, ports, 2, 1000), 0);
+	ports[1].n = 32;
+	ports[0].bursts = 0;
+	assert_true(run(&fair, ports, 2, 100) <= QUANTUM / 1000 + 1);
+	assert_true(ports[0].bursts >= 100 - QUANTUM / 1000 - 1);
+	/* And who was alone for long, busy or nearly, owes nothing when others come. */
+	for (ports[1].n = 7; ports[1].n <= 8; ports[1].n++) {
+		ports[0].n = 0;
+		run(&fair, ports, 2, 100000);
+		ports[0].n = 32;
+		ports[1].bursts = 0;
+		ports[1].n++;
+		assert_true(run(&fair, ports, 2, 100) <= QUANTUM / 1000 + 1);
+		assert_true(ports[1].bursts >= 100 - QUANTUM / 1000 - 1);
+		ports[1].n--;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_equal_cycles),
+	        cmocka_unit_test(test_no_waste),
+	        cmocka_unit_test(test_no_savings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
