@@ -60,6 +60,15 @@ class Switch:
         n = self.telemetry.ask("/ethdev/stats,%d" % self.sink)["opackets"] * self.size
         return (before + time.monotonic()) / 2, n
 
+    def cpu_wait(self):
+        """Seconds for which the worker was ready to run and had no CPU: its rates suffer from that."""
+        folder, sum_ns = "/proc/%d/task" % self.daemon.process.pid, 0
+        for task in os.listdir(folder):
+            with open("%s/%s/comm" % (folder, task)) as name, open("%s/%s/schedstat" % (folder, task)) as stat:
+                if name.read().startswith("evs-w"):
+                    sum_ns += int(stat.read().split()[1])
+        return sum_ns / 1e9
+
     def sample(self, seconds, step):
         """Samples about every step."""
         samples, end = [self.sent()], time.monotonic() + seconds
@@ -95,13 +104,15 @@ def accuracy(options, folder):
                     continue
                 switch.ctl("qos", "set", "out", "egress.average=%d" % rate)
                 time.sleep(0.5)
+                waited, start = switch.cpu_wait(), time.monotonic()
                 samples = switch.sample(2.2, 0.01)
+                waited = (switch.cpu_wait() - waited) / (time.monotonic() - start) * 100
                 second = [abs(r / rate - 1) * 100 for r in rates_over(samples, 1)]
                 short = sorted(abs(r / rate - 1) * 100 for r in rates_over(samples, 0.05))
                 rows.append({"rate": rate, "size": size, "error-1s-%": statistics.median(second),
                              "error-1s-max-%": max(second), "error-50ms-%": statistics.median(short),
-                             "error-50ms-p95-%": short[int(len(short) * 0.95)]})
-                print("%6g Mbit/s %5d B: 1 s %.2f %% (worst %.2f), 50 ms %.2f %% (95th percentile %.2f)"
+                             "error-50ms-p95-%": short[int(len(short) * 0.95)], "no-cpu-%": waited})
+                print("%6g Mbit/s %5d B: 1 s %.2f %% (worst %.2f), 50 ms %.2f %% (95th percentile %.2f); no CPU for %.0f %%"
                       % (rate / 1e6, size, *list(rows[-1].values())[2:]), flush=True)
     return rows
 
