@@ -142,7 +142,7 @@ static void ingress_rows(const struct ctl_port *port, const struct ctl_qos *qos,
 	else if (qos && qos->ingress.shapes)
 		row.limit_bps = qos->ingress.average_bps;
 	for (unsigned i = 0; i < QOS_N_COLOURS; i++) {
-		if (!qos || qos->ingress.police.actions[i].kind != QOS_ACT_DROP)
+		if (!qos_ingress_drops(in, (enum qos_colour)i))
 			row.bytes += c.colours[i].bytes;
 		if (full && qos && qos->ingress.polices)
 			json_object_set_new(row.more, colours[i],
@@ -158,7 +158,7 @@ static void ingress_rows(const struct ctl_port *port, const struct ctl_qos *qos,
 
 static void rows(const struct ctl_port *port, row_fn *fn, bool full, void *arg)
 {
-	const json_t *params = ctl_conf_get("qos", port->name);
+	const json_t *params = full ? ctl_conf_get("qos", port->name) : NULL;
 	struct ctl_qos qos;
 	bool known;
 

@@ -319,6 +319,11 @@ bool qos_ingress_shapes(const struct qos_ingress *in)
 	return in->shapes;
 }
 
+bool qos_ingress_drops(const struct qos_ingress *in, enum qos_colour colour)
+{
+	return in->police.actions[colour].kind == QOS_ACT_DROP;
+}
+
 /* Frames that the time until now is worth, and one more, which may owe the rest. */
 static uint64_t frames(const struct qos_rate *r, uint64_t now, uint64_t slack)
 {

@@ -79,6 +79,7 @@ unsigned qos_ingress_room(const struct qos_ingress *in, uint64_t now_tsc, unsign
 void qos_ingress_took(struct qos_ingress *in, struct rte_mbuf *const *mbufs, unsigned n,
                       uint64_t now_tsc);
 bool qos_ingress_shapes(const struct qos_ingress *in);
+bool qos_ingress_drops(const struct qos_ingress *in, enum qos_colour colour); /* such packets */
 
 struct qos_ingress_counts {
 	struct qos_count colours[QOS_N_COLOURS]; /* of packets by policing */

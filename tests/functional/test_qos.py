@@ -134,6 +134,19 @@ def test_openflow_tells_of_queues(lab):
     assert "Ingress of 'a': policed to 50Mbit/s, with storm control" in trace
 
 
+def test_as_many_queues_as_there_may_be(lab):
+    evsd = lab.evsd()
+    evsd.call("port.add", bridge="br0", name="p", type="dpdk", devargs=f"net_null_{lab.token},no-rx=1")
+    options = {f"queue.{n}.{key}": value for n in range(1, 4096) for key, value in (
+        ("min-rate", "100k"), ("max-rate", "10M"), ("class", n % 1000), ("weight", 1 + n % 5))}
+    evsd.call("qos.set", port="p", **{"egress.average": "1G"}, **options)
+    assert len(rows(evsd, "p", "queue")) == 4096 and len(rows(evsd, "p", "class")) == 999
+    ofctl = Ofctl(evsd)
+    assert ofctl("queue-stats").count("duration=") == 4096
+    assert "queue 1299" in ofctl("queue-get-config", 1)
+    evsd.call("qos.del", port="p")
+
+
 def test_changes_lose_nothing(lab):
     """Other rates, queues and a smaller backlog while packets wait; then shaping ends, ingress stays."""
     evsd, a, at_a, _, _ = guests(lab)
