@@ -6,7 +6,7 @@
  * A snapshot is made anew at each change of the bridge or of one of its ports and swapped in; so
  * a worker sees the old configuration or the new one, never a mixture.
  */
-#include "pipeline/pl_bridge_pvt.h"
+#include "pipeline/pl_of_pvt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +215,7 @@ void pl_bridge_destroy(struct pl_bridge *bridge)
 	while ((port = TAILQ_FIRST(&bridge->ports)))
 		pl_port_del(port);
 	evs_store_release(&pl_globals.bridges[bridge->index], (struct pl_bridge *)NULL);
+	pl_recirc_forget(bridge->index); /* which another bridge may get soon */
 	pl_tables_destroy(bridge->tables);
 	pl_address_forget(bridge);
 	pl_change_bridge(bridge, PL_CHANGE_ALL);

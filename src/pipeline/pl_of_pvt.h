@@ -232,6 +232,8 @@ void pl_meters_clear(struct pl_tables *tables);     /* [ctl] all, in the next ve
 void pl_recirc_tick(uint32_t now_ms);               /* [ctl] */
 void pl_recirc_used(uint32_t id, uint32_t used_ms); /* [ctl] a flow that uses it is in use */
 
+void pl_recirc_forget(uint32_t bridge); /* [ctl] the bridge is gone */
+
 /* [ctl] Whether a change of pass `seq` affects what the reference says. */
 bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref *ref);
 /* [ctl] Before and after the walk of a pass. */

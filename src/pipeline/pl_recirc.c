@@ -163,6 +163,15 @@ void pl_recirc_tick(uint32_t now_ms)
 	rte_spinlock_unlock(&lock);
 }
 
+void pl_recirc_forget(uint32_t bridge)
+{
+	rte_spinlock_lock(&lock);
+	for (unsigned i = 0; i < N_SLOTS; i++)
+		if (slots[i].id && slots[i].rest.bridge == bridge)
+			release(&slots[i]);
+	rte_spinlock_unlock(&lock);
+}
+
 /* Freezing */
 
 static bool append(struct rest *rest, uint32_t *used, const void *bytes, uint32_t size)
@@ -196,6 +205,8 @@ static void emit(struct pl_xlate *x, const struct rest *rest, uint32_t used, boo
 
 	x->stopped = true;
 	if (!id) {
+		/* A full table is so for now: the next packet tries again. */
+		x->out->cacheable = !fits;
 		pl_xlate_fail(x, PKT_DROP_RECURSION);
 		return;
 	}
