@@ -60,6 +60,21 @@ static const struct proto *const proto_of[256] = {
         [PKT_IP_UDP + 1 ... 255] = &other,
 };
 
+/* The same for IPv6 without extension headers; its addresses and flow label, for the second line.
+ * Traffic class and TCP's flags do not come by permutation. */
+#define TAKE6_L3(l3)                                                                               \
+	[30] = (l3) + 6, [40] = (l3) + 40, [41] = (l3) + 41, [42] = (l3) + 42, [43] = (l3) + 43,   \
+	[46] = (l3) + 7
+#define KEEP6_L3 [30] = 255, [40] = 255, [41] = 255, [42] = 255, [43] = 255, [46] = 255
+static const uint8_t take6[2][64] EVS_ALIGNED(64) = {
+        {TAKE_MACS, [20] = 12, [21] = 13, TAKE6_L3(14)},
+        {TAKE_MACS, [20] = 16, [21] = 17, [22] = 12, [23] = 13, [24] = 14, [25] = 15, TAKE6_L3(18)},
+};
+static const uint8_t keep6[2][64] EVS_ALIGNED(64) = {
+        {KEEP_MACS, KEEP6_L3},
+        {KEEP_MACS, KEEP_VLAN, KEEP6_L3},
+};
+
 /* IPv4 without options and not a fragment, behind no tag and one: bytes, and which bits count. */
 static const uint8_t shape[2][32] EVS_ALIGNED(32) = {
         {[12] = 0x08, 0x00, 0x45},
@@ -76,8 +91,27 @@ struct loop {
 	__m512i secret;         /* of the hash */
 	uint64_t first, second; /* of its end */
 	__m512i key;            /* of the packet before, without hash */
+	__m512i line;           /* the same for IPv6's line */
 	uint8_t *differ;        /* [i]: not 0 if the key is not that of the packet before */
 };
+
+/* The first 64 bytes of a frame, zero where it ends before. */
+TARGET EVS_INLINE __m512i load_front(const struct rte_mbuf *m)
+{
+	__mmask64 there = _bzhi_u64(~UINT64_C(0), EVS_MIN((uint32_t)m->data_len, 64u));
+
+	return _mm512_maskz_loadu_epi8(there, rte_pktmbuf_mtod(m, const void *));
+}
+
+TARGET EVS_INLINE struct loop begin(uint16_t in_port)
+{
+	return (struct loop){
+	        .head = _mm512_zextsi128_si512(_mm_cvtsi32_si128(in_port)),
+	        .secret = _mm512_loadu_si512(pkt_hash_secret),
+	        .first = pkt_hash_secret[0],
+	        .second = pkt_hash_secret[1],
+	};
+}
 
 /* Has the frame the common shape, behind a tag or not? */
 TARGET EVS_INLINE bool has_shape(__m512i frame, const unsigned tagged)
@@ -91,12 +125,19 @@ TARGET EVS_INLINE bool has_shape(__m512i frame, const unsigned tagged)
 }
 
 /* pkt_nh_base of a key in a register: dwords 11 (TCP flags, TTL), 14, 15 (holder) are left out. */
-TARGET EVS_INLINE uint32_t hash_of(const struct loop *l, __m512i key)
+TARGET EVS_INLINE uint64_t hash_of(const struct loop *l, __m512i key)
 {
 	__m512i words = _mm512_mask_add_epi32(l->secret, 0x37ff, key, l->secret);
 	struct pkt_nh sum = pkt_nh_sum(words);
 
-	return (uint32_t)pkt_hash_mum(sum.even ^ l->first, sum.odd ^ l->second);
+	return pkt_hash_mum(sum.even ^ l->first, sum.odd ^ l->second);
+}
+
+/* "There is a tag", in the place of the outer one. */
+TARGET EVS_INLINE __m512i with_tag(__m512i set)
+{
+	return _mm512_or_si512(
+	        set, _mm512_zextsi256_si512(_mm256_set_epi64x(PKT_VLAN_PRESENT >> 8, 0, 0, 0)));
 }
 
 /* Packet i, whose frame has the shape. False: its protocol or its lengths are others. */
@@ -111,17 +152,14 @@ TARGET EVS_INLINE bool parse_common(struct loop *l, struct pkt_burst *burst, uns
 	struct pkt_key_base *base = &burst->base[i];
 	uint64_t ofs = (uint64_t)l3_len << 48 | (uint64_t)(l3 + PKT_IPV4_SIZE) << 32 | l3 << 16;
 	__m512i key = _mm512_permutexvar_epi8(_mm512_load_si512(take[tagged]), frame);
-	__m512i set = l->head;
+	__m512i set = tagged ? with_tag(l->head) : l->head;
 
 	if (evs_unlikely(l3_len < proto->least || l3 + l3_len > m->data_len))
 		return false;
-	if (tagged)
-		set = _mm512_or_si512(set, _mm512_zextsi256_si512(_mm256_set_epi64x(
-		                                   PKT_VLAN_PRESENT >> 8, 0, 0, 0)));
 	/* (key & keep) | set in one instruction */
 	key = _mm512_ternarylogic_epi64(key, _mm512_load_si512(proto->keep[tagged]), set, 0xea);
 	_mm512_store_si512(base, key);
-	base->hash = hash_of(l, key);
+	base->hash = (uint32_t)hash_of(l, key);
 	memcpy(&burst->ofs[i], &ofs, sizeof(ofs));
 	l->differ[i] = _mm512_cmpneq_epi64_mask(key, l->key);
 	l->key = key;
@@ -171,28 +209,108 @@ TARGET EVS_INLINE void repeat(struct pkt_burst *burst, uint32_t repeated)
 	}
 }
 
+/* Packet i, whose type is IPv6. False: it has extension headers, or lengths are others. */
+TARGET EVS_INLINE bool parse_ipv6_at(struct loop *l, struct pkt_burst *burst, unsigned i,
+                                     __m512i frame, const unsigned tagged)
+{
+	/* src, dst, and 20 bits of the first word */
+	const __m256i label = _mm256_setr_epi32(0, 0, 0, 0, (int)RTE_BE32(0x000fffff), 0, 0, 0);
+	const struct rte_mbuf *m = burst->mbuf[i];
+	const uint32_t l3 = PKT_ETH_SIZE + tagged * PKT_VLAN_SIZE;
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3);
+	struct pkt_key_base *base = &burst->base[i];
+	const struct proto *proto;
+	uint32_t l3_len;
+	uint64_t ofs, hash;
+	__m512i key, line, set = tagged ? with_tag(l->head) : l->head;
+
+	if (evs_unlikely(m->data_len < l3 + PKT_IPV6_SIZE + PKT_UDP_SIZE || ip[0] >> 4 != 6))
+		return false;
+	proto = proto_of[ip[6]];
+	l3_len = PKT_IPV6_SIZE + pkt_be16(ip + 4);
+	if (evs_unlikely(proto == &other || l3_len < proto->least + PKT_IPV6_SIZE - PKT_IPV4_SIZE ||
+	                 l3 + l3_len > m->data_len))
+		return false;
+	set = _mm512_or_si512(set, _mm512_zextsi128_si512(_mm_cvtsi32_si128(PKT_LINE_IPV6 << 16)));
+	key = _mm512_permutexvar_epi8(_mm512_load_si512(take6[tagged]), frame);
+	key = _mm512_ternarylogic_epi64(key, _mm512_load_si512(keep6[tagged]), set, 0xea);
+	key = _mm512_mask_set1_epi8(key, UINT64_C(1) << offsetof(struct pkt_key_base, ip_tos),
+	                            (char)(pkt_be16(ip) >> 4));
+	if (proto == &tcp)
+		key = _mm512_mask_set1_epi16(
+		        key, 1u << offsetof(struct pkt_key_base, tcp_flags) / 2,
+		        (short)(pkt_ld16(ip + PKT_IPV6_SIZE + 12) & RTE_BE16(0x0fff)));
+	line = _mm512_inserti64x4(
+	        _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(ip + 8))),
+	        _mm256_and_si256(label, _mm256_set1_epi32((int)pkt_ld32(ip))), 1);
+	_mm512_store_si512(base, key);
+	_mm512_store_si512(&burst->ext[i].ipv6, line);
+	hash = pkt_nh_end(hash_of(l, key), pkt_nh_sum(_mm512_add_epi32(line, l->secret)));
+	base->hash = (uint32_t)hash;
+	ofs = (uint64_t)l3_len << 48 | (uint64_t)(l3 + PKT_IPV6_SIZE) << 32 | l3 << 16;
+	memcpy(&burst->ofs[i], &ofs, sizeof(ofs));
+	burst->lines |= PKT_LINE_IPV6;
+	l->differ[i] =
+	        _mm512_cmpneq_epi64_mask(key, l->key) | _mm512_cmpneq_epi64_mask(line, l->line);
+	l->key = key;
+	l->line = line;
+	return true;
+}
+
+TARGET EVS_INLINE bool parse_ipv6(struct loop *l, struct pkt_burst *burst, unsigned i)
+{
+	const struct rte_mbuf *m = burst->mbuf[i];
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t type;
+
+	if (m->data_len < PKT_ETH_SIZE + PKT_VLAN_SIZE || m->ol_flags & PKT_RX_STRIPPED)
+		return false;
+	type = pkt_ld16(p + 12);
+	if (type == RTE_BE16(PKT_ETH_IPV6))
+		return parse_ipv6_at(l, burst, i, load_front(m), 0);
+	return (type == RTE_BE16(PKT_ETH_VLAN) || type == RTE_BE16(PKT_ETH_QINQ)) &&
+	       pkt_ld16(p + 16) == RTE_BE16(PKT_ETH_IPV6) &&
+	       parse_ipv6_at(l, burst, i, load_front(m), 1);
+}
+
 /*
- * The packets of odd shapes (bits): all are parsed before the first is hashed, since a vector can
- * not be loaded at once from bytes that were just stored one by one. Those behind them are compared
- * with the packet before only now. Returns those to drop.
+ * The packets of odd shapes (bits): plain IPv6, and what the complete parser does. All are parsed
+ * before the first of these is hashed, since a vector can not be loaded at once from bytes that
+ * were just stored one by one. Packets behind odd ones are compared with them only now. Returns
+ * those to drop.
  */
 TARGET static EVS_HOT uint32_t parse_odd(struct pkt_burst *burst, unsigned n, uint32_t odd,
                                          uint32_t repeated, uint16_t in_port)
 {
-	uint32_t drop = 0,
+	struct loop l = begin(in_port);
+	uint8_t differ[PKT_BURST_MAX] EVS_ALIGNED(32) = {0};
+	__m256i differs;
+	uint32_t drop = 0, rare = 0, plain = 0,
 	         behind = (odd | (odd | repeated) << 1) & UINT32_MAX >> (PKT_BURST_MAX - n) & ~1u;
 
-	for (uint32_t left = odd; left; left &= left - 1)
-		drop |= pkt_parse_rare(burst, (unsigned)__builtin_ctz(left), in_port);
+	l.differ = differ;
 	for (uint32_t left = odd; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+
+		if (parse_ipv6(&l, burst, i)) {
+			plain |= 1u << i;
+			continue;
+		}
+		drop |= pkt_parse_rare(burst, i, in_port);
+		rare |= 1u << i;
+	}
+	for (uint32_t left = rare; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
 
 		burst->base[i].hash = pkt_nh_key(&burst->base[i], &burst->ext[i], pkt_nh_avx512);
 		burst->lines |= burst->base[i].lines;
 	}
 	repeat(burst, repeated);
+	differs = _mm256_load_si256((const __m256i *)differ);
+	plain &= plain << 1; /* behind another such: compared already */
 	burst->heads &= ~(repeated | behind);
-	for (uint32_t left = behind & ~repeated; left; left &= left - 1) {
+	burst->heads |= _mm256_test_epi8_mask(differs, differs) & plain;
+	for (uint32_t left = behind & ~(repeated | plain); left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
 
 		burst->heads |= (uint32_t)!pkt_same_key(burst, i - 1, i) << i;
@@ -212,23 +330,17 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned
                                                uint16_t in_port)
 {
 	uint8_t differ[PKT_BURST_MAX] EVS_ALIGNED(32) = {0};
-	struct loop l = {
-	        .head = _mm512_zextsi128_si512(_mm_cvtsi32_si128(in_port)),
-	        .secret = _mm512_loadu_si512(pkt_hash_secret),
-	        .first = pkt_hash_secret[0],
-	        .second = pkt_hash_secret[1],
-	        .differ = differ,
-	};
+	struct loop l = begin(in_port);
 	uint32_t odd = 0, repeated = 0, odd_len = UINT32_MAX;
 	__m512i odd_frame = _mm512_setzero_si512();
 	__m256i differs;
 
+	l.differ = differ;
 	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)PKT_PARSE_AHEAD); i++)
 		pkt_parse_prefetch(burst->mbuf[i]);
 	for (unsigned i = 0; i < n; i++) {
 		const struct rte_mbuf *m = burst->mbuf[i];
-		__mmask64 there = _bzhi_u64(~UINT64_C(0), EVS_MIN((uint32_t)m->data_len, 64u));
-		__m512i frame = _mm512_maskz_loadu_epi8(there, rte_pktmbuf_mtod(m, const void *));
+		__m512i frame = load_front(m);
 
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
