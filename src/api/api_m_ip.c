@@ -15,7 +15,8 @@ const struct api_method api_route_add = {
         .flags = API_WRITE,
         .help = "Reach a network by a next hop, for tunnels",
         .more = "The next hop is in the network of a bridge's address. Networks of bridges' "
-                "addresses need no route.",
+                "addresses need no route. Several next hops share the flows; those of one "
+                "that does not answer go by the others.",
         .example = "route add 10.2.0.0/16 10.1.0.254",
         .params = PARAMS{{"dst", API_STR, API_REQUIRED | API_POS, "NETWORK", "IP/LEN"},
                          {"via", API_STR, API_REQUIRED | API_POS, "IP", "the next hop"},
@@ -27,7 +28,9 @@ const struct api_method api_route_del = {
         .flags = API_WRITE,
         .help = "Delete a route",
         .example = "route del 10.2.0.0/16",
-        .params = PARAMS{{"dst", API_STR, API_REQUIRED | API_POS, "NETWORK", "IP/LEN"}, {0}},
+        .params = PARAMS{{"dst", API_STR, API_REQUIRED | API_POS, "NETWORK", "IP/LEN"},
+                         {"via", API_STR, API_POS, "IP", "which, if there are several"},
+                         {0}},
 };
 
 const struct api_method api_route_show = {

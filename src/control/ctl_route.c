@@ -2,15 +2,24 @@
 /*
  * Methods route.*. Threads: control.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "control/ctl_ip.h"
+
+static void entry_name(const struct pl_prefix *dst, const uint8_t via[16],
+                       char name[2 * CTL_IP_LEN])
+{
+	char net[CTL_IP_LEN], hop[CTL_IP_LEN];
+
+	snprintf(name, 2 * CTL_IP_LEN, "%s %s", ctl_prefix_text(dst, net), ctl_ip_text(via, hop));
+}
 
 int ctl_route_add(struct ctl_call *call)
 {
 	struct pl_prefix dst;
 	uint8_t via[16];
-	char name[CTL_IP_LEN];
+	char name[2 * CTL_IP_LEN];
 	int ret = ctl_prefix_parse(ctl_param_str(call->params, "dst", ""), &dst, &call->err);
 
 	if (ret == 0)
@@ -22,21 +31,27 @@ int ctl_route_add(struct ctl_call *call)
 		ret = pl_route_add(&dst, via, &call->err);
 	if (ret)
 		return ret;
-	ctl_conf_put("route", ctl_prefix_text(&dst, name), call->params);
+	entry_name(&dst, via, name);
+	ctl_conf_put("route", name, call->params);
 	return 0;
 }
 
 int ctl_route_del(struct ctl_call *call)
 {
+	const char *hop = ctl_param_str(call->params, "via", NULL);
 	struct pl_prefix dst;
-	char name[CTL_IP_LEN];
+	uint8_t via[16] = {0};
+	char name[2 * CTL_IP_LEN];
 	int ret = ctl_prefix_parse(ctl_param_str(call->params, "dst", ""), &dst, &call->err);
 
+	if (ret == 0 && hop)
+		ret = ctl_ip_parse(hop, via, &call->err);
 	if (ret == 0)
-		ret = pl_route_del(&dst, &call->err);
+		ret = pl_route_del(&dst, via, &call->err);
 	if (ret)
 		return ret;
-	ctl_conf_del("route", ctl_prefix_text(&dst, name));
+	entry_name(&dst, via, name);
+	ctl_conf_del("route", name);
 	return 0;
 }
 

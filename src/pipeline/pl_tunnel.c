@@ -90,34 +90,73 @@ static void wait_for_neigh(struct pl_xlate *x, const struct pl_view *view)
 	x->n_out++;
 }
 
-/* Route and neighbour. False: the reason is set. */
+/* What chooses among next hops; all that it reads makes cached flows narrower. */
+static uint32_t flow_hash(struct pl_xlate *x)
+{
+	const struct pkt_key *key = &x->pkt.key.pkt;
+
+	PL_LOOK(x, pkt.base.eth_src);
+	PL_LOOK(x, pkt.base.eth_dst);
+	if (!is_ip(x))
+		return tun_flow_hash(&key->base, &key->ext);
+	PL_LOOK(x, pkt.base.ip_proto);
+	PL_LOOK(x, pkt.base.tp_src);
+	PL_LOOK(x, pkt.base.tp_dst);
+	if (key->base.lines & PKT_LINE_IPV6) {
+		PL_LOOK(x, pkt.ext.ipv6.src);
+		PL_LOOK(x, pkt.ext.ipv6.dst);
+	} else {
+		PL_LOOK(x, pkt.base.ip_src);
+		PL_LOOK(x, pkt.base.ip_dst);
+	}
+	return tun_flow_hash(&key->base, &key->ext);
+}
+
+/* Whether one next hop is usable; then snap is its bridge. */
+static enum pl_neigh try_hop(struct pl_xlate *x, const struct pl_hop *hop, struct tun_outer *outer,
+                             const struct pl_snap **snap)
+{
+	const struct pl_bridge *bridge = pl_bridge_at(hop->bridge);
+	enum pl_neigh known;
+
+	*snap = bridge ? pl_snap_get(bridge) : NULL;
+	if (!*snap)
+		return PL_NEIGH_UNKNOWN;
+	known = pl_neigh_lookup(x, hop->bridge, hop->next, outer->eth_dst);
+	if (known == PL_NEIGH_KNOWN)
+		memcpy(outer->eth_src, (*snap)->config.hwaddr.addr_bytes, sizeof(outer->eth_src));
+	else
+		PL_TRACE(x, "a next hop on bridge '%s' is not resolved", bridge->name);
+	return known;
+}
+
+/* Route and neighbour: the next hop of the flow, or one that answers. False: the reason is set. */
 static bool resolve(struct pl_xlate *x, const struct pl_view *view, struct tun_outer *outer,
-                    const struct pl_snap **snapp)
+                    const struct pl_snap **snap)
 {
 	const struct pl_tunnel *t = view->tunnel;
-	enum pl_neigh known;
-	const struct pl_bridge *bridge;
+	enum pl_neigh known, best = PL_NEIGH_UNKNOWN;
 	struct pl_hop hop;
+	unsigned n_hops = pl_route_lookup(outer->dst, 0, &hop);
+	uint32_t hash = n_hops > 1 ? flow_hash(x) : 0;
 
-	if (!pl_route_lookup(outer->dst, &hop)) {
+	if (n_hops == 0) {
 		PL_TRACE(x, "no route to the remote endpoint");
 		x->reason = PKT_DROP_TUN_NO_ROUTE;
 		return false;
 	}
-	bridge = pl_bridge_at(hop.bridge);
-	*snapp = bridge ? pl_snap_get(bridge) : NULL;
-	if (!*snapp) {
-		x->reason = PKT_DROP_TUN_NO_ROUTE;
-		return false;
-	}
-	memcpy(outer->src, t->has_local ? t->local : hop.src, sizeof(outer->src));
-	memcpy(outer->eth_src, (*snapp)->config.hwaddr.addr_bytes, sizeof(outer->eth_src));
-	known = pl_neigh_lookup(x, hop.bridge, hop.next, outer->eth_dst);
-	if (known == PL_NEIGH_KNOWN)
+	for (unsigned i = 0; i < n_hops; i++) {
+		if (n_hops > 1)
+			pl_route_lookup(outer->dst, hash % n_hops + i, &hop);
+		known = try_hop(x, &hop, outer, snap);
+		best = EVS_MAX(best, known);
+		if (known != PL_NEIGH_KNOWN)
+			continue;
+		memcpy(outer->src, t->has_local ? t->local : hop.src, sizeof(outer->src));
 		return true;
-	PL_TRACE(x, "the next hop on bridge '%s' is not resolved yet", bridge->name);
+	}
 	x->reason = PKT_DROP_TUN_NO_NEIGH;
-	if (known == PL_NEIGH_ASKED)
+	if (best == PL_NEIGH_ASKED)
 		wait_for_neigh(x, view);
 	return false;
 }

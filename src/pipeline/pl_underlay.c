@@ -83,11 +83,15 @@ static struct pl_route route_resolved(const struct pl_route *configured)
 	return route;
 }
 
+/* Longer prefixes first, next hops of one network together, its own bridge first. */
 static int by_length(const void *a, const void *b)
 {
 	const struct pl_route *x = a, *y = b;
+	int order = y->dst.len - x->dst.len;
 
-	return y->dst.len - x->dst.len;
+	if (order == 0)
+		order = memcmp(x->dst.addr, y->dst.addr, sizeof(x->dst.addr));
+	return order ? order : memcmp(x->via, y->via, sizeof(x->via));
 }
 
 /* Publishes; every cached flow may depend on it. */
@@ -184,21 +188,28 @@ const uint8_t *pl_address_towards(uint32_t bridge, const uint8_t addr[16])
 	return NULL;
 }
 
-bool pl_route_lookup(const uint8_t dst[16], struct pl_hop *hop)
+unsigned pl_route_lookup(const uint8_t dst[16], uint32_t n, struct pl_hop *hop)
 {
 	const struct list *list = evs_load_acquire(&current);
+	const struct pl_route *route = NULL;
+	unsigned n_hops = 0;
 
 	for (uint32_t i = 0; list && i < list->n_routes; i++) {
-		const struct pl_route *route = &list->routes[i];
+		const struct pl_route *at = &list->routes[i];
 
-		if (!pl_ip_within(dst, &route->dst))
-			continue;
-		hop->bridge = route->bridge;
-		memcpy(hop->src, route->src, sizeof(hop->src));
-		memcpy(hop->next, route->connected ? dst : route->via, sizeof(hop->next));
-		return true;
+		if (!route && pl_ip_within(dst, &at->dst))
+			route = at;
+		if (route && !prefix_equal(&at->dst, &route->dst))
+			break;
+		n_hops += route != NULL;
 	}
-	return false;
+	if (!route)
+		return 0;
+	route += n % n_hops;
+	hop->bridge = route->bridge;
+	memcpy(hop->src, route->src, sizeof(hop->src));
+	memcpy(hop->next, route->connected ? dst : route->via, sizeof(hop->next));
+	return n_hops;
 }
 
 int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_error *err)
@@ -209,9 +220,10 @@ int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_
 	prefix_clear_host(&route.dst);
 	memcpy(route.via, via, sizeof(route.via));
 	for (uint32_t i = 0; i < n_routes; i++)
-		if (prefix_equal(&routes[i].dst, &route.dst))
+		if (prefix_equal(&routes[i].dst, &route.dst) &&
+		    !memcmp(routes[i].via, via, sizeof(route.via)))
 			return evs_error_set(err, -EEXIST,
-			                     "there is a route to this network: delete it first");
+			                     "there is this route already: 'evsctl route show'");
 	if (n_routes == PL_MAX_ROUTES)
 		return evs_error_set(err, -ENOSPC, "more than %d routes", PL_MAX_ROUTES);
 	routes[n_routes++] = route;
@@ -221,19 +233,29 @@ int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_
 	return rc;
 }
 
-int pl_route_del(const struct pl_prefix *dst, struct evs_error *err)
+int pl_route_del(const struct pl_prefix *dst, uint8_t via[16], struct evs_error *err)
 {
+	static const uint8_t any[16];
 	struct pl_prefix net = *dst;
+	bool by_via = memcmp(via, any, sizeof(any)) != 0;
+	struct pl_route *found = NULL;
 
 	prefix_clear_host(&net);
 	for (uint32_t i = 0; i < n_routes; i++) {
-		if (!prefix_equal(&routes[i].dst, &net))
+		if (!prefix_equal(&routes[i].dst, &net) ||
+		    (by_via && memcmp(routes[i].via, via, sizeof(any))))
 			continue;
-		routes[i] = routes[--n_routes];
-		return publish(err);
+		if (found)
+			return evs_error_set(err, -EINVAL,
+			                     "several next hops lead there: name one");
+		found = &routes[i];
 	}
-	return evs_error_set(err, -ENOENT,
-	                     "there is no such route: 'evsctl route show' lists them");
+	if (!found)
+		return evs_error_set(err, -ENOENT,
+		                     "there is no such route: 'evsctl route show' lists them");
+	memcpy(via, found->via, sizeof(found->via));
+	*found = routes[--n_routes];
+	return publish(err);
 }
 
 void pl_route_walk(void (*visit)(const struct pl_route *route, void *arg), void *arg)

@@ -79,9 +79,11 @@ bool pl_address_is_own(uint32_t bridge, const uint8_t addr[16]);
 /* [ctl] The bridge's address in the network of addr. NULL: it has none there. */
 const uint8_t *pl_address_towards(uint32_t bridge, const uint8_t addr[16]);
 
-/* [ctl] Routes to a network by a next hop (via). -EEXIST, -ENOENT, -ENOSPC, -ENOMEM with err. */
+/* [ctl] Routes to a network by a next hop (via), or several, which share the flows. -EEXIST,
+ * -ENOENT, -ENOSPC, -ENOMEM with err. */
 int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_error *err);
-int pl_route_del(const struct pl_prefix *dst, struct evs_error *err);
+/* via all zero: the only one, which it becomes. */
+int pl_route_del(const struct pl_prefix *dst, uint8_t via[16], struct evs_error *err);
 void pl_route_walk(void (*visit)(const struct pl_route *route, void *arg), void *arg);
 
 /* [ctl] A neighbour resolved, moved, or is not there any more. */

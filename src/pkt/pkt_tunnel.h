@@ -22,8 +22,11 @@ struct pkt_tunnel_header {
 	uint16_t sport_lo; /* lowest source port */
 	uint16_t sport_n;  /* how many; 0: the port in the header stays */
 	uint32_t ip_sum;   /* IPv4: sum of the header with length, id and checksum zero */
+	uint64_t zero;     /* the copy of the shortest header, 40 bytes, begins within the struct */
 	uint8_t data[PKT_TUNNEL_HEADER_MAX] EVS_ALIGNED(8);
 };
+
+static_assert(offsetof(struct pkt_tunnel_header, data) + 40 >= 64, "a 64-byte copy stays within");
 
 /* Bytes of `data` in use; the header's bytes are the last of them. */
 EVS_INLINE uint32_t pkt_tunnel_used(const struct pkt_tunnel_header *header)

@@ -5,7 +5,9 @@
 """
 import struct
 
+import pytest
 from evslib.ofctl import Ofctl
+from evslib.rpc import RpcError
 from evslib.wait import wait_for
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
@@ -84,6 +86,32 @@ def test_ends_and_policy_by_rules(lab):
     peer.send(iface, outer / Raw(told(0x66, 701)), outer / Raw(told(0x65, 702)), outer / Raw(told(0x65, 701)))
     wait_for(lambda: evsd.port("g")["tx-pkts"] == before + 1, "the one that fits came through")
     assert evsd.port("vx")["rx-pkts"] >= 3
+    evsd.check_accounts()
+
+
+def test_several_next_hops(lab):
+    """Two routers to one remote: flows go by both; when one falls silent, all go by the other."""
+    evsd, peer, iface = site(lab, 4)
+    evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote="203.0.113.9", vni=5)
+    guest, guest_iface = guest_of(lab, evsd)
+    macs = ["02:00:00:00:77:01", "02:00:00:00:77:02"]
+    for n in (0, 1):
+        evsd.call("route.add", dst="203.0.113.0/24", via=f"192.168.7.10{n}")
+        evsd.call("neigh.add", bridge="phy", address=f"192.168.7.10{n}", mac=macs[n])
+
+    def ways(port):
+        frames = [Ether(src=guest.mac(guest_iface), dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.2")
+                  / UDP(sport=n, dport=port) for n in range(1000, 1032)]
+        with lab.capture(peer, iface, "udp port 4789") as capture:
+            guest.send(guest_iface, *frames)
+            return {p.dst for p in capture.wait(32, lambda p: VXLAN in p and UDP in p[VXLAN] and p[VXLAN][UDP].dport == port)}
+    assert ways(1) == set(macs)
+    with pytest.raises(RpcError, match="name one"):
+        evsd.call("route.del", dst="203.0.113.0/24")
+    evsd.call("neigh.del", bridge="phy", address="192.168.7.100")
+    assert ways(2) == {macs[1]}
+    evsd.call("route.del", dst="203.0.113.0/24", via="192.168.7.100")
+    assert ways(3) == {macs[1]} and len(evsd.call("route.show")) == 2
     evsd.check_accounts()
 
 

@@ -89,7 +89,29 @@ def calls():
     yield [{"jsonrpc": "2.0", "id": "a", "method": "version"}, {"jsonrpc": "2.0", "method": "version", "params": []}]
 
 
+def tunnels():
+    from scapy.contrib.geneve import GENEVE
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.inet6 import IPv6
+    from scapy.layers.l2 import GRE, Ether
+    from scapy.layers.vxlan import VXLAN
+    from scapy.packet import Raw
+
+    inner = Ether() / IP() / UDP() / b"inner"
+    options = bytes([0, 1, 0x80, 1, 1, 2, 3, 4])
+    for ip in (IP(), IPv6(dst="::1")):
+        bodies = [UDP(dport=4789) / VXLAN(vni=5) / inner, UDP(dport=4790) / VXLAN(flags=0x0c, vni=5, NextProtocol=1) / inner[IP],
+                  UDP(dport=6081) / GENEVE(vni=5, optionlen=2) / Raw(options + bytes(inner)),
+                  GRE(proto=0x6558, chksum_present=1, key_present=1, seqnum_present=1, key=5) / inner,
+                  GRE(proto=0x6558, key_present=1, key=0x500) / inner]
+        for kind, body in enumerate(bodies):
+            yield bytes([kind, 0]) + bytes(Ether() / ip / body)
+            yield bytes([kind, 60]) + bytes(Ether() / ip / body)
+
+
 def seeds():
+    for seed in tunnels():
+        yield "tun_pop", seed
     for _, packet, fields in frames():
         frame = bytes(packet)
         yield "pkt_parse", b"\xff" + frame
