@@ -55,11 +55,11 @@ static void put_mac(struct rte_mbuf *m, rte_be16_t type)
 }
 
 /* The parser knows no header behind GRE's number, so for it only the IP header tells. */
-static uint32_t l4_offset(const struct rte_mbuf *m, const struct pkt_offsets *ofs)
+static uint32_t l4_offset(const struct rte_mbuf *m, const struct pkt_offsets *ofs, uint8_t ip_proto)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, ofs->l3);
 
-	if (ofs->l4 || ofs->l3 == 0)
+	if (ip_proto == IPPROTO_UDP || ofs->l3 == 0)
 		return ofs->l4;
 	if (m->data_len < ofs->l3 + 40u)
 		return 0;
@@ -74,7 +74,7 @@ enum pkt_drop EVS_HOT tun_pop(enum tun_kind kind, struct rte_mbuf *m, const stru
 	const struct tun_kind_ops *ops = &tun_kinds[kind];
 	struct tun_inner inner = {.tun = tun};
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t l4 = l4_offset(m, ofs), payload, skip, size;
+	uint32_t l4 = l4_offset(m, ofs, ops->ip_proto), payload, skip, size;
 
 	if (l4 == 0 || ofs->l3_len < l4 - ofs->l3 || m->data_len <= l4)
 		return PKT_DROP_TUN_BAD_HEADER;
