@@ -145,6 +145,24 @@ static void test_full_queue_drops(void **state)
 	assert_int_equal(env_drops(b, PKT_DROP_QUEUE_FULL), 500);
 }
 
+/* A port that is full holds up nobody else. */
+static void test_other_ports_do_not_wait(void **state)
+{
+	shape(1000, 1);
+	flow_prog_builder_init(&env_progs[3]);
+	flow_prog_add(&env_progs[3], FLOW_OP_OUTPUT, 1);
+	put(a, 0, 1501);
+	assert_true(ENV_WAIT(sum_is(1501, 1, 500)));
+	put(c, 0, 500);
+	for (uint32_t i = 0; i < 500; i++) {
+		struct rte_mbuf *m = env_take(a);
+
+		assert_int_equal(env_seq(m), i);
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(pmd_held(), 1000);
+}
+
 /* The worker that receives is not the one that shapes; then its owner leaves. */
 static void test_two_workers(void **state)
 {
@@ -201,6 +219,7 @@ int main(void)
 	        TEST(test_change_keeps_what_is_held),
 	        TEST(test_set_queue),
 	        TEST(test_full_queue_drops),
+	        TEST(test_other_ports_do_not_wait),
 	        TEST(test_two_workers),
 	        TEST(test_port_goes_while_packets_wait),
 	        TEST(test_end_while_packets_wait),
