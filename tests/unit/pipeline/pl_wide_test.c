@@ -239,11 +239,17 @@ static int edit(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct flow_o
 	}
 }
 
-static void walk(struct packet *p, uint16_t in_port, uint32_t recirc_id, bool cached, unsigned turn,
-                 struct result *result);
+/* A packet's way: with cached flows or alone, how often it went round, what came out. */
+struct way {
+	uint16_t in_port;
+	bool cached;
+	unsigned turn;
+	struct result *result;
+};
 
-static void execute(struct packet *p, const uint8_t *ops, size_t size, uint16_t in_port,
-                    bool cached, unsigned turn, struct result *result)
+static void walk(struct packet *p, uint32_t recirc_id, struct way way);
+
+static void execute(struct packet *p, const uint8_t *ops, size_t size, struct way way)
 {
 	FLOW_OP_FOREACH (op, ops, size) {
 		static struct packet copies[16];
@@ -251,10 +257,10 @@ static void execute(struct packet *p, const uint8_t *ops, size_t size, uint16_t 
 
 		switch (op->kind) {
 		case FLOW_OP_OUTPUT:
-			result_add(result, op->arg, p);
+			result_add(way.result, op->arg, p);
 			break;
 		case FLOW_OP_CONTROLLER:
-			result_add(result, OFPP_CONTROLLER, p);
+			result_add(way.result, OFPP_CONTROLLER, p);
 			break;
 		case FLOW_OP_DROP:
 			return;
@@ -264,13 +270,12 @@ static void execute(struct packet *p, const uint8_t *ops, size_t size, uint16_t 
 			            p->m.data_len);
 			copies[depth].ofs = p->ofs;
 			depth++;
-			execute(&copies[depth - 1], op->payload, op->size - sizeof(*op), in_port,
-			        cached, turn, result);
+			execute(&copies[depth - 1], op->payload, op->size - sizeof(*op), way);
 			depth--;
 			break;
 		case FLOW_OP_RECIRC:
-			walk(p, in_port, ((const struct flow_op_recirc *)op->payload)->id, cached,
-			     turn + 1, result);
+			way.turn++;
+			walk(p, ((const struct flow_op_recirc *)op->payload)->id, way);
 			return;
 		default:
 			if (edit(&p->m, &p->ofs, op) != 0) {
@@ -285,30 +290,29 @@ static bool loud;                           /* tells what it does: after a diffe
 static unsigned n_hits, n_outputs, n_turns; /* the test must not be about nothing */
 
 /* One look-up or translation, and what follows from it. */
-static void walk(struct packet *p, uint16_t in_port, uint32_t recirc_id, bool cached, unsigned turn,
-                 struct result *result)
+static void walk(struct packet *p, uint32_t recirc_id, struct way way)
 {
 	uint32_t now_ms = evs_clock_ms();
 	struct flow_prog_builder prog;
 	struct flow *flow = NULL;
-	struct pkt_key key = {.base = {.in_port = in_port, .recirc_id = recirc_id}};
+	struct pkt_key key = {.base = {.in_port = way.in_port, .recirc_id = recirc_id}};
 
-	if (turn == MAX_TURNS)
+	if (way.turn == MAX_TURNS)
 		return;
-	n_turns += turn > 0;
+	n_turns += way.turn > 0;
 	memset(&p->ofs, 0, sizeof(p->ofs));
 	if (pkt_parse_one(&p->m, &key, &p->ofs) != 0)
 		return;
 	pt_burst_set(&key);
 	pt_burst.mbuf[0] = &p->m;
-	if (cached) {
+	if (way.cached) {
 		pkt_parse_rehash(&pt_burst, 1, PKT_ISA_C);
 		flow = flow_cache_lookup_one(pt_cache, &pt_burst, 0, now_ms);
 		n_hits += flow != NULL;
 	}
 	if (!flow) {
 		pl_translate(0, &pt_burst, 0, &pt_xlate);
-		if (cached)
+		if (way.cached)
 			flow = flow_cache_install(pt_cache, &pt_burst, 0, &pt_xlate, now_ms, 1000);
 	}
 	if (loud) {
@@ -318,11 +322,11 @@ static void walk(struct packet *p, uint16_t in_port, uint32_t recirc_id, bool ca
 		printf("  %s, recirc %x: %s\n", flow ? "cached" : "alone", recirc_id, pt_text);
 	}
 	if (flow) {
-		execute(p, flow->prog->ops, flow->prog->size, in_port, cached, turn, result);
+		execute(p, flow->prog->ops, flow->prog->size, way);
 		return;
 	}
 	prog = pt_xlate.prog;
-	execute(p, prog.ops, prog.size, in_port, cached, turn, result);
+	execute(p, prog.ops, prog.size, way);
 }
 
 static void compare(const struct frame *frame, uint16_t in_port)
@@ -332,9 +336,9 @@ static void compare(const struct frame *frame, uint16_t in_port)
 
 	have.n = want.n = n_bad = 0;
 	packet_init(&p, frame->bytes, frame->size);
-	walk(&p, in_port, 0, true, 0, &have);
+	walk(&p, 0, (struct way){in_port, true, 0, &have});
 	packet_init(&p, frame->bytes, frame->size);
-	walk(&p, in_port, 0, false, 0, &want);
+	walk(&p, 0, (struct way){in_port, false, 0, &want});
 	n_outputs += want.n;
 	/* A frame that is not what its type says (a label was popped off something else) drops at
 	 * an edit of a header that it lacks, unless the edit is found to change nothing. */
@@ -347,9 +351,9 @@ static void compare(const struct frame *frame, uint16_t in_port)
 	printf("\n");
 	loud = true;
 	packet_init(&p, frame->bytes, frame->size);
-	walk(&p, in_port, 0, true, 0, &have);
+	walk(&p, 0, (struct way){in_port, true, 0, &have});
 	packet_init(&p, frame->bytes, frame->size);
-	walk(&p, in_port, 0, false, 0, &want);
+	walk(&p, 0, (struct way){in_port, false, 0, &want});
 	fail_msg("in at %u: %u outputs instead of %u, or others", in_port, have.n, want.n);
 }
 
