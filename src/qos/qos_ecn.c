@@ -38,10 +38,11 @@ static void tos_set(uint8_t *ip, uint8_t version, uint8_t tos, bool has_csum)
 static uint8_t *ip_header(const struct rte_mbuf *m, uint8_t *versionp)
 {
 	uint32_t ofs = qos_ip_offset(m, versionp);
-	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, ofs);
+	uint8_t *ip;
 
 	if (ofs == 0 || m->data_len < ofs + (*versionp == 4 ? 20u : 40u))
 		return NULL;
+	ip = rte_pktmbuf_mtod_offset(m, uint8_t *, ofs);
 	return ip[0] >> 4 == *versionp ? ip : NULL;
 }
 
