@@ -44,7 +44,7 @@ const struct api_method api_worker_add = {
 const struct api_method api_worker_del = {
         .name = "worker.del",
         .flags = API_WRITE,
-        .help = "End the worker on a CPU; its queues move to the others first",
+        .help = "End the worker on a CPU, when the others have its queues; answers when it is gone",
         .example = "worker del 2",
         .params =
                 PARAMS{{"cpu", API_UINT, API_REQUIRED | API_POS, "CPU", "which CPU", 0, 1023}, {0}},

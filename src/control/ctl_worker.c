@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/evs_clock.h"
+#include "base/evs_rcu.h"
 #include "pmd/pmd.h"
 
 static double ratio(double part, double whole)
@@ -89,6 +90,17 @@ int ctl_worker_add(struct ctl_call *call)
 	return 0;
 }
 
+/* After each grace period: who deletes and adds workers in turn must not pile them up. */
+static void on_left(void *arg)
+{
+	struct ctl_call *call = arg;
+
+	if (pmd_worker_is_ending((unsigned)ctl_param_uint(call->params, "cpu", 0)))
+		evs_rcu_call(on_left, call);
+	else
+		ctl_call_finish(call, 0);
+}
+
 int ctl_worker_del(struct ctl_call *call)
 {
 	unsigned cpu = (unsigned)ctl_param_uint(call->params, "cpu", 0);
@@ -102,7 +114,8 @@ int ctl_worker_del(struct ctl_call *call)
 		return ret;
 	ctl_conf_del("worker", name);
 	worker_event(cpu, "removed");
-	return 0;
+	evs_rcu_call(on_left, call);
+	return CTL_PENDING;
 }
 
 int ctl_worker_rebalance(struct ctl_call *call)

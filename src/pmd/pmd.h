@@ -70,6 +70,7 @@ bool pmd_sleep_wise(unsigned cpu);
  * may go too: then nothing is polled. -EEXIST, -ENOENT, -EINVAL, -EBUSY (still ending), … */
 int pmd_worker_add(unsigned cpu, struct evs_error *err);
 int pmd_worker_del(unsigned cpu, struct evs_error *err);
+bool pmd_worker_is_ending(unsigned cpu); /* it was deleted, and is not gone yet */
 unsigned pmd_n_workers(void);
 
 /* [ctl] Gives the port's queues to workers; it receives and is sent to from now on. */

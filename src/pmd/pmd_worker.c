@@ -268,6 +268,15 @@ int pmd_worker_del(unsigned cpu, struct evs_error *err)
 	return 0;
 }
 
+bool pmd_worker_is_ending(unsigned cpu)
+{
+	for (unsigned id = 0; id < EVS_MAX_WORKERS; id++)
+		if (pmd_workers[id] && pmd_workers[id]->cpu == cpu &&
+		    pmd_workers[id]->state != PMD_WORKER_RUNNING)
+			return true;
+	return false;
+}
+
 void pmd_configure(const struct pmd_config *config)
 {
 	uint64_t flush_us = config->flush_us ? config->flush_us : FLUSH_US_DEFAULT;

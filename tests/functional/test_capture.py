@@ -19,7 +19,7 @@ def pair(lab):
 
 
 def ping(guest, n, size=56):
-    guest.run("ping", "-q", "-c", n, "-i", "0.02", "-s", size, "10.0.0.2")
+    guest.run("ping", "-q", "-c", n, "-i", "0.02", "-W", 60, "-s", size, "10.0.0.2")
 
 
 def read(path):

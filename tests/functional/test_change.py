@@ -17,7 +17,7 @@ class Ping:
     def __init__(self, lab, guest, address):
         self.path = lab.dir / "ping.log"
         with open(self.path, "w") as log:
-            self.process = guest.popen("ping", "-i", "0.01", "-c", N_ECHOES, "-W", "2", address, stdout=log, stderr=log)
+            self.process = guest.popen("ping", "-i", "0.01", "-c", N_ECHOES, "-W", "60", address, stdout=log, stderr=log)
 
     def runs(self):
         return self.process.poll() is None

@@ -26,7 +26,7 @@ UDP4 = [oxm(5, b"\x08\x00"), oxm(10, b"\x11")]
 class Telemetry:
     def __init__(self, prefix):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
         self.socket.connect(f"/var/run/dpdk/{prefix}/dpdk_telemetry.v2")
         self.socket.recv(1 << 16)
 

@@ -38,7 +38,7 @@ def background(lab, *words):
 
     def end():
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     lab.stack.callback(end)
     return process
 
@@ -48,7 +48,7 @@ def controller(evsd, target):
 
 
 def connected(evsd, target):
-    return wait_for(lambda: controller(evsd, target)["connected"], f"{target} is connected", timeout=20)
+    return wait_for(lambda: controller(evsd, target)["connected"], f"{target} is connected", timeout=60)
 
 
 def test_osken(bench):
@@ -148,7 +148,7 @@ def test_reconnect(bench):
     """Called again when it comes back; meanwhile the rules stay, for cached flows and new ones."""
     lab, evsd, a, b = bench
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(20)
+    listener.settimeout(60)
     port = listener.getsockname()[1]
     target = f"tcp:127.0.0.1:{port}"
     evsd.call("controller.add", bridge="br0", target=target, **{"max-backoff": 1})
@@ -162,7 +162,7 @@ def test_reconnect(bench):
     a.ping("10.0.0.2")
     wait_for(lambda: "refused" in controller(evsd, target)["last-error"].lower(), "refused connections are told")
     listener = socket.create_server(("127.0.0.1", port))
-    listener.settimeout(20)
+    listener.settimeout(60)
     Session(listener.accept()[0]).barrier()
     listener.close()
 
@@ -211,7 +211,7 @@ def test_silent_controller_is_left(bench):
     """One that answers no echo is called again."""
     lab, evsd, a, b = bench
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(20)
+    listener.settimeout(60)
     target = f"tcp:127.0.0.1:{listener.getsockname()[1]}"
     evsd.call("controller.add", bridge="br0", target=target, probe=1, **{"max-backoff": 1})
     Session(listener.accept()[0])  # and then not a word

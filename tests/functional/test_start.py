@@ -11,7 +11,7 @@ import pytest
 from evslib.evsd import BUILD
 
 
-def refuse(*options, timeout=20):
+def refuse(*options, timeout=60):
     run = subprocess.run([str(BUILD / "evsd"), *map(str, options)], text=True, capture_output=True, timeout=timeout,
                          stdin=subprocess.DEVNULL)
     assert run.returncode != 0, run.stderr
@@ -20,7 +20,7 @@ def refuse(*options, timeout=20):
 
 def test_version_and_help():
     for option, word in (("--version", "evs"), ("--help", "--run-dir")):
-        run = subprocess.run([str(BUILD / "evsd"), option], text=True, capture_output=True, timeout=10)
+        run = subprocess.run([str(BUILD / "evsd"), option], text=True, capture_output=True, timeout=60)
         assert run.returncode == 0 and word in run.stdout
 
 

@@ -46,7 +46,7 @@ class Capture:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(5)
+            self.process.wait(60)
         return self.packets()
 
 

@@ -57,6 +57,8 @@ class Netns:
         sh("ip", "link", "set", iface, "netns", self.name)
         if not offload:
             self.run("ethtool", "-K", iface, "tx", "off", check=False)
+        # Room for what is sent while the machine lets nobody read.
+        self.run("ip", "link", "set", iface, "txqueuelen", 10000, check=False)
         if quiet:
             self.sysctl(f"net.ipv6.conf.{iface}.disable_ipv6", 1)
         if mac:
@@ -71,11 +73,11 @@ class Netns:
     def mac(self, iface):
         return json.loads(self.run("ip", "-j", "link", "show", iface))[0]["address"]
 
-    def ping(self, address, count=3, size=56, fragment=True, check=True, wait=2):
-        """True if every echo came back whole."""
+    def ping(self, address, count=3, size=56, fragment=True, check=True, wait=60):
+        """True if every echo came back whole. Without -W ping gives the last ones two round trips only."""
         words = ["ping", "-c", count, "-i", "0.05", "-W", wait, "-s", size]
         run = subprocess.run(self.argv(*words, *([] if fragment else ["-M", "do"]), address),
-                             text=True, capture_output=True, timeout=60)
+                             text=True, capture_output=True, timeout=wait + 60)
         good = run.returncode == 0 and f" {count} received" in run.stdout and "wrong data" not in run.stdout
         assert good or not check, f"{self.name}: ping {address}: {run.stdout.strip()} {run.stderr.strip()}"
         return good
@@ -87,9 +89,9 @@ class Netns:
         """Runs iperf3 from here to a server in another namespace; its report."""
         listener = server.popen("iperf3", "-s", "-1", "-B", address, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         wait_for(lambda: ":5201" in server.run("ss", "-Htln"), "iperf3 listens")
-        out = self.run("iperf3", "-J", "-c", address, "-t", seconds, "--connect-timeout", 3000, *options,
-                       timeout=seconds + 30)
-        listener.wait(20)
+        out = self.run("iperf3", "-J", "-c", address, "-t", seconds, "--connect-timeout", 60000, *options,
+                       timeout=seconds + 120)
+        listener.wait(60)
         report = json.loads(out)
         assert "error" not in report, report["error"]
         return report["end"]

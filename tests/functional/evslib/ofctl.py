@@ -78,7 +78,7 @@ class Monitor:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(5)
+            self.process.wait(60)
         return self.text
 
 
@@ -112,7 +112,7 @@ class Session:
         else:
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.connect(str(where))
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         self.buffer = b""
         self.errors = []
         self.others = []

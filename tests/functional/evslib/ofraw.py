@@ -100,7 +100,7 @@ class Wire:
             pass
 
 
-def receive(wires, timeout=20.0):
+def receive(wires, timeout=60.0):
     """The next frame of any of them: (number of the wire, frame)."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
