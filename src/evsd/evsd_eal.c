@@ -315,6 +315,10 @@ int evsd_eal_init(const struct evsd_options *options, struct evs_error *err)
 	int ret = make_args(options, &args, err);
 
 	if (ret == 0) {
+		/* DPDK's own threads get the CPUs that are allowed and not lcores': without this,
+		 * those of the workers. */
+		if (sched_setaffinity(0, sizeof(options->control), &options->control))
+			EVS_LOG(evsd, WARN, "cannot keep to the control CPUs: %s", strerror(errno));
 		capture_log();
 		if (eal_init_quietly(&args) < 0)
 			ret = refused(options, rte_errno, err);

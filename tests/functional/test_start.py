@@ -4,6 +4,7 @@
     evsd --options--> a socket, or one sentence and a status that is not 0
 """
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -43,6 +44,17 @@ def test_second_evsd_on_the_same_socket(lab):
     said = refuse(*evsd.argv[1:])
     assert str(evsd.socket_path) in said
     assert evsd.call("version")  # the first was not disturbed
+
+
+def test_threads_keep_to_their_cpus(lab):
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        pytest.skip("needs a second CPU")
+    evsd = lab.evsd("--control-cpus", str(cpus[0]), workers=str(cpus[1]))
+    tasks = pathlib.Path(f"/proc/{evsd.process.pid}/task")
+    where = {(task / "comm").read_text().strip(): os.sched_getaffinity(int(task.name)) for task in tasks.iterdir()}
+    assert where.pop("evs-w0") == {cpus[1]}
+    assert where and all(at == {cpus[0]} for at in where.values()), where
 
 
 def test_stale_socket_is_replaced(lab):
