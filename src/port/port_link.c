@@ -127,12 +127,12 @@ void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg)
 
 		if (!port || !port->type->get_link)
 			continue;
-		polled |= port->link_polled;
 		if (!port->link_polled &&
 		    !__atomic_exchange_n(&port->link_check, false, __ATOMIC_ACQUIRE))
 			continue;
 		if (read_link(port) && changed)
 			changed(port, arg);
+		polled |= port->link_polled; /* which the look itself may have set */
 	}
 	run_timer(polled);
 }

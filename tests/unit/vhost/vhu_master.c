@@ -52,7 +52,7 @@ uint64_t master_buf_gpa(unsigned ring, unsigned i)
 int master_connect(struct master *m, const char *path)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	const struct timeval patience = {.tv_sec = 2};
+	const struct timeval patience = {.tv_sec = 60}; /* of a busy machine */
 
 	memset(m, 0, sizeof(*m));
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
