@@ -29,16 +29,18 @@ enum pkt_tx_cap {
 /* Does the packet need pkt_offload_prepare for a port with these capabilities? */
 EVS_INLINE bool pkt_offload_needed(const struct rte_mbuf *m, uint32_t caps)
 {
-	const uint32_t all = PKT_TX_L4_CSUM | PKT_TX_TSO | PKT_TX_IP_CSUM;
+	const uint64_t asked = m->ol_flags;
 	const uint64_t never = RTE_MBUF_F_TX_TUNNEL_MASK | RTE_MBUF_F_TX_OUTER_IP_CKSUM |
 	                       RTE_MBUF_F_TX_OUTER_UDP_CKSUM;
 	if (evs_unlikely(m->nb_segs > 1 && !(caps & PKT_TX_MULTI_SEG)))
 		return true;
-	if (evs_likely(!(m->ol_flags & PKT_TX_REQUEST)))
+	if (evs_likely(!(asked & PKT_TX_REQUEST)))
 		return false;
-	return (caps & all) != all || (m->ol_flags & never) ||
-	       ((m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) && !(caps & PKT_TX_UFO)) ||
-	       (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM;
+	return (asked & never) || ((asked & RTE_MBUF_F_TX_L4_MASK) && !(caps & PKT_TX_L4_CSUM)) ||
+	       ((asked & RTE_MBUF_F_TX_TCP_SEG) && !(caps & PKT_TX_TSO)) ||
+	       ((asked & RTE_MBUF_F_TX_UDP_SEG) && !(caps & PKT_TX_UFO)) ||
+	       ((asked & RTE_MBUF_F_TX_IP_CKSUM) && !(caps & PKT_TX_IP_CSUM)) ||
+	       (asked & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM;
 }
 
 /*

@@ -83,7 +83,9 @@ static bool fits(const struct rte_mbuf *m, uint32_t max_len)
 	uint64_t len = m->pkt_len;
 
 	if (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) {
-		len = m->l2_len + m->l3_len + m->l4_len + m->tso_segsz;
+		len = m->l2_len + m->l3_len + m->tso_segsz; /* UDP's header is in its tso_segsz */
+		if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+			len += m->l4_len;
 		if (m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK)
 			len += m->outer_l2_len + m->outer_l3_len;
 		len = EVS_MIN(len, m->pkt_len);
@@ -147,6 +149,7 @@ EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_
 	const struct port *port = v->port;
 	unsigned n = sum->n;
 	uint32_t caps, max_len;
+	uint64_t requests;
 
 	if (evs_unlikely(!port) || evs_unlikely(evs_load_relaxed(&port->config) &
 	                                        (PORT_CONFIG_DOWN | PORT_CONFIG_NO_FWD))) {
@@ -155,8 +158,9 @@ EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_
 	}
 	caps = port->tx_caps;
 	max_len = evs_load_relaxed(&port->mtu) + RTE_ETHER_HDR_LEN;
+	requests = (caps & ALL_CAPS) == ALL_CAPS ? RTE_MBUF_F_TX_UDP_SEG : PKT_TX_REQUEST;
 	if (evs_unlikely(sum->longest > max_len || (sum->segs > 1 && !(caps & PORT_TX_MULTI_SEG)) ||
-	                 (sum->flags & PKT_TX_REQUEST && (caps & ALL_CAPS) != ALL_CAPS)))
+	                 (sum->flags & requests)))
 		send_odd(w, v, mbufs, n);
 	else
 		transmit(w, v, mbufs, n, sum->bytes);

@@ -13,16 +13,17 @@
  * rxq_drops; port_counters_sum adds these to received and to dropped.
  *
  * Offloads. A received frame whose checksum is still to be filled in, or that is a large TCP
- * segment, carries the request for the sender from the start, as pkt_csum.h says: TX_TCP_CKSUM or
- * TX_UDP_CKSUM, or TX_TCP_SEG with TX_TCP_CKSUM, together with TX_IPV4 or TX_IPV6, l2_len (tags
- * included), l3_len, l4_len (TCP), tso_segsz; the checksum field holds the pseudo-header sum with
- * the length of the whole segment. The receiving port has held all of these against the packet,
- * whose headers lie in the first segment. Whoever adds or removes bytes before the IP header
- * adjusts l2_len. A frame that asks for anything else (a checksum inside a tunnel) was completed
- * at receive. RX_L4_CKSUM_GOOD says that the other side vouches for the checksum. No other flag is
- * set, but RX_RSS_HASH. A port with the capability sends such frames as they are; for
- * others pmd calls pkt_offload_prepare. A sender that writes to a frame copies it first if it
- * is shared (refcnt > 1).
+ * segment, or a UDP datagram to be fragmented, carries the request for the sender from the start,
+ * as pkt_csum.h says: TX_TCP_CKSUM or TX_UDP_CKSUM, or TX_TCP_SEG with TX_TCP_CKSUM, or TX_UDP_SEG
+ * with TX_UDP_CKSUM, together with TX_IPV4 or TX_IPV6, l2_len (tags included), l3_len, l4_len,
+ * tso_segsz (of TCP: payload of a segment; of UDP: IP payload of a fragment); the checksum field
+ * holds the pseudo-header sum with the length of the whole segment. The receiving port has held all
+ * of these against the packet, whose headers lie in the first segment. Whoever adds or removes
+ * bytes before the IP header adjusts l2_len. A frame that asks for anything else (a checksum inside
+ * a tunnel) was completed at receive. RX_L4_CKSUM_GOOD says that the other side vouches for the
+ * checksum. No other flag is set, but RX_RSS_HASH. A port with the capability sends such frames as
+ * they are; for others pmd calls pkt_offload_prepare. A sender that writes to a frame copies it
+ * first if it is shared (refcnt > 1).
  */
 #ifndef PORT_H
 #define PORT_H
@@ -65,6 +66,7 @@ enum port_tx_cap {
 	PORT_TX_L4_CSUM = PKT_TX_L4_CSUM, /* fills in TCP and UDP checksums where ol_flags ask */
 	PORT_TX_TSO = PKT_TX_TSO,
 	PORT_TX_IP_CSUM = PKT_TX_IP_CSUM,
+	PORT_TX_UFO = PKT_TX_UFO,
 };
 
 /* Configuration by OpenFlow port-mod and by `port set`. */

@@ -148,7 +148,8 @@ static int complete(struct rte_mbuf *m, uint32_t start, uint32_t offset, uint32_
 
 static int request(struct rte_mbuf *m, const struct place *place, uint16_t gso_size)
 {
-	uint32_t start = place->l2_len + place->l3_len, headers = start + place->l4_len;
+	const bool is_tcp = place->proto == IPPROTO_TCP;
+	uint32_t start = place->l2_len + place->l3_len;
 
 	if (place->end != m->pkt_len) /* padding, of which no checksum should know */
 		return gso_size ? -EINVAL
@@ -157,14 +158,14 @@ static int request(struct rte_mbuf *m, const struct place *place, uint16_t gso_s
 	m->l3_len = place->l3_len & L3_LEN_MAX;
 	m->l4_len = place->l4_len & 0xff;
 	m->ol_flags |= place->is_ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
-	m->ol_flags |=
-	        place->proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+	m->ol_flags |= is_tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
 	if (gso_size == 0)
 		return 0;
-	if (place->proto != IPPROTO_TCP || gso_size < PORT_GSO_SIZE_MIN)
+	if (gso_size < PORT_GSO_SIZE_MIN)
 		return -EINVAL;
-	if (m->pkt_len > headers + gso_size) {
-		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+	/* A fragment's size counts the UDP header, a segment's does not count TCP's. */
+	if (m->pkt_len > start + (is_tcp ? place->l4_len : 0) + gso_size) {
+		m->ol_flags |= is_tcp ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
 		m->tso_segsz = gso_size;
 	}
 	return 0;
@@ -176,6 +177,13 @@ int port_vnet_request(struct rte_mbuf *m, uint16_t gso_size)
 	int ret = locate(m, &place);
 
 	return ret ? ret : request(m, &place, gso_size);
+}
+
+static uint8_t gso_type_of(const struct place *place)
+{
+	if (place->proto == IPPROTO_UDP)
+		return VIRTIO_NET_HDR_GSO_UDP;
+	return place->is_ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
 }
 
 int port_vnet_rx_slow(const struct virtio_net_hdr *hdr, struct rte_mbuf *m)
@@ -195,8 +203,7 @@ int port_vnet_rx_slow(const struct virtio_net_hdr *hdr, struct rte_mbuf *m)
 		              : complete(m, hdr->csum_start, hdr->csum_offset, m->pkt_len);
 	if (!is_gso)
 		return request(m, &place, 0);
-	if (gso_type != (place.is_ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) ||
-	    hdr->gso_size == 0)
+	if (gso_type != gso_type_of(&place) || hdr->gso_size == 0)
 		return -EINVAL;
 	return request(m, &place, hdr->gso_size);
 }
@@ -222,17 +229,19 @@ void port_vnet_tx_slow(const struct rte_mbuf *m, struct virtio_net_hdr *hdr)
 {
 	const uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 	const bool is_tso = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+	const bool is_ufo = m->ol_flags & RTE_MBUF_F_TX_UDP_SEG;
 	const uint16_t start = (uint16_t)(m->l2_len + m->l3_len);
 
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	hdr->csum_start = start;
-	hdr->csum_offset = l4 == RTE_MBUF_F_TX_UDP_CKSUM && !is_tso
+	hdr->csum_offset = is_ufo || (l4 == RTE_MBUF_F_TX_UDP_CKSUM && !is_tso)
 	                           ? offsetof(struct rte_udp_hdr, dgram_cksum)
 	                           : offsetof(struct rte_tcp_hdr, cksum);
-	if (!is_tso)
+	if (!is_tso && !is_ufo)
 		return;
-	hdr->gso_type = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6
-	                                                 : VIRTIO_NET_HDR_GSO_TCPV4;
+	hdr->gso_type = is_ufo                             ? VIRTIO_NET_HDR_GSO_UDP
+	                : m->ol_flags & RTE_MBUF_F_TX_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6
+	                                                   : VIRTIO_NET_HDR_GSO_TCPV4;
 	hdr->gso_size = m->tso_segsz;
 	hdr->hdr_len = (uint16_t)(start + m->l4_len);
 }

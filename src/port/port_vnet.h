@@ -14,7 +14,7 @@
 #include <linux/virtio_net.h>
 #include <rte_mbuf.h>
 
-#include "base/evs_base.h"
+#include "pkt/pkt_csum.h"
 
 /* A large segment by a smaller size than this would only multiply work. */
 #define PORT_GSO_SIZE_MIN 32
@@ -29,8 +29,8 @@ EVS_INLINE int port_vnet_rx(const struct virtio_net_hdr *hdr, struct rte_mbuf *m
 }
 
 /* Sets the requests of a packet that is known to lack its checksum (gso_size 0), or to be a large
- * TCP segment, without a header that says where. -EINVAL: it is neither TCP nor UDP over
- * IP, or the lengths lie. */
+ * TCP segment or UDP datagram, without a header that says where. -EINVAL: it is neither TCP nor UDP
+ * over IP, or the lengths lie. */
 int port_vnet_request(struct rte_mbuf *m, uint16_t gso_size);
 
 /* For devices that hand over frames of a local sender without saying that the checksum is
@@ -43,7 +43,7 @@ void port_vnet_tx_slow(const struct rte_mbuf *m, struct virtio_net_hdr *hdr);
 EVS_INLINE void port_vnet_tx(const struct rte_mbuf *m, struct virtio_net_hdr *hdr)
 {
 	*hdr = (struct virtio_net_hdr){.flags = 0};
-	if (evs_unlikely(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)))
+	if (evs_unlikely(m->ol_flags & PKT_TX_L4_REQUEST))
 		port_vnet_tx_slow(m, hdr);
 	else if (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 		hdr->flags = VIRTIO_NET_HDR_F_DATA_VALID;

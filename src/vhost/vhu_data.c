@@ -3,9 +3,9 @@
  * Packets to and from the guest. Threads: worker; see vhu.h for why a device stays valid
  * until the worker's next quiescent state.
  */
-#include <rte_tcp.h>
 #include <rte_vhost.h>
 
+#include "pkt/pkt_burst.h"
 #include "port/port_vnet.h"
 #include "vhost/vhu_pvt.h"
 
@@ -64,32 +64,40 @@ EVS_HOT uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	return got;
 }
 
-/* The library writes another pseudo-header sum (without a length) into a large segment, which may
- * be shared: the sum is put back once the frame is copied. */
-struct saved_sum {
-	uint16_t index;
-	uint16_t sum;
+#define LARGE (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)
+
+/* A frame as seen by the library: its headers but for the last byte, and the rest. */
+struct halves {
+	struct rte_mbuf head, rest;
 };
 
-static uint16_t *sum_field(struct rte_mbuf *m)
+/* The library writes another pseudo-header sum (without a length) into a large segment whose
+ * headers lie in one buffer; a guest that cuts the segment itself would compute wrong checksums
+ * from it, and the frame may be shared. So it is shown one whose headers lie in two. */
+static struct rte_mbuf *halve(struct rte_mbuf *m, struct halves *h)
 {
-	return rte_pktmbuf_mtod_offset(m, uint16_t *,
-	                               m->l2_len + m->l3_len + offsetof(struct rte_tcp_hdr, cksum));
+	uint16_t cut = (uint16_t)(m->l2_len + m->l3_len + m->l4_len - 1);
+
+	if (evs_unlikely(m->data_len <= cut))
+		return m; /* they do already */
+	h->head = h->rest = *m;
+	h->head.data_len = cut;
+	h->head.next = &h->rest;
+	h->head.nb_segs++;
+	h->rest.data_off = (uint16_t)(h->rest.data_off + cut);
+	h->rest.data_len = (uint16_t)(h->rest.data_len - cut);
+	return &h->head;
 }
 
 static EVS_COLD uint16_t send_large(int vid, uint16_t ring, struct rte_mbuf **mbufs, uint16_t n)
 {
-	struct saved_sum saved[64];
-	uint16_t n_saved = 0, sent;
+	struct rte_mbuf *shown[PKT_BURST_MAX];
+	struct halves halves[PKT_BURST_MAX];
 
-	n = EVS_MIN(n, (uint16_t)EVS_ARRAY_LEN(saved));
+	n = EVS_MIN(n, (uint16_t)PKT_BURST_MAX);
 	for (uint16_t i = 0; i < n; i++)
-		if (mbufs[i]->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
-			saved[n_saved++] = (struct saved_sum){i, *sum_field(mbufs[i])};
-	sent = rte_vhost_enqueue_burst(vid, ring, mbufs, n);
-	for (uint16_t i = 0; i < n_saved; i++)
-		*sum_field(mbufs[saved[i].index]) = saved[i].sum;
-	return sent;
+		shown[i] = mbufs[i]->ol_flags & LARGE ? halve(mbufs[i], &halves[i]) : mbufs[i];
+	return rte_vhost_enqueue_burst(vid, ring, shown, n);
 }
 
 EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
@@ -104,7 +112,7 @@ EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 		return 0;
 	for (uint16_t i = 0; i < n; i++)
 		any |= mbufs[i]->ol_flags;
-	if (evs_unlikely(any & RTE_MBUF_F_TX_TCP_SEG))
+	if (evs_unlikely(any & LARGE))
 		sent = send_large(vid, ring, mbufs, n);
 	else
 		sent = rte_vhost_enqueue_burst(vid, ring, mbufs, n);

@@ -85,6 +85,8 @@ uint32_t vhu_caps(uint64_t features)
 		caps |= PORT_TX_L4_CSUM;
 	if ((caps & PORT_TX_L4_CSUM) && (features & tso) == tso)
 		caps |= PORT_TX_TSO;
+	if ((caps & PORT_TX_L4_CSUM) && (features & 1ull << VIRTIO_NET_F_GUEST_UFO))
+		caps |= PORT_TX_UFO;
 	return caps;
 }
 

@@ -22,6 +22,8 @@ static const struct {
         {"guest-csum", BIT(VIRTIO_NET_F_GUEST_CSUM), true},
         {"tso", BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6), true},
         {"guest-tso", BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6), true},
+        {"ufo", BIT(VIRTIO_NET_F_HOST_UFO), true},
+        {"guest-ufo", BIT(VIRTIO_NET_F_GUEST_UFO), true},
         {"ecn", BIT(VIRTIO_NET_F_HOST_ECN), true},
         {"guest-ecn", BIT(VIRTIO_NET_F_GUEST_ECN), true},
         {"mrg-rxbuf", BIT(VIRTIO_NET_F_MRG_RXBUF), true},
@@ -41,12 +43,6 @@ static const struct {
         {"in-order", BIT(VIRTIO_F_IN_ORDER), true},
         {"order-platform", BIT(VIRTIO_F_ORDER_PLATFORM), false},
 };
-
-/* UDP fragmentation by the other side has no place in the offload requests of a frame. */
-uint64_t vhu_features_default(uint64_t supported)
-{
-	return supported & ~(BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_GUEST_UFO));
-}
 
 static uint64_t find(const char *name, size_t len)
 {

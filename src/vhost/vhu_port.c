@@ -249,7 +249,7 @@ static int choose_features(struct vhu *vhu, const struct port_args *args, struct
 
 	if (ret)
 		return evs_error_set(err, -EIO, "DPDK's vhost does not know '%s'", vhu->path);
-	wanted = vhu_features_default(supported);
+	wanted = supported;
 	ret = text ? vhu_features_parse(text, &wanted, err) : 0;
 	if (ret)
 		return ret;

@@ -86,7 +86,5 @@ uint64_t vhu_guard_faults(void); /* pages that were put in the place of lost one
 int vhu_features_parse(const char *text, uint64_t *features, struct evs_error *err);
 /* "mrg-rxbuf,packed,…"; what has no name comes as a number. */
 void vhu_features_format(uint64_t features, char *text, size_t size);
-/* Not offered unless the user asks for it. */
-uint64_t vhu_features_default(uint64_t supported);
 
 #endif

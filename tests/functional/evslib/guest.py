@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest without a machine: the other side of a vhost-user socket in Python, with split rings in a
+memfd, so that a test chooses the features and writes every header itself (virtio 1.1, 2.6 and 5.1.6)."""
+import array
+import mmap
+import os
+import socket
+import struct
+
+from .wait import wait_for
+
+CSUM, GUEST_CSUM, MRG_RXBUF, VERSION_1 = 1 << 0, 1 << 1, 1 << 15, 1 << 32
+GUEST_TSO4, GUEST_TSO6, GUEST_UFO = 1 << 7, 1 << 8, 1 << 10
+HOST_TSO4, HOST_TSO6, HOST_UFO = 1 << 11, 1 << 12, 1 << 14
+PROTOCOL = 1 << 30
+SENDS_ALL = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_UFO
+TAKES_TSO = GUEST_CSUM | GUEST_TSO4 | GUEST_TSO6
+TAKES_ALL = TAKES_TSO | GUEST_UFO
+
+NEEDS_CSUM = 1
+GSO_NONE, GSO_TCPV4, GSO_UDP, GSO_TCPV6 = 0, 1, 3, 4
+
+(GET_FEATURES, SET_FEATURES, SET_OWNER, _, SET_MEM_TABLE, _, _, SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, _,
+ SET_VRING_KICK, SET_VRING_CALL) = range(1, 14)
+SET_VRING_ENABLE = 18
+
+LEN = 256
+GPA = 1 << 32
+RING_BYTES, BUF_SIZE, BUFS_AT = 0x4000, 4096, 0x10000
+SEND_AT = BUFS_AT + LEN * BUF_SIZE
+SEND_SIZE = 0x12000  # of one frame to be sent, 64 KB and some
+N_SEND = 16
+MEMORY = SEND_AT + N_SEND * SEND_SIZE
+
+
+class Header:
+    """struct virtio_net_hdr, with num_buffers if it came from a ring."""
+    FORMAT = "<BBHHHH"
+
+    def __init__(self, flags=0, gso_type=0, hdr_len=0, gso_size=0, csum_start=0, csum_offset=0):
+        self.flags, self.gso_type, self.hdr_len, self.gso_size = flags, gso_type, hdr_len, gso_size
+        self.csum_start, self.csum_offset = csum_start, csum_offset
+
+    @classmethod
+    def parse(cls, data):
+        return cls(*struct.unpack_from(cls.FORMAT, data))
+
+    def __bytes__(self):
+        return struct.pack(self.FORMAT, self.flags, self.gso_type, self.hdr_len, self.gso_size,
+                           self.csum_start, self.csum_offset)
+
+    def __repr__(self):
+        return (f"Header(flags={self.flags}, gso_type={self.gso_type}, hdr_len={self.hdr_len}, "
+                f"gso_size={self.gso_size}, csum_start={self.csum_start}, csum_offset={self.csum_offset})")
+
+
+class Guest:
+    """Ring 0 is what it receives, ring 1 what it sends."""
+
+    def __init__(self, path, features):
+        self.fd = os.memfd_create("guest")
+        os.ftruncate(self.fd, MEMORY)
+        self.mem = mmap.mmap(self.fd, MEMORY)
+        self.event = os.eventfd(0, os.EFD_NONBLOCK)
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(60)
+        self.sock.connect(str(path))
+        self.avail, self.used = [0, 0], [0, 0]
+        self.features = self._ask(GET_FEATURES) & (features | MRG_RXBUF | VERSION_1)
+        self._tell(SET_FEATURES, struct.pack("<Q", self.features))
+        self._tell(SET_OWNER, b"")
+        self._tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, MEMORY, GPA, 0), self.fd)
+        for i in range(LEN):
+            self._describe(0, i, BUFS_AT + i * BUF_SIZE, BUF_SIZE, 2)
+            self._offer(0, i)
+        for ring in (0, 1):
+            self._start(ring)
+
+    def close(self):
+        self.sock.close()
+        os.close(self.fd)
+        os.close(self.event)
+
+    def _tell(self, request, payload, fd=None):
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
+        self.sock.sendmsg([struct.pack("<III", request, 1, len(payload)) + payload], rights)
+
+    def _ask(self, request):
+        self._tell(request, b"")
+        return struct.unpack_from("<Q", self.sock.recv(20, socket.MSG_WAITALL), 12)[0]
+
+    def _start(self, ring):
+        at = GPA + ring * RING_BYTES
+        self._tell(SET_VRING_NUM, struct.pack("<II", ring, LEN))
+        self._tell(SET_VRING_BASE, struct.pack("<II", ring, 0))
+        self._tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", ring, 0, at, at + 0x2000, at + 0x1000, 0))
+        self._tell(SET_VRING_CALL, struct.pack("<Q", ring), self.event)
+        self._tell(SET_VRING_KICK, struct.pack("<Q", ring), self.event)
+        if self.features & PROTOCOL:
+            self._tell(SET_VRING_ENABLE, struct.pack("<II", ring, 1))
+
+    def _describe(self, ring, i, at, size, flags, following=0):
+        struct.pack_into("<QIHH", self.mem, ring * RING_BYTES + i * 16, GPA + at, size, flags, following)
+
+    def _offer(self, ring, i):
+        at = ring * RING_BYTES + 0x1000
+        struct.pack_into("<H", self.mem, at + 4 + self.avail[ring] % LEN * 2, i)
+        self.avail[ring] += 1
+        struct.pack_into("<H", self.mem, at + 2, self.avail[ring] & 0xffff)
+
+    def _returned(self, ring):
+        return (struct.unpack_from("<H", self.mem, ring * RING_BYTES + 0x2002)[0] - self.used[ring]) & 0xffff
+
+    def _take(self, ring):
+        at = ring * RING_BYTES + 0x2004 + self.used[ring] % LEN * 8
+        self.used[ring] += 1
+        return struct.unpack_from("<II", self.mem, at)
+
+    def send(self, frame, header=None):
+        """Waits until the switch has taken it; where it goes then is another question."""
+        i = self.avail[1] % N_SEND
+        data = bytes(header or Header()) + b"\0\0" + bytes(frame)
+        at = SEND_AT + i * SEND_SIZE
+        self.mem[at:at + len(data)] = data
+        self._describe(1, i, at, len(data), 0)
+        self._offer(1, i)
+        wait_for(lambda: self._returned(1), "the switch takes the frame", interval=0.001)
+        while self._returned(1):
+            self._take(1)
+
+    def receive(self):
+        """All frames that are there: [(Header, bytes)]."""
+        result = []
+        while self._returned(0):
+            i, size = self._take(0)
+            data = self.mem[BUFS_AT + i * BUF_SIZE:BUFS_AT + i * BUF_SIZE + size]
+            self._offer(0, i)
+            for _ in range(struct.unpack_from("<H", data, 10)[0] - 1):
+                i, size = self._take(0)
+                data += self.mem[BUFS_AT + i * BUF_SIZE:BUFS_AT + i * BUF_SIZE + size]
+                self._offer(0, i)
+            result.append((Header.parse(data), data[12:]))
+        return result
