@@ -95,7 +95,7 @@ static void apply(struct port *port, struct vhu *vhu)
 	n_rxq = count_rxq(rings);
 	if (n_rxq == port->n_rxq)
 		return;
-	port->n_rxq = n_rxq;
+	evs_store_relaxed(&port->n_rxq, n_rxq);
 	if (port_queues_changed && port_queues_changed(port, &err))
 		EVS_LOG(vhost, ERR, "%s", err.text);
 }
