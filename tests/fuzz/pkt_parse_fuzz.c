@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a frame, in one or two segments: no read beyond it, and every variant agrees.
+ * Any bytes as a frame, in one or two segments, that comes several times: no read beyond it, and
+ * every variant agrees.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "pkt/pkt_csum.h"
+#include "pkt/pkt_nh.h"
 #include "pkt/pkt_parse.h"
+
+#define N_TRAIN 3
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,12 +34,18 @@ static void check(struct rte_mbuf *m)
 	memset(&key, 0, sizeof(key));
 	key.base.in_port = 1;
 	int err = pkt_parse_one(m, &key, &ofs);
-	burst.mbuf[0] = m;
+	key.base.hash = pkt_nh_key(&key.base, &key.ext, pkt_nh_c);
+	for (unsigned i = 0; i < N_TRAIN; i++)
+		burst.mbuf[i] = m;
 	for (enum pkt_isa isa = PKT_ISA_C; isa <= pkt_isa_best(); isa++) {
-		uint32_t drop = pkt_parse_burst(&burst, 1, 1, isa);
-		if (drop != (err ? 1 : 0) || memcmp(&burst.base[0], &key.base, 64) != 0 ||
-		    memcmp(&burst.ofs[0], &ofs, sizeof(ofs)) != 0)
+		uint32_t drop = pkt_parse_burst(&burst, N_TRAIN, 1, isa);
+		if (drop != (err ? (1u << N_TRAIN) - 1 : 0) || burst.heads != 1)
 			abort();
+		for (unsigned i = 0; i < N_TRAIN; i++)
+			if (memcmp(&burst.base[i], &key.base, 64) != 0 ||
+			    memcmp(&burst.ofs[i], &ofs, sizeof(ofs)) != 0 ||
+			    (key.base.lines && memcmp(&burst.ext[i].ipv6, &key.ext.ipv6, 64) != 0))
+				abort();
 	}
 	if (ofs.l3)
 		pkt_csum_verify(m, ofs.l3);
