@@ -45,8 +45,9 @@ TARGET EVS_INLINE __m128i key_l4(__m128i ip, __m128i l4, uint32_t flags)
 }
 
 TARGET EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p,
-                                 const struct pkt_common *c, __m128i head)
+                                 const struct pkt_common *c, uint16_t in_port)
 {
+	const __m128i head = _mm_cvtsi32_si128(in_port);
 	const uint8_t *l3 = p + c->l3;
 	__m128i frame = _mm_loadu_si128((const __m128i *)p);
 	__m128i ip = _mm_loadu_si128((const __m128i *)l3);
@@ -69,29 +70,7 @@ TARGET EVS_HOT void pkt_parse_rehash_avx2(struct pkt_burst *burst, unsigned n)
 
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx2(struct pkt_burst *burst, unsigned n, uint16_t in_port)
 {
-	uint32_t drop = 0;
-	const __m128i head = _mm_cvtsi32_si128(in_port);
-	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)PKT_PARSE_AHEAD); i++)
-		pkt_parse_prefetch(burst->mbuf[i]);
-	for (unsigned i = 0; i < n; i++) {
-		struct pkt_common c;
-		const struct rte_mbuf *m = burst->mbuf[i];
-		const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-		if (i + PKT_PARSE_AHEAD < n)
-			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
-		if (evs_unlikely(!pkt_parse_common(m, p, &c))) {
-			if (i > 0 && pkt_may_repeat(m, burst->mbuf[i - 1]) &&
-			    pkt_same_bytes(p, rte_pktmbuf_mtod(burst->mbuf[i - 1], const uint8_t *),
-			                   m->data_len))
-				pkt_repeat_parse(burst, i);
-			else
-				drop |= pkt_parse_rare(burst, i, in_port);
-			continue;
-		}
-		store_key(&burst->base[i], p, &c, head);
-		uint64_t word = pkt_offsets_word(&c);
-		memcpy(&burst->ofs[i], &word, sizeof(word));
-	}
+	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
 	pkt_parse_rehash_avx2(burst, n);
 	return drop;
 }

@@ -318,14 +318,6 @@ TARGET static EVS_HOT uint32_t parse_odd(struct pkt_burst *burst, unsigned n, ui
 	return drop;
 }
 
-/* May packets that are byte by byte the same follow? Small frames, that trains of one frame
- * (hellos, probes, test streams) cost a compare. */
-EVS_INLINE bool may_repeat(const struct rte_mbuf *m)
-{
-	return m->data_len >= PKT_ETH_SIZE && m->data_len <= EVS_CACHE_LINE &&
-	       m->pkt_len == m->data_len && !(m->ol_flags & PKT_RX_STRIPPED);
-}
-
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned n,
                                                uint16_t in_port)
 {
@@ -344,14 +336,14 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned
 
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
-		if (evs_unlikely(m->data_len == odd_len) && may_repeat(m) &&
+		if (evs_unlikely(m->data_len == odd_len) && pkt_may_repeat(m) &&
 		    !_mm512_cmpneq_epi64_mask(frame, odd_frame)) {
 			repeated |= 1u << i;
 		} else if (evs_likely(parse(&l, burst, i, frame))) {
 			odd_len = UINT32_MAX;
 		} else {
 			odd |= 1u << i;
-			odd_len = may_repeat(m) ? m->data_len : UINT32_MAX;
+			odd_len = pkt_may_repeat(m) ? m->data_len : UINT32_MAX;
 			odd_frame = frame;
 		}
 	}

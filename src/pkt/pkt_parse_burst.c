@@ -125,28 +125,7 @@ EVS_HOT void pkt_parse_rehash_c(struct pkt_burst *burst, unsigned n)
 
 EVS_HOT uint32_t pkt_parse_burst_c(struct pkt_burst *burst, unsigned n, uint16_t in_port)
 {
-	uint32_t drop = 0;
-	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)PKT_PARSE_AHEAD); i++)
-		pkt_parse_prefetch(burst->mbuf[i]);
-	for (unsigned i = 0; i < n; i++) {
-		struct pkt_common c;
-		const struct rte_mbuf *m = burst->mbuf[i];
-		const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-		if (i + PKT_PARSE_AHEAD < n)
-			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
-		if (evs_unlikely(!pkt_parse_common(m, p, &c))) {
-			if (i > 0 && pkt_may_repeat(m, burst->mbuf[i - 1]) &&
-			    pkt_same_bytes(p, rte_pktmbuf_mtod(burst->mbuf[i - 1], const uint8_t *),
-			                   m->data_len))
-				pkt_repeat_parse(burst, i);
-			else
-				drop |= pkt_parse_rare(burst, i, in_port);
-			continue;
-		}
-		store_key(&burst->base[i], p, &c, in_port);
-		uint64_t word = pkt_offsets_word(&c);
-		memcpy(&burst->ofs[i], &word, sizeof(word));
-	}
+	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
 	pkt_parse_rehash_c(burst, n);
 	return drop;
 }

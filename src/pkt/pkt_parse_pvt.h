@@ -71,11 +71,10 @@ EVS_INLINE bool pkt_parse_common(const struct rte_mbuf *m, const uint8_t *p, str
  * for that holds again. Asked only where the common shape does not fit, so that trains of one
  * frame (hellos, probes, test streams) cost a compare instead of the complete parser.
  */
-EVS_INLINE bool pkt_may_repeat(const struct rte_mbuf *m, const struct rte_mbuf *before)
+EVS_INLINE bool pkt_may_repeat(const struct rte_mbuf *m)
 {
-	return m->data_len == before->data_len && m->data_len <= EVS_CACHE_LINE &&
-	       m->data_len >= PKT_ETH_SIZE && m->pkt_len == m->data_len &&
-	       before->pkt_len == before->data_len && !(m->ol_flags & PKT_RX_STRIPPED);
+	return m->data_len >= PKT_ETH_SIZE && m->data_len <= EVS_CACHE_LINE &&
+	       m->pkt_len == m->data_len && !(m->ol_flags & PKT_RX_STRIPPED);
 }
 
 EVS_INLINE bool pkt_same_bytes(const uint8_t *p, const uint8_t *q, uint32_t size)
@@ -84,6 +83,13 @@ EVS_INLINE bool pkt_same_bytes(const uint8_t *p, const uint8_t *q, uint32_t size
 	for (uint32_t at = 0; at + 8 <= size; at += 8)
 		diff |= pkt_ld64(p + at) ^ pkt_ld64(q + at);
 	return diff == 0;
+}
+
+EVS_INLINE bool pkt_repeats(const struct rte_mbuf *m, const struct rte_mbuf *before)
+{
+	return m->data_len == before->data_len && pkt_may_repeat(m) && pkt_may_repeat(before) &&
+	       pkt_same_bytes(rte_pktmbuf_mtod(m, const uint8_t *),
+	                      rte_pktmbuf_mtod(before, const uint8_t *), m->data_len);
 }
 
 EVS_INLINE void pkt_repeat_parse(struct pkt_burst *burst, unsigned i)
@@ -133,6 +139,36 @@ EVS_INLINE uint64_t pkt_offsets_word(const struct pkt_common *c)
 {
 	return (uint64_t)c->l3 << 16 | (uint64_t)(c->l3 + PKT_IPV4_SIZE) << 32 |
 	       (uint64_t)c->l3_len << 48;
+}
+
+/* The loop of the variants that hash in a second pass; `store` writes the key of a packet of the
+ * common shape whose frame starts at p. */
+typedef void pkt_store_key_fn(struct pkt_key_base *base, const uint8_t *p,
+                              const struct pkt_common *c, uint16_t in_port);
+EVS_INLINE uint32_t pkt_parse_by(struct pkt_burst *burst, unsigned n, uint16_t in_port,
+                                 pkt_store_key_fn *store)
+{
+	uint32_t drop = 0;
+	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)PKT_PARSE_AHEAD); i++)
+		pkt_parse_prefetch(burst->mbuf[i]);
+	for (unsigned i = 0; i < n; i++) {
+		struct pkt_common c;
+		const struct rte_mbuf *m = burst->mbuf[i];
+		const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+		if (i + PKT_PARSE_AHEAD < n)
+			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
+		if (evs_unlikely(!pkt_parse_common(m, p, &c))) {
+			if (i > 0 && pkt_repeats(m, burst->mbuf[i - 1]))
+				pkt_repeat_parse(burst, i);
+			else
+				drop |= pkt_parse_rare(burst, i, in_port);
+			continue;
+		}
+		store(&burst->base[i], p, &c, in_port);
+		uint64_t word = pkt_offsets_word(&c);
+		memcpy(&burst->ofs[i], &word, sizeof(word));
+	}
+	return drop;
 }
 
 #endif
