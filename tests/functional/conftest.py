@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixture of the stories: `lab`. What a failed test's daemons said stands in its report."""
+"""Fixtures of the stories: `lab`, and `bench` for those that try rules on raw frames. What a failed test's daemons said stands in its report."""
 import os
 import pathlib
 import sys
@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from evslib import Lab  # noqa: E402
+from evslib.ofbench import Bench  # noqa: E402
 
 
 def pytest_configure(config):
@@ -32,3 +33,13 @@ def lab():
         yield bench
     finally:
         bench.close()
+
+
+@pytest.fixture(scope="module")
+def bench():
+    """One switch for all stories of a file: starting it costs more than most of them."""
+    lab = Lab()
+    try:
+        yield Bench(lab)
+    finally:
+        lab.close()

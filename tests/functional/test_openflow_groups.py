@@ -5,10 +5,7 @@
 """
 import struct
 
-import pytest
-from evslib import Lab
 from evslib import ofraw as of
-from evslib.ofbench import Bench
 from evslib.ofctl import MULTIPART, MULTIPART_REPLY, message
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -19,15 +16,6 @@ ALL, SELECT, INDIRECT, FF = 0, 1, 2, 3
 GROUP, GROUP_DESC = 6, 7
 EXISTS, INVALID, LOOP, UNKNOWN, CHAINED, BAD_WATCH = ((6, code) for code in (0, 1, 7, 8, 9, 13))
 FRAME = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="10.0.0.1") / UDP() / bytes(40)
-
-
-@pytest.fixture(scope="module")
-def bench():
-    lab = Lab()
-    try:
-        yield Bench(lab)
-    finally:
-        lab.close()
 
 
 def bucket(*actions, weight=0, port=ANY, group=ANY):

@@ -7,9 +7,7 @@ import struct
 import time
 
 import pytest
-from evslib import Lab
 from evslib import ofraw as of
-from evslib.ofbench import Bench
 from evslib.ofctl import FLOW_REMOVED, PACKET_IN, SET_CONFIG, message, oxm
 from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -227,15 +225,6 @@ ACTIONS = [
     ("chain", [IP4], [*sets(12, b"\x0a\1\2\3"), of.plain(24), of.short(17, 0x8100), *sets(6, be(2, 0x1005)),
                       *sets(3, mac(C))], TCP4, None),
 ]
-
-
-@pytest.fixture(scope="module")
-def bench():
-    lab = Lab()
-    try:
-        yield Bench(lab)
-    finally:
-        lab.close()
 
 
 def out(port):

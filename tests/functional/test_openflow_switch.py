@@ -6,11 +6,9 @@
 import json
 import struct
 
-import pytest
-from evslib import Lab, wait_for
+from evslib import wait_for
 from evslib import ofraw as of
 from evslib.netns import sh
-from evslib.ofbench import Bench
 from evslib.ofctl import (ERROR, FLOW_REMOVED, GET_CONFIG, GET_CONFIG_REPLY, MULTIPART, MULTIPART_REPLY, PACKET_IN, PORT_MOD,
                           PORT_STATUS, SET_CONFIG, match, message, oxm)
 from scapy.layers.inet import IP, UDP
@@ -20,17 +18,6 @@ A, B = "02:00:00:00:00:01", "02:00:00:00:00:02"
 FRAME = Ether(src=A, dst=B) / IP(src="10.0.0.1", dst="10.0.0.2", ttl=9) / UDP(sport=1, dport=2) / bytes(range(40))
 ANY, PACKET_OUT, GROUP_MOD, METER_MOD = 0xFFFFFFFF, 13, 15, 29
 DOWN, NO_RECV, NO_FWD, NO_PACKET_IN = 0x01, 0x04, 0x20, 0x40
-
-
-@pytest.fixture(scope="module")
-def bench():
-    lab = Lab()
-    try:
-        bench = Bench(lab)
-        bench.lab = lab
-        yield bench
-    finally:
-        lab.close()
 
 
 def packet_out(bench, *acts, in_port=of.CONTROLLER, frame=FRAME):

@@ -10,6 +10,7 @@ class Bench:
     """br0 with wires w1, w2, ..., and a session that packets-in come to."""
 
     def __init__(self, lab, n_wires=3):
+        self.lab = lab
         self.evsd = lab.evsd()
         self.wires = [of.Wire(*lab.tap_guest(self.evsd, f"w{i}", quiet=True)) for i in range(1, n_wires + 1)]
         self.session = Session(self.evsd.run_dir / "br0.mgmt")

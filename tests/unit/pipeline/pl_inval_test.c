@@ -5,21 +5,6 @@
  */
 #include "pl_of_test.h"
 
-static int setup(void **state)
-{
-	int rc = pt_init(state);
-
-	pt_cache_create();
-	return rc;
-}
-
-static int teardown(void **state)
-{
-	pt_fini(state);
-	pt_cache_destroy();
-	return 0;
-}
-
 static struct pkt_key udp_to(uint16_t port)
 {
 	struct pkt_key key = pt_packet(1, 0xa, 0xb);
@@ -320,15 +305,15 @@ static void test_statistics(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(test_deleted_rule, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_modified_rule, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_added_rule, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_table_miss, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_rewritten_field, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_group_change, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_port_gone, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_mac_moves, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_statistics, setup, teardown),
+	        cmocka_unit_test_setup_teardown(test_deleted_rule, pt_cache_init, pt_cache_fini),
+	        cmocka_unit_test_setup_teardown(test_modified_rule, pt_cache_init, pt_cache_fini),
+	        cmocka_unit_test_setup_teardown(test_added_rule, pt_cache_init, pt_cache_fini),
+	        cmocka_unit_test_setup_teardown(test_table_miss, pt_cache_init, pt_cache_fini),
+	        cmocka_unit_test_setup_teardown(test_rewritten_field, pt_cache_init, pt_cache_fini),
+	        cmocka_unit_test_setup_teardown(test_group_change, pt_cache_init, pt_cache_fini),
+	        cmocka_unit_test_setup_teardown(test_port_gone, pt_cache_init, pt_cache_fini),
+	        cmocka_unit_test_setup_teardown(test_mac_moves, pt_cache_init, pt_cache_fini),
+	        cmocka_unit_test_setup_teardown(test_statistics, pt_cache_init, pt_cache_fini),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,22 @@ static EVS_UNUSED void pt_cache_destroy(void)
 	pt_cache = NULL;
 }
 
+/* For tests: pt_init and pt_fini with such a worker. */
+static EVS_UNUSED int pt_cache_init(void **state)
+{
+	int rc = pt_init(state);
+
+	pt_cache_create();
+	return rc;
+}
+
+static EVS_UNUSED int pt_cache_fini(void **state)
+{
+	pt_fini(state);
+	pt_cache_destroy();
+	return 0;
+}
+
 static struct rte_mbuf pt_mbuf = {.pkt_len = 100, .data_len = 100};
 
 /* One packet through worker 0: true if a cached flow was there. */

@@ -592,25 +592,10 @@ static void test_bytes(void **state)
 	            n_turns > 50 * n_rounds);
 }
 
-static int setup(void **state)
-{
-	int rc = pt_init(state);
-
-	pt_cache_create();
-	return rc;
-}
-
-static int teardown(void **state)
-{
-	pt_fini(state);
-	pt_cache_destroy();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
+	        cmocka_unit_test_setup_teardown(test_bytes, pt_cache_init, pt_cache_fini),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
