@@ -22,7 +22,8 @@ const struct api_method api_qos_set = {
                 "(guaranteed), .max-rate, .burst, .limit (packets; 1024), .class, .aqm "
                 "(default|none|codel|wred), .wred-min, .wred-max (mean packets), .wred-drop "
                 "(per mille at wred-max; 100). Of classes, which share a limit, up to 1023: "
-                "class.N.max-rate, .burst, .weight. `option=` without value puts it back to its "
+                "class.N.max-rate, .burst, .min-rate, .weight. `option=` without value puts it "
+                "back to its "
                 "default.",
         .example = "qos set p0 egress.average=200M egress.peak=500M egress.burst=1MB",
         .params = PARAMS{{"port", API_NAME, API_REQUIRED | API_POS, "PORT", "which port"},
@@ -102,6 +103,7 @@ const struct api_method api_qos_show = {
                            {"WAITING", "backlog-pkts", API_COL_RIGHT},
                            {"P50", "wait-p50-us", API_COL_RIGHT},
                            {"P99", "wait-p99-us", API_COL_RIGHT},
+                           {"MAX", "wait-max-us", API_COL_RIGHT},
                            {"FULL", "full-drops", API_COL_RIGHT},
                            {"AQM", "aqm-drops", API_COL_RIGHT},
                            {"MARKED", "marks", API_COL_RIGHT},

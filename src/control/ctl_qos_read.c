@@ -86,6 +86,7 @@ static const struct item_option queue_options[] = {
 
 static const struct item_option class_options[] = {
         {"weight", COUNT, 1, QOS_WEIGHT_MAX, C(weight)},
+        {"min-rate", NULL, BPS, C(min_bps)},
         {"max-rate", NULL, BPS, C(max_bps)},
         {"burst", NULL, EVS_UNIT_BYTES, 0, CTL_QOS_BURST_MAX, C(burst_bytes)},
         {0},
@@ -263,23 +264,41 @@ static int finish_queue(struct ctl_qos *qos, struct qos_queue_config *q, enum qo
 	return ret;
 }
 
+/* A class guarantees what it says, and what its queues do; it may not be limited to less. */
+static int finish_class(const struct ctl_qos *qos, struct qos_class_config *c, uint64_t min_bps,
+                        struct evs_error *err)
+{
+	char name[80];
+	int ret;
+
+	snprintf(name, sizeof(name), "class.%u.burst", c->id);
+	ret = finish_burst(qos, name, c->max_bps, &c->burst_bytes, err);
+	if (ret || !c->max_bps)
+		return ret;
+	snprintf(name, sizeof(name), "class.%u.max-rate (not below its and its queues' min-rates)",
+	         c->id);
+	return ctl_qos_check(
+	        &(struct ctl_qos_value){name, EVS_UNIT_BPS, min_bps, CTL_QOS_BPS_MAX, NULL},
+	        c->max_bps, err);
+}
+
 static int finish_items(struct ctl_qos *qos, enum qos_aqm aqm, struct evs_error *err)
 {
-	uint64_t sum = 0;
-	char name[64];
+	uint64_t sum = 0, mins[QOS_CLASSES] = {0}; /* of queues, by class */
 	int ret = 0;
 
 	if (!queue_of(qos, 0)) /* there is one in any case: its options are the defaults */
 		return evs_error_set(err, -ENOMEM, "no memory for queues");
 	for (unsigned i = 0; ret == 0 && i < qos->egress.n_queues; i++) {
 		ret = finish_queue(qos, &qos->queues[i], aqm, err);
-		sum += qos->queues[i].min_bps;
+		mins[qos->queues[i].class_id] += qos->queues[i].min_bps;
 	}
 	for (unsigned i = 0; ret == 0 && i < qos->egress.n_classes; i++) {
 		struct qos_class_config *c = &qos->classes[i];
 
-		snprintf(name, sizeof(name), "class.%u.burst", c->id);
-		ret = finish_burst(qos, name, c->max_bps, &c->burst_bytes, err);
+		mins[c->id] = EVS_MAX(mins[c->id], c->min_bps);
+		sum += mins[c->id];
+		ret = finish_class(qos, c, mins[c->id], err);
 	}
 	if (ret == 0)
 		ret = ctl_qos_check(&(struct ctl_qos_value){"the sum of all min-rates",

@@ -71,13 +71,14 @@ static json_t *queue_more(const struct qos_queue_info *info)
 	json_t *more = counts(stats->pkts, stats->bytes), *rest;
 
 	rest = json_pack(
-	        "{s:i, s:i, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "queue",
-	        c->id, "priority", c->priority, "weight", c->weight, "class", c->class_id, "limit",
-	        (json_int_t)c->limit_pkts, "min-rate", (json_int_t)c->min_bps, "aqm", aqms[c->aqm],
-	        "backlog-pkts", (json_int_t)stats->backlog_pkts, "backlog-bytes",
+	        "{s:i, s:i, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}",
+	        "queue", c->id, "priority", c->priority, "weight", c->weight, "class", c->class_id,
+	        "limit", (json_int_t)c->limit_pkts, "min-rate", (json_int_t)c->min_bps, "aqm",
+	        aqms[c->aqm], "backlog-pkts", (json_int_t)stats->backlog_pkts, "backlog-bytes",
 	        (json_int_t)stats->backlog_bytes, "full-drops", (json_int_t)stats->full_drops,
 	        "aqm-drops", (json_int_t)stats->aqm_drops, "marks", (json_int_t)stats->marks,
-	        "wait-p50-us", info->wait_p50_us, "wait-p99-us", info->wait_p99_us);
+	        "wait-p50-us", info->wait_p50_us, "wait-p99-us", info->wait_p99_us, "wait-max-us",
+	        info->wait_max_us);
 	json_object_update(more, rest);
 	json_decref(rest);
 	return more;
@@ -118,8 +119,11 @@ static void egress_rows(const struct ctl_port *port, const struct ctl_qos *qos, 
 		row = (struct row){"class", class.config.id, class.bytes,
 		                   class.config.max_bps ? class.config.max_bps : average,
 		                   full ? counts(class.pkts, class.bytes) : NULL};
-		if (full)
+		if (full) {
 			json_object_set_new(row.more, "weight", json_integer(class.config.weight));
+			json_object_set_new(row.more, "min-rate",
+			                    json_integer((json_int_t) class.config.min_bps));
+		}
 		fn(&row, arg);
 	}
 }

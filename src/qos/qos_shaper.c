@@ -12,7 +12,8 @@
 #include "qos/qos_shaper_pvt.h"
 
 #define LATE_DIV        100  /* of a second: how late a poll may come without loss of rate */
-#define PEAK_LATE_DIV   10   /* of that: without loss of peak rate */
+#define LATE_MIN_DIV    10   /* of a second: without loss of a guarantee */
+#define PEAK_LATE_DIV   10   /* of LATE_DIV: without loss of peak rate */
 #define MTU_BYTES       1514 /* a backlog below is none for CoDel */
 #define TARGET_US       5000
 #define INTERVAL_US     100000
@@ -49,7 +50,8 @@ static bool config_ok(const struct qos_shaper_config *config)
 	for (unsigned i = 0; i < config->n_classes; i++) {
 		const struct qos_class_config *c = &config->classes[i];
 
-		if (c->id >= QOS_CLASSES || c->weight == 0 || c->weight > QOS_WEIGHT_MAX)
+		if (c->id >= QOS_CLASSES || c->weight == 0 || c->weight > QOS_WEIGHT_MAX ||
+		    (c->max_bps && c->min_bps > c->max_bps))
 			return false;
 		classes[c->id] = true;
 	}
@@ -57,6 +59,13 @@ static bool config_ok(const struct qos_shaper_config *config)
 		if (!queue_ok(&config->queues[i], classes))
 			return false;
 	return true;
+}
+
+static void rates_init(struct qos_rates *r, uint64_t min_bps, uint64_t max_bps,
+                       uint64_t burst_bytes, const struct qos_shaper *s)
+{
+	qos_rate_init_bps(&r->rate[QOS_MIN], min_bps, 0, s->tsc_hz);
+	qos_rate_init_bps(&r->rate[QOS_MAX], max_bps, burst_bytes, s->tsc_hz);
 }
 
 static void classes_init(struct qos_shaper *s, const struct qos_shaper_config *config,
@@ -70,7 +79,7 @@ static void classes_init(struct qos_shaper *s, const struct qos_shaper_config *c
 
 		s->classes[at].config = *c;
 		index[c->id] = (uint16_t)at;
-		qos_rate_init_bps(&s->classes[at].max, c->max_bps, c->burst_bytes, s->tsc_hz);
+		rates_init(&s->classes[at].rates, c->min_bps, c->max_bps, c->burst_bytes, s);
 	}
 }
 
@@ -80,14 +89,16 @@ static void codel_init(struct qos_shaper *s, struct qos_queue *q,
 {
 	uint64_t target_us = config->target_us ? config->target_us : TARGET_US;
 	uint64_t interval_us = config->interval_us ? config->interval_us : INTERVAL_US;
-	uint64_t limits[2] = {q->config.max_bps, q->class->config.max_bps};
+	struct qos_queue_rest *rest = qos_rest_of(s, q);
+	uint64_t limits[2] = {rest->config.max_bps, s->classes[q->class].config.max_bps};
 
 	for (unsigned i = 0; i < 2; i++)
 		if (limits[i])
 			target_us = EVS_MAX(target_us,
 			                    2 * 8 * UINT64_C(1000000) * MTU_BYTES / limits[i]);
-	q->codel_config.target = (uint64_t)((__uint128_t)s->tsc_hz * target_us / 1000000);
-	q->codel_config.interval =
+	rest->codel_config.target = (uint64_t)((__uint128_t)s->tsc_hz * target_us / 1000000);
+	q->target = (uint32_t)EVS_MIN(QOS_SOJOURN(rest->codel_config.target), UINT64_C(0xffffffff));
+	rest->codel_config.interval =
 	        (uint64_t)((__uint128_t)s->tsc_hz * EVS_MAX(interval_us, target_us) / 1000000);
 }
 
@@ -95,17 +106,17 @@ static void queue_init(struct qos_shaper *s, unsigned at, const struct qos_shape
                        const uint16_t class_index[QOS_CLASSES])
 {
 	struct qos_queue *q = &s->queues[at];
-	const struct qos_queue_config *c = &q->config;
+	const struct qos_queue_config *c = &s->rests[at].config;
 
 	q->head = q->tail = QOS_NONE;
 	q->limit = c->limit_pkts;
 	q->priority = c->priority;
-	q->class = &s->classes[class_index[c->class_id]];
+	q->weight = c->weight;
+	q->class = class_index[c->class_id];
 	q->aqm = c->aqm != QOS_AQM_DEFAULT ? c->aqm
 	         : config->target_us       ? QOS_AQM_CODEL
 	                                   : QOS_AQM_NONE;
-	qos_rate_init_bps(&q->max, c->max_bps, c->burst_bytes, s->tsc_hz);
-	qos_rate_init_bps(&q->min, c->min_bps, 0, s->tsc_hz);
+	rates_init(&q->rates, c->min_bps, c->max_bps, c->burst_bytes, s);
 	codel_init(s, q, config);
 }
 
@@ -113,13 +124,13 @@ static void queues_init(struct qos_shaper *s, const struct qos_shaper_config *co
                         const uint16_t class_index[QOS_CLASSES])
 {
 	s->n_queues = 1;
-	s->queues[0].config = (struct qos_queue_config){
+	s->rests[0].config = (struct qos_queue_config){
 	        .priority = QOS_PRIORITIES / 2, .weight = 1, .limit_pkts = QOS_LIMIT_DEFAULT};
 	for (unsigned i = 0; i < config->n_queues; i++) {
 		const struct qos_queue_config *q = &config->queues[i];
 		unsigned at = q->id == 0 ? 0 : s->map[q->id] ? s->map[q->id] : s->n_queues++;
 
-		s->queues[at].config = *q;
+		s->rests[at].config = *q;
 		s->map[q->id] = (uint16_t)at;
 	}
 	for (unsigned i = 0; i < s->n_queues; i++)
@@ -160,9 +171,9 @@ static struct qos_shaper *alloc(const struct qos_shaper_config *config)
 	s->n_nodes = EVS_MAX(n_nodes, config->pool_pkts);
 	s->queues = zeroed(config->n_queues + 1, sizeof(*s->queues));
 	s->classes = zeroed(config->n_classes + 1, sizeof(*s->classes));
-	s->waits = calloc(config->n_queues + 1, sizeof(*s->waits));
+	s->rests = calloc(config->n_queues + 1, sizeof(*s->rests));
 	s->nodes = calloc(s->n_nodes, sizeof(*s->nodes));
-	if (s->queues && s->classes && s->waits && s->nodes)
+	if (s->queues && s->classes && s->rests && s->nodes)
 		return s;
 	qos_shaper_destroy(s);
 	errno = ENOMEM;
@@ -188,6 +199,7 @@ struct qos_shaper *qos_shaper_create(const struct qos_shaper_config *config, uin
 	s->packet_tsc = EVS_MAX(
 	        (uint64_t)((__uint128_t)tsc_hz * MTU_BYTES * 8 / config->average_bps), UINT64_C(1));
 	s->late = (tsc_hz << QOS_TIME_SHIFT) / LATE_DIV;
+	s->late_min = (tsc_hz << QOS_TIME_SHIFT) / LATE_MIN_DIV;
 	s->wire = (struct qos_wire){config->overhead_bytes, config->frame_min_bytes};
 	s->random = 2463534242u;
 	s->has_map = config->map != NULL;
@@ -209,7 +221,7 @@ void qos_shaper_destroy(struct qos_shaper *s)
 		for (uint32_t n = s->queues[i].head; n != QOS_NONE; n = s->nodes[n].next)
 			rte_pktmbuf_free(s->nodes[n].mbuf);
 	free(s->nodes);
-	free(s->waits);
+	free(s->rests);
 	free(s->classes);
 	free(s->queues);
 	free(s);
@@ -254,6 +266,19 @@ static void wake(struct qos_shaper *s, uint64_t now)
 	qos_rate_refresh(&s->peak, now, 1);
 }
 
+EVS_INLINE struct qos_queue *queue_of(const struct qos_shaper *s, uint32_t id)
+{
+	return &s->queues[id < QOS_QUEUES ? s->map[id] : 0];
+}
+
+EVS_HOT void qos_shaper_prefetch(const struct qos_shaper *s, uint32_t queue)
+{
+	const struct qos_queue *q = queue_of(s, queue);
+
+	rte_prefetch0(q);
+	rte_prefetch0(&q->rates);
+}
+
 EVS_HOT enum qos_put qos_shaper_put(struct qos_shaper *s, uint32_t queue, struct rte_mbuf **mbuf,
                                     uint64_t now_tsc)
 {
@@ -261,13 +286,13 @@ EVS_HOT enum qos_put qos_shaper_put(struct qos_shaper *s, uint32_t queue, struct
 
 	if (queue == 0 && s->has_map)
 		queue = qos_classify(&s->classify, *mbuf);
-	q = &s->queues[queue < QOS_QUEUES ? s->map[queue] : 0];
+	q = queue_of(s, queue);
 	if (evs_unlikely(!has_room(s, q))) {
-		evs_counter_add(&q->full_drops, 1);
+		evs_counter_add(&qos_rest_of(s, q)->full_drops, 1);
 		return QOS_PUT_FULL;
 	}
 	if (q->aqm == QOS_AQM_WRED && qos_wred_drops(s, q, mbuf, now_tsc)) {
-		evs_counter_add(&q->aqm_drops, 1);
+		evs_counter_add(&qos_rest_of(s, q)->aqm_drops, 1);
 		return QOS_PUT_AQM;
 	}
 	if (s->backlog == 0)
@@ -280,12 +305,13 @@ EVS_HOT enum qos_put qos_shaper_put(struct qos_shaper *s, uint32_t queue, struct
 
 static void waited(struct qos_shaper *s, struct qos_queue *q, uint64_t since_tsc, uint64_t now_tsc)
 {
-	struct qos_waits *w = &s->waits[q - s->queues];
+	struct qos_waits *w = &qos_rest_of(s, q)->waits;
 
 	if (evs_unlikely(now_tsc - w->since_tsc > WAITS_S * s->tsc_hz)) {
 		w->since_tsc = now_tsc;
 		w->now ^= 1;
 		memset(w->n[w->now], 0, sizeof(w->n[0]));
+		w->max_tsc[w->now] = 0;
 	}
 	qos_waits_add(s, w, now_tsc - since_tsc);
 }
@@ -311,44 +337,57 @@ static struct rte_mbuf *pop(struct qos_shaper *s, struct qos_queue *q,
 	return node->mbuf;
 }
 
-static void queue_end(struct qos_shaper *s, struct qos_queue *q, uint64_t now_tsc)
-{
-	q->wred.idle_tsc = now_tsc;
-	qos_sched_stop(s, q);
-}
-
 /* Does CoDel want the head of the queue dropped? A marked packet stays. */
-static bool codel_drops(struct qos_shaper *s, struct qos_queue *q, uint64_t now_tsc)
+static bool codel_drops(struct qos_shaper *s, struct qos_queue *q, uint64_t sojourn,
+                        uint64_t now_tsc)
 {
-	struct qos_node *node = &s->nodes[q->head];
-	uint64_t sojourn = now_tsc - node->since_tsc;
-	bool bad;
+	struct qos_queue_rest *rest = qos_rest_of(s, q);
+	bool bad, hit;
 
-	bad = qos_codel_is_bad(&q->codel, &q->codel_config, sojourn, q->bytes <= MTU_BYTES,
+	bad = qos_codel_is_bad(&rest->codel, &rest->codel_config, sojourn, q->bytes <= MTU_BYTES,
 	                       now_tsc);
-	if (evs_likely(!qos_codel_hits(&q->codel, &q->codel_config, bad, now_tsc)))
+	hit = qos_codel_hits(&rest->codel, &rest->codel_config, bad, now_tsc);
+	q->codel_on = rest->codel.first_above || rest->codel.dropping;
+	if (evs_likely(!hit))
 		return false;
-	if (qos_ecn_mark(&node->mbuf)) {
-		evs_counter_add(&q->marks, 1);
+	if (qos_ecn_mark(&s->nodes[q->head].mbuf)) {
+		evs_counter_add(&rest->marks, 1);
 		return false;
 	}
-	evs_counter_add(&q->aqm_drops, 1);
+	evs_counter_add(&rest->aqm_drops, 1);
 	return true;
 }
 
-static struct rte_mbuf *send(struct qos_shaper *s, struct qos_place *p, uint64_t now_tsc)
+/* A wait below the target of a queue that was not above it is of no interest. */
+EVS_INLINE bool is_dropped(struct qos_shaper *s, struct qos_queue *q, uint64_t now_tsc)
 {
-	struct qos_queue *q = qos_place_queue(p);
+	uint64_t sojourn = now_tsc - s->nodes[q->head].since_tsc;
+
+	if (q->aqm != QOS_AQM_CODEL ||
+	    (evs_likely(QOS_SOJOURN(sojourn) < q->target) && evs_likely(!q->codel_on)))
+		return false;
+	return codel_drops(s, q, sojourn, now_tsc);
+}
+
+/* The packet leaves the first queue of the group; the port may have been late by now_tsc. */
+EVS_INLINE struct rte_mbuf *leave(struct qos_shaper *s, struct qos_group *g, uint64_t now_tsc,
+                                  bool dropped)
+{
+	struct qos_queue *q = &s->queues[g->head];
 	const struct qos_node *node;
 	struct rte_mbuf *mbuf = pop(s, q, &node);
 
-	qos_sched_charge(s, p, node->len);
-	qos_rate_charge(&s->average, node->len);
-	qos_rate_charge(&s->peak, node->len);
-	evs_counter_add(&q->sent_pkts, 1);
-	evs_counter_add(&q->sent_bytes, node->len);
-	if ((s->n_sent++ & s->wait_skip) == 0)
-		waited(s, q, node->since_tsc, now_tsc);
+	if (evs_likely(!dropped)) {
+		qos_rate_charge(&s->average, node->len);
+		qos_rate_charge(&s->peak, node->len);
+		evs_counter_add(&q->sent_pkts, 1);
+		evs_counter_add(&q->sent_bytes, node->len);
+		if ((s->n_sent++ & s->wait_skip) == 0)
+			waited(s, q, node->since_tsc, now_tsc);
+	}
+	if (q->n == 0 && q->aqm == QOS_AQM_WRED)
+		qos_rest_of(s, q)->wred.idle_tsc = now_tsc;
+	qos_sched_left(s, g, dropped ? 0 : node->len);
 	return mbuf;
 }
 
@@ -356,8 +395,7 @@ EVS_HOT void qos_shaper_take(struct qos_shaper *s, uint64_t now_tsc, struct qos_
 {
 	uint64_t now = now_tsc << QOS_TIME_SHIFT;
 	unsigned steps = STEPS_MAX;
-	const struct qos_node *node;
-	struct qos_place *p;
+	struct qos_group *g;
 
 	t->n_out = t->n_dropped = 0;
 	t->more = false;
@@ -368,15 +406,11 @@ EVS_HOT void qos_shaper_take(struct qos_shaper *s, uint64_t now_tsc, struct qos_
 	qos_rate_refresh(&s->peak, now, s->late / PEAK_LATE_DIV);
 	while (t->n_out < QOS_BURST_LEN && t->n_dropped < QOS_BURST_LEN &&
 	       qos_rate_open(&s->average, now) && qos_rate_open(&s->peak, now) &&
-	       (p = qos_sched_next(s, now, &steps)) != NULL) {
-		struct qos_queue *q = qos_place_queue(p);
-
-		if (q->aqm == QOS_AQM_CODEL && evs_unlikely(codel_drops(s, q, now_tsc)))
-			t->dropped[t->n_dropped++] = pop(s, q, &node);
+	       (g = qos_sched_next(s, now, &steps)) != NULL) {
+		if (evs_unlikely(is_dropped(s, &s->queues[g->head], now_tsc)))
+			t->dropped[t->n_dropped++] = leave(s, g, now_tsc, true);
 		else
-			t->out[t->n_out++] = send(s, p, now_tsc);
-		if (q->n == 0)
-			queue_end(s, q, now_tsc);
+			t->out[t->n_out++] = leave(s, g, now_tsc, false);
 	}
 	t->more = t->n_out == QOS_BURST_LEN || t->n_dropped == QOS_BURST_LEN || steps == 0;
 }
@@ -384,22 +418,18 @@ EVS_HOT void qos_shaper_take(struct qos_shaper *s, uint64_t now_tsc, struct qos_
 unsigned qos_shaper_flush(struct qos_shaper *s, struct rte_mbuf *out[QOS_BURST_LEN])
 {
 	unsigned n = 0, steps;
-	struct qos_place *p;
-	struct qos_queue *q;
+	struct qos_group *g;
 
 	if (!s->flushing)
 		qos_sched_flush(s);
 	while (n < QOS_BURST_LEN && s->backlog) {
 		steps = STEPS_MAX;
-		p = qos_sched_next(s, 0, &steps);
-		if (!p) {
+		g = qos_sched_next(s, 0, &steps);
+		if (!g) {
 			assert(steps == 0); /* debts are being paid */
 			continue;
 		}
-		q = qos_place_queue(p);
-		out[n++] = send(s, p, s->nodes[q->head].since_tsc);
-		if (q->n == 0)
-			queue_end(s, q, 0);
+		out[n++] = leave(s, g, s->nodes[s->queues[g->head].head].since_tsc, false);
 	}
 	return n;
 }
@@ -414,22 +444,29 @@ static struct qos_class *class_of_id(struct qos_shaper *s, uint16_t id)
 	return NULL;
 }
 
+static void rates_move(const struct qos_rates *from, struct qos_rates *to, uint64_t now_tsc)
+{
+	for (unsigned i = 0; i < QOS_N_RATES; i++)
+		qos_rate_move(&from->rate[i], &to->rate[i], now_tsc << QOS_TIME_SHIFT);
+}
+
 static void queue_move(struct qos_shaper *from, struct qos_queue *old, struct qos_shaper *to,
                        uint64_t now_tsc)
 {
-	struct qos_queue *new = &to->queues[to->map[old->config.id]];
+	const struct qos_queue_rest *old_rest = qos_rest_of(from, old);
+	struct qos_queue *new = queue_of(to, old_rest->config.id);
+	struct qos_queue_rest *rest = qos_rest_of(to, new);
 	struct qos_node *node;
 
-	if (new->config.id == old->config.id) {
+	if (rest->config.id == old_rest->config.id) {
 		new->sent_pkts = old->sent_pkts;
 		new->sent_bytes = old->sent_bytes;
-		new->full_drops = old->full_drops;
-		new->aqm_drops = old->aqm_drops;
-		new->marks = old->marks;
-		to->waits[new - to->queues] = from->waits[old - from->queues];
-		new->wred = old->wred;
-		qos_rate_move(&old->max, &new->max, now_tsc << QOS_TIME_SHIFT);
-		qos_rate_move(&old->min, &new->min, now_tsc << QOS_TIME_SHIFT);
+		rest->full_drops = old_rest->full_drops;
+		rest->aqm_drops = old_rest->aqm_drops;
+		rest->marks = old_rest->marks;
+		rest->waits = old_rest->waits;
+		rest->wred = old_rest->wred;
+		rates_move(&old->rates, &new->rates, now_tsc);
 	}
 	for (uint32_t at = old->head; at != QOS_NONE; at = node->next) {
 		node = &from->nodes[at];
@@ -448,7 +485,7 @@ void qos_shaper_move(struct qos_shaper *from, struct qos_shaper *to, uint64_t no
 
 		if (!new)
 			continue;
-		qos_rate_move(&old->max, &new->max, now_tsc << QOS_TIME_SHIFT);
+		rates_move(&old->rates, &new->rates, now_tsc);
 		new->pkts = old->pkts;
 		new->bytes = old->bytes;
 	}

@@ -9,21 +9,25 @@
  * classes (tenants), and without queues that stand. Libraries do not serve: rte_sched fixes its
  * tree and its four traffic classes at the start and holds no queue's guarantee.
  *
- * Data structure. port -> class -> queue. A queue that holds packets stands at a level: its
- * priority while its guaranteed rate is not used up, else its priority after all guaranteed ones.
- * Of each class, the queues of one level form a group; of each level, the groups form a list. The
- * first queue of the first group of the lowest level sends, by deficit round robin over groups and
- * over queues, in which one may overdraw by a packet and pays later. A queue or class above its
- * limit, or a queue whose guarantee is used up, waits in a timing wheel (qos_sched.c). A rate is
- * one number, the time until which it is spent (qos_rate_pvt.h). Packets wait in nodes of one pool;
- * each queue has some places in it that others can not take. CoDel (RFC 8289) acts at the head of
- * a queue, WRED at its tail; both mark instead of dropping where the sender can be told.
+ * Data structure. port -> class -> queue. The queues of a class, of one priority, form a group, and
+ * another while they have a guaranteed rate left. A group stands at a level: its priority among
+ * what queues are guaranteed; among what classes are guaranteed; or among the rest. The first queue
+ * of the first group of the lowest level sends, by deficit round robin over groups and over
+ * queues, in which one may overdraw by a packet and pays later. A queue or class above its limit,
+ * or whose guarantee is used up, waits in a timing wheel (qos_sched.c). A rate is one number, the
+ * time until which it is spent (qos_rate_pvt.h). Packets wait in nodes of one pool; each queue
+ * has some places in it that others can not take. CoDel (RFC 8289) acts at the head of a queue,
+ * WRED at its tail; both mark instead of dropping where the sender can be told.
  *
  * Invariants. Rates count from the moment that packets wait: a poll that comes late, up to ten
- * milliseconds, or a turn of others costs the traffic nothing. What was put is taken, dropped, or
- * in the backlog. One call does a bounded amount of work, whatever waits.
+ * milliseconds, or a turn of others costs the traffic nothing; a guarantee is made up for after up
+ * to a tenth of a second. What was put is taken, dropped, or in the backlog. One call does a
+ * bounded amount of work, whatever waits.
  *
- * Cost. A packet costs a node and some dozen instructions; nothing depends on the number of queues.
+ * Cost. A packet meets its node and one cache line of its queue, two if that has rates. Lists are
+ * indexes in that line, taken from at the front only: a queue that has run empty, or was stopped
+ * by a limit, stays in its other list until its turn comes there. Nothing depends on the number
+ * of queues.
  */
 #ifndef QOS_SHAPER_H
 #define QOS_SHAPER_H
@@ -66,6 +70,7 @@ struct qos_queue_config {
 struct qos_class_config {
 	uint16_t id;
 	uint8_t weight;   /* among classes with packets of one priority */
+	uint64_t min_bps; /* guaranteed to its queues together; 0: nothing */
 	uint64_t max_bps; /* 0: the port's limit only */
 	uint64_t burst_bytes;
 };
@@ -106,6 +111,9 @@ enum qos_put { QOS_PUT_DONE, QOS_PUT_FULL, QOS_PUT_AQM };
 enum qos_put qos_shaper_put(struct qos_shaper *shaper, uint32_t queue, struct rte_mbuf **mbuf,
                             uint64_t now_tsc);
 
+/* A packet for this queue will be put soon. */
+void qos_shaper_prefetch(const struct qos_shaper *shaper, uint32_t queue);
+
 struct qos_taken {
 	unsigned n_out, n_dropped;
 	bool more; /* something may leave already: the work of one call is bounded */
@@ -131,7 +139,7 @@ struct qos_queue_stats { /* [owner w, ctl r] */
 struct qos_queue_info {
 	struct qos_queue_config config;
 	struct qos_queue_stats stats;
-	double wait_p50_us, wait_p99_us; /* of the last seconds; 0: nothing left */
+	double wait_p50_us, wait_p99_us, wait_max_us; /* of the last seconds; 0: nothing left */
 };
 struct qos_class_info {
 	struct qos_class_config config;

@@ -39,31 +39,34 @@ static double percentile(const struct qos_shaper *s, const uint64_t *n, double s
 static void waits_get(const struct qos_shaper *s, const struct qos_waits *w,
                       struct qos_queue_info *info)
 {
-	uint64_t n[QOS_WAIT_SLOTS];
+	uint64_t n[QOS_WAIT_SLOTS], max_tsc;
 
 	for (unsigned i = 0; i < QOS_WAIT_SLOTS; i++)
 		n[i] = (uint64_t)evs_load_relaxed(&w->n[0][i]) + evs_load_relaxed(&w->n[1][i]);
 	info->wait_p50_us = percentile(s, n, 0.5);
 	info->wait_p99_us = percentile(s, n, 0.99);
+	max_tsc = EVS_MAX(evs_load_relaxed(&w->max_tsc[0]), evs_load_relaxed(&w->max_tsc[1]));
+	info->wait_max_us = (double)max_tsc * 1e6 / (double)s->tsc_hz;
 }
 
 bool qos_shaper_queue(const struct qos_shaper *s, unsigned i, struct qos_queue_info *info)
 {
 	const struct qos_queue *q = &s->queues[i];
+	const struct qos_queue_rest *rest = &s->rests[i];
 
 	if (i >= s->n_queues)
 		return false;
-	info->config = q->config;
+	info->config = rest->config;
 	info->stats = (struct qos_queue_stats){
 	        .pkts = evs_load_relaxed(&q->sent_pkts),
 	        .bytes = evs_load_relaxed(&q->sent_bytes),
-	        .full_drops = evs_load_relaxed(&q->full_drops),
-	        .aqm_drops = evs_load_relaxed(&q->aqm_drops),
-	        .marks = evs_load_relaxed(&q->marks),
+	        .full_drops = evs_load_relaxed(&rest->full_drops),
+	        .aqm_drops = evs_load_relaxed(&rest->aqm_drops),
+	        .marks = evs_load_relaxed(&rest->marks),
 	        .backlog_pkts = evs_load_relaxed(&q->n),
 	        .backlog_bytes = evs_load_relaxed(&q->bytes),
 	};
-	waits_get(s, &s->waits[i], info);
+	waits_get(s, &rest->waits, info);
 	return true;
 }
 

@@ -24,7 +24,7 @@ static float random_unit(struct qos_shaper *s)
 
 static void mean_update(const struct qos_shaper *s, struct qos_queue *q, uint64_t now_tsc)
 {
-	struct qos_wred *w = &q->wred;
+	struct qos_wred *w = &qos_rest_of(s, q)->wred;
 
 	if (q->n == 0 && w->idle_tsc) { /* as if so many short queues had been seen */
 		float missed = (float)(now_tsc - w->idle_tsc) / (float)s->packet_tsc;
@@ -38,7 +38,7 @@ static void mean_update(const struct qos_shaper *s, struct qos_queue *q, uint64_
 /* Is this one of those that are hit? */
 static bool is_hit(struct qos_shaper *s, struct qos_queue *q, float p)
 {
-	struct qos_wred *w = &q->wred;
+	struct qos_wred *w = &qos_rest_of(s, q)->wred;
 	float left = 1 - w->above * p;
 
 	if (left > 0 && random_unit(s) > p / left) {
@@ -52,18 +52,19 @@ static bool is_hit(struct qos_shaper *s, struct qos_queue *q, float p)
 bool qos_wred_drops(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf **mbuf,
                     uint64_t now_tsc)
 {
-	const struct qos_wred_config *config = &q->config.wred;
+	struct qos_queue_rest *rest = qos_rest_of(s, q);
+	const struct qos_wred_config *config = &rest->config.wred;
 	float share, low, high, mean;
 
 	mean_update(s, q, now_tsc);
-	mean = q->wred.mean;
+	mean = rest->wred.mean;
 	if (mean < (float)config->min_pkts / 3)
 		return false;
 	share = (float)(3 - qos_precedence(*mbuf)) / 3;
 	low = (float)config->min_pkts * share;
 	high = (float)config->max_pkts * share;
 	if (mean < low) {
-		q->wred.above = 0;
+		rest->wred.above = 0;
 		return false;
 	}
 	if (mean >= high)
@@ -72,6 +73,6 @@ bool qos_wred_drops(struct qos_shaper *s, struct qos_queue *q, struct rte_mbuf *
 		return false;
 	if (!qos_ecn_mark(mbuf))
 		return true;
-	evs_counter_add(&q->marks, 1);
+	evs_counter_add(&rest->marks, 1);
 	return false;
 }
