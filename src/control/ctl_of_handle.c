@@ -240,10 +240,13 @@ static const struct {
         [OFPT_METER_MOD] = {on_meter_mod, true},
 };
 
+bool ctl_of_handles(uint8_t type)
+{
+	return type < OF_N_TYPES && handlers[type].handle;
+}
+
 int ctl_of_handle(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err)
 {
-	if (!handlers[msg->type].handle)
-		return of_error_set(err, OFPBRC_BAD_TYPE);
 	if (handlers[msg->type].not_slave && s->role == OFPCR_ROLE_SLAVE)
 		return of_error_set(err, OFPBRC_IS_SLAVE);
 	return handlers[msg->type].handle(s, msg, err);

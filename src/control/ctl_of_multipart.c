@@ -59,7 +59,7 @@ static struct pl_bridge *pl_of(const struct ctl_of_job *job)
 
 static int begin_flows(struct ctl_of_session *s, const struct of_multipart *m, struct of_error *err)
 {
-	if (m->flow.table_id < CTL_OF_N_TABLES || m->flow.table_id == OFPTT_ALL)
+	if (m->flow.table_id == OFPTT_ALL || pl_table_exists(s->ob->bridge->pl, m->flow.table_id))
 		return 0;
 	return of_error_set(err, OFPBRC_BAD_TABLE_ID);
 }
@@ -98,6 +98,8 @@ static bool step_tables(struct ctl_of_job *job)
 	struct of_table_stats stats;
 
 	for (unsigned i = 0; i < CTL_OF_N_TABLES; i++) {
+		if (!pl_table_exists(pl_of(job), i))
+			continue;
 		pl_table_stats(pl_of(job), (uint8_t)i, &stats);
 		add_element(&stats, job);
 	}
@@ -123,6 +125,8 @@ static bool step_features(struct ctl_of_job *job)
 	struct of_table_features features;
 
 	for (unsigned n = 0; n < 16 && job->cursor < CTL_OF_N_TABLES; n++, job->cursor++) {
+		if (!pl_table_exists(pl_of(job), job->cursor))
+			continue;
 		pl_table_features(pl_of(job), (uint8_t)job->cursor, &features);
 		add_element(&features, job);
 	}

@@ -99,7 +99,9 @@ void ctl_of_reply(struct ctl_of_session *s, struct of_msg *msg);
 bool ctl_of_session_tell(struct ctl_of_session *s, const struct of_msg *msg, bool droppable);
 bool ctl_of_wants_async(const struct ctl_of_session *s);
 
-/* Messages (ctl_of_handle.c): 0 or -EPROTO with err. */
+/* Messages (ctl_of_handle.c): 0 or -EPROTO with err. Those that only switches send have no handler,
+ * whatever is in them. */
+bool ctl_of_handles(uint8_t type);
 int ctl_of_handle(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err);
 void ctl_of_commit(struct ctl_of_session *s);
 

@@ -176,7 +176,10 @@ static void handle(struct ctl_of_session *s, const uint8_t *bytes, uint16_t size
 	of_arena_reset(&s->arena);
 	if (s->hello && ctl_of_part(s, bytes, size, &ret, &err))
 		goto handled;
-	ret = of_msg_decode(bytes, size, &s->arena, &s->msg, &err);
+	if (s->hello && bytes[0] == OF_VERSION_13 && !ctl_of_handles(bytes[1]))
+		ret = of_error_set(&err, OFPBRC_BAD_TYPE);
+	else
+		ret = of_msg_decode(bytes, size, &s->arena, &s->msg, &err);
 	if (!s->hello && (ret == 0 || bytes[1] != OFPT_HELLO)) {
 		if (!take_hello(s, bytes, size))
 			return;

@@ -58,7 +58,8 @@ static const struct {
 	const char *sentence;
 } sentences[] = {
         {OFPFMFC_TABLE_FULL, -ENOSPC, "the table is full"},
-        {OFPFMFC_BAD_TABLE_ID, -EINVAL, "there is no such table: they are 0 to 253"},
+        {OFPFMFC_BAD_TABLE_ID, -EINVAL,
+         "there is no such table: they are 0 to 253, unless a controller removed some"},
         {OFPFMFC_OVERLAP, -EEXIST,
          "a rule of the same priority overlaps it, and check_overlap forbids that"},
         {OFPFMFC_BAD_FLAGS, -EINVAL, "a flag is not one of OpenFlow 1.3"},

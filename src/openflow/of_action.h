@@ -83,6 +83,10 @@ EVS_INLINE const uint8_t *of_action_mask(const struct of_action *action)
 	return action->value + of_action_value_size(action);
 }
 
+/* Place of a kind in the order in which an action set is executed (section 5.10), from 1 on. */
+#define OF_ACTION_PLACES 14
+extern const uint8_t of_action_place[OF_N_ACTIONS];
+
 /* Section 7.2.5. X(ID, number, "name in text"). */
 #define OF_INSTS(X)                                                                                \
 	X(GOTO_TABLE, 1, "goto_table")                                                             \

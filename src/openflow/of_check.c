@@ -8,6 +8,17 @@
  */
 #include "openflow/of_action.h"
 
+const uint8_t of_action_place[OF_N_ACTIONS] = {
+        [OF_ACTION_COPY_TTL_IN] = 1,   [OF_ACTION_POP_VLAN] = 2,
+        [OF_ACTION_POP_MPLS] = 3,      [OF_ACTION_POP_PBB] = 4,
+        [OF_ACTION_PUSH_MPLS] = 5,     [OF_ACTION_PUSH_PBB] = 6,
+        [OF_ACTION_PUSH_VLAN] = 7,     [OF_ACTION_COPY_TTL_OUT] = 8,
+        [OF_ACTION_DEC_NW_TTL] = 9,    [OF_ACTION_DEC_MPLS_TTL] = 10,
+        [OF_ACTION_SET_FIELD] = 11,    [OF_ACTION_SET_NW_TTL] = 11,
+        [OF_ACTION_SET_MPLS_TTL] = 11, [OF_ACTION_SET_QUEUE] = 12,
+        [OF_ACTION_GROUP] = 13,        [OF_ACTION_OUTPUT] = OF_ACTION_PLACES,
+};
+
 static void know_eth_type(struct flow_match *m, uint16_t eth_type)
 {
 	flow_match_add_u64(m, FLOW_FIELD_ETH_TYPE, eth_type);
@@ -103,18 +114,10 @@ static int check_list(struct flow_match *m, const struct of_actions *actions, st
 /* An action set runs in the order of section 5.10, whatever the order on the wire. */
 static int check_set(struct flow_match *m, const struct of_actions *actions, struct of_error *err)
 {
-	static const uint8_t order[] = {
-	        OF_ACTION_COPY_TTL_IN, OF_ACTION_POP_PBB,      OF_ACTION_POP_VLAN,
-	        OF_ACTION_POP_MPLS,    OF_ACTION_PUSH_MPLS,    OF_ACTION_PUSH_PBB,
-	        OF_ACTION_PUSH_VLAN,   OF_ACTION_COPY_TTL_OUT, OF_ACTION_DEC_MPLS_TTL,
-	        OF_ACTION_DEC_NW_TTL,  OF_ACTION_SET_MPLS_TTL, OF_ACTION_SET_NW_TTL,
-	        OF_ACTION_SET_FIELD,
-	};
-
-	for (unsigned i = 0; i < EVS_ARRAY_LEN(order); i++) {
+	for (unsigned place = 1; place <= OF_ACTION_PLACES; place++) {
 		OF_ACTION_FOREACH(a, actions)
 		{
-			int rc = a->kind == order[i] ? check_action(m, a, err) : 0;
+			int rc = of_action_place[a->kind] == place ? check_action(m, a, err) : 0;
 			if (rc != 0)
 				return rc;
 		}

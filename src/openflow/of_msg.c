@@ -7,9 +7,8 @@
 
 #include <string.h>
 
-#define ERROR_DATA_MAX   1024 /* bytes of the offending message; at least 64 (section 7.5.4) */
-#define HELLO_VERSIONS   1    /* OFPHET_VERSIONBITMAP */
-#define TABLE_CONFIG_ALL 3    /* OFPTC_DEPRECATED_MASK */
+#define ERROR_DATA_MAX 1024 /* bytes of the offending message; at least 64 (section 7.5.4) */
+#define HELLO_VERSIONS 1    /* OFPHET_VERSIONBITMAP */
 
 /* Rest of the message as it is. */
 static int decode_blob(struct of_cursor *c, void *member)
@@ -282,12 +281,12 @@ static int check_group_mod(void *body, struct of_error *err)
 static int check_meter_mod(void *body, struct of_error *err)
 {
 	const struct of_meter_mod *mod = body;
-	unsigned units = mod->flags & (OFPMF_KBPS | OFPMF_PKTPS);
+	const unsigned units = OFPMF_KBPS | OFPMF_PKTPS;
 
 	if (mod->command > OFPMC_DELETE)
 		return of_error_set(err, OFPMMFC_BAD_COMMAND);
-	if (mod->command != OFPMC_DELETE &&
-	    (mod->flags > 0xf || units == 0 || units == (OFPMF_KBPS | OFPMF_PKTPS)))
+	/* no unit: kbit/s (section 7.3.4.4) */
+	if (mod->command != OFPMC_DELETE && (mod->flags > 0xf || (mod->flags & units) == units))
 		return of_error_set(err, OFPMMFC_BAD_FLAGS);
 	return 0;
 }
@@ -305,8 +304,9 @@ static int check_table_mod(void *body, struct of_error *err)
 {
 	const struct of_table_mod *mod = body;
 
-	return mod->config & ~(uint32_t)TABLE_CONFIG_ALL ? of_error_set(err, OFPTMFC_BAD_CONFIG)
-	                                                 : 0;
+	return mod->config & ~(uint32_t)OFPTC_DEPRECATED_MASK
+	               ? of_error_set(err, OFPTMFC_BAD_CONFIG)
+	               : 0;
 }
 
 static int check_set_config(void *body, struct of_error *err)

@@ -132,6 +132,7 @@ enum of_capabilities {
 };
 enum of_config_flags { OFPC_FRAG_NORMAL = 0, OFPC_FRAG_DROP = 1, OFPC_FRAG_REASM = 2 };
 
+enum of_table_config { OFPTC_DEPRECATED_MASK = 3 };
 enum of_table_no { OFPTT_MAX = 0xfe, OFPTT_ALL = 0xff };
 
 /* Section 7.3.4. */

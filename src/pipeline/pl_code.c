@@ -145,7 +145,7 @@ int pl_check_insts(struct pl_bridge *bridge, uint8_t table_id, const struct of_f
 	if (rc)
 		return rc;
 	if ((insts->set & OF_INST_GOTO_TABLE) &&
-	    (insts->goto_table <= table_id || insts->goto_table >= PL_MAX_TABLES))
+	    (insts->goto_table <= table_id || !pl_table_exists(bridge, insts->goto_table)))
 		return of_error_set(err, OFPBIC_BAD_TABLE_ID);
 	if ((insts->set & OF_INST_METER) &&
 	    !pl_meter_lookup(bridge->tables, insts->meter_id, pl_next_version()))

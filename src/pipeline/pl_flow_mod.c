@@ -183,7 +183,8 @@ int pl_flow_mod(struct pl_bridge *bridge, const struct of_flow_mod *mod, struct 
 		return of_error_set(err, OFPFMFC_BAD_COMMAND);
 	if (mod->flags & ~OFPFF_ALL)
 		return of_error_set(err, OFPFMFC_BAD_FLAGS);
-	if (mod->table_id >= PL_MAX_TABLES && (!is_delete(mod) || mod->table_id != OFPTT_ALL))
+	if (!pl_table_exists(bridge, mod->table_id) &&
+	    (!is_delete(mod) || mod->table_id != OFPTT_ALL))
 		return of_error_set(err, OFPFMFC_BAD_TABLE_ID);
 	if (mod->command == OFPFC_ADD)
 		return add(&op);
@@ -199,11 +200,11 @@ int pl_table_mod(struct pl_bridge *bridge, const struct of_table_mod *mod, struc
 	if (mod->table_id == OFPTT_ALL) {
 		first = 0;
 		last = PL_MAX_TABLES - 1;
-	} else if (mod->table_id >= PL_MAX_TABLES) {
+	} else if (!pl_table_exists(bridge, mod->table_id)) {
 		return of_error_set(err, OFPTMFC_BAD_TABLE);
 	}
 	/* section 7.3.4.1: only the deprecated bits exist, and they do nothing */
-	if (mod->config & ~3u)
+	if (mod->config & ~(uint32_t)OFPTC_DEPRECATED_MASK)
 		return of_error_set(err, OFPTMFC_BAD_CONFIG);
 	for (unsigned i = first; i <= last; i++)
 		pl_table_at(bridge, i)->config = mod->config;

@@ -118,11 +118,11 @@ static int check_bands(const struct of_meter_mod *mod, struct of_error *err)
 
 static int check(const struct of_meter_mod *mod, struct of_error *err)
 {
-	const uint16_t known = OFPMF_KBPS | OFPMF_PKTPS | OFPMF_BURST | OFPMF_STATS;
+	const uint16_t units = OFPMF_KBPS | OFPMF_PKTPS, known = units | OFPMF_BURST | OFPMF_STATS;
 
 	if (mod->meter_id == 0 || mod->meter_id > OFPM_MAX)
 		return of_error_set(err, OFPMMFC_INVALID_METER);
-	if ((mod->flags & ~known) || !(mod->flags & OFPMF_KBPS) == !(mod->flags & OFPMF_PKTPS))
+	if ((mod->flags & ~known) || (mod->flags & units) == units)
 		return of_error_set(err, OFPMMFC_BAD_FLAGS);
 	return check_bands(mod, err);
 }

@@ -32,11 +32,14 @@ int pl_group_mod(struct pl_bridge *bridge, const struct of_group_mod *mod, struc
 int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct of_error *err);
 int pl_table_mod(struct pl_bridge *bridge, const struct of_table_mod *mod, struct of_error *err);
 
+/* Whether there is such a table: one of 0 to 253 that no table-features request took away. */
+bool pl_table_exists(struct pl_bridge *bridge, unsigned table_id);
 /* What table `table_id` can do. */
 void pl_table_features(struct pl_bridge *bridge, uint8_t table_id,
                        struct of_table_features *features);
-/* A request with elements: names and table configuration are taken over, what asks for abilities
- * that the tables do not have is refused. */
+/* A request with elements: they are the tables from now on, under the names that it gives them.
+ * Other tables leave the pipeline with their rules, and with rules that lead there, of which no
+ * flow-removed tells. What asks for abilities that tables do not have is refused as a whole. */
 int pl_table_features_set(struct pl_bridge *bridge, const struct of_table_features *list,
                           uint32_t n, struct of_error *err);
 void pl_table_stats(struct pl_bridge *bridge, uint8_t table_id, struct of_table_stats *stats);

@@ -57,7 +57,8 @@ struct pl_table {
 	struct pl_bridge *bridge;
 	uint8_t id;
 	/* control only */
-	bool is_dirty; /* changed since the last commit */
+	bool is_dirty;  /* changed since the last commit */
+	bool is_absent; /* a table-features request took it out of the pipeline */
 	uint32_t config;
 	uint32_t n_rules;
 	struct pl_slots slots;

@@ -6,16 +6,6 @@
 #include "pipeline/pl_of_pvt.h"
 #include "pipeline/pl_trace_pvt.h"
 
-/* Place in the order in which an action set is executed. */
-static const uint8_t set_order[OF_N_ACTIONS] = {
-        [OF_ACTION_COPY_TTL_IN] = 1,   [OF_ACTION_POP_VLAN] = 2,     [OF_ACTION_POP_MPLS] = 3,
-        [OF_ACTION_POP_PBB] = 4,       [OF_ACTION_PUSH_MPLS] = 5,    [OF_ACTION_PUSH_PBB] = 6,
-        [OF_ACTION_PUSH_VLAN] = 7,     [OF_ACTION_COPY_TTL_OUT] = 8, [OF_ACTION_DEC_NW_TTL] = 9,
-        [OF_ACTION_DEC_MPLS_TTL] = 10, [OF_ACTION_SET_FIELD] = 11,   [OF_ACTION_SET_NW_TTL] = 11,
-        [OF_ACTION_SET_MPLS_TTL] = 11, [OF_ACTION_SET_QUEUE] = 12,   [OF_ACTION_GROUP] = 13,
-        [OF_ACTION_OUTPUT] = 14,
-};
-
 void pl_actset_write(struct pl_actset *set, const struct of_actions *actions)
 {
 	OF_ACTION_FOREACH(action, actions)
@@ -227,7 +217,8 @@ static void set_sort(struct pl_actset *set)
 		const struct of_action *action = set->act[i];
 		uint32_t j = i;
 
-		for (; j && set_order[set->act[j - 1]->kind] > set_order[action->kind]; j--)
+		for (; j && of_action_place[set->act[j - 1]->kind] > of_action_place[action->kind];
+		     j--)
 			set->act[j] = set->act[j - 1];
 		set->act[j] = action;
 	}

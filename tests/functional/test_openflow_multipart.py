@@ -68,31 +68,110 @@ def name_of(features):
     return features[8:40].rstrip(b"\0")
 
 
+def features(session):
+    return list(elements(b"".join(replies(session, TABLE_FEATURES))))
+
+
+def set_features(session, *tables, xid=70):
+    """What a request that is longer than a message answers: the tables of the pipeline, or an error."""
+    body = b"".join(tables)
+    while len(body) > 60000:
+        size = sum(len(table) for table in list(elements(body))[:30])
+        session.send(request(TABLE_FEATURES, body[:size], MORE, xid))
+        body = body[size:]
+    session.send(request(TABLE_FEATURES, body, xid=xid))
+    got = b""
+    while True:
+        part = session.message()
+        assert struct.unpack_from("!I", part, 4)[0] == xid
+        if part[1] == ERROR:
+            return struct.unpack_from("!HH", part, 8)
+        got += part[16:]
+        if not struct.unpack_from("!H", part, 10)[0] & MORE:
+            return list(elements(got))
+
+
 def test_table_features_in_parts(session):
-    """Two tables are renamed by a request of three messages; nothing happens before the last."""
-    tables = list(elements(b"".join(replies(session, TABLE_FEATURES))))
+    """Two tables are renamed by a request of several messages; nothing happens before the last."""
+    tables = features(session)
     assert [table[2] for table in tables] == list(range(254))
     assert tables[7] == tables[7][:8] + b"table7".ljust(32, b"\0") + tables[7][40:]
-    session.send(request(TABLE_FEATURES, rename(tables[7], b"seven"), MORE, xid=70))
+    session.send(request(TABLE_FEATURES, tables[0] + rename(tables[7], b"seven"), MORE, xid=70))
     session.send(request(TABLE_FEATURES, b"", MORE, xid=70))
     # Another request in between is answered, another one of several parts is not.
-    assert name_of(list(elements(b"".join(replies(session, TABLE_FEATURES))))[7]) == b"table7"
+    assert name_of(features(session)[7]) == b"table7"
     session.send(request(TABLE_FEATURES, tables[9], MORE, xid=71))
     session.barrier()
     assert session.errors == [OVERFLOW]
-    session.send(request(TABLE_FEATURES, rename(tables[8], b"eight"), xid=70))
-    got = b""
-    while True:
-        part = session.wait(MULTIPART_REPLY, 70)
-        got += part[16:]
-        if not struct.unpack_from("!H", part, 10)[0] & MORE:
-            break
-    assert [name_of(table) for table in elements(got)][6:10] == [b"table6", b"seven", b"eight", b"table9"]
+    session.errors.clear()
+    rest = [rename(tables[8], b"eight") if table[2] == 8 else table for table in tables[1:] if table[2] != 7]
+    got = set_features(session, *rest)
+    assert [name_of(table) for table in got][6:10] == [b"table6", b"seven", b"eight", b"table9"] and len(got) == 254
     # An error in one of the parts refuses the whole.
-    session.send(request(TABLE_FEATURES, rename(tables[7], b"back"), MORE, xid=72))
+    session.send(request(TABLE_FEATURES, tables[0] + rename(tables[7], b"back"), MORE, xid=72))
     session.send(request(TABLE_FEATURES, tables[8][:40], xid=72))
     assert struct.unpack_from("!HH", session.wait(ERROR, 72), 8) == (13, 3)
-    assert name_of(list(elements(b"".join(replies(session, TABLE_FEATURES))))[7]) == b"seven"
+    assert name_of(features(session)[7]) == b"seven"
+    assert len(set_features(session, *tables)) == 254
+
+
+def refused(session, message_):
+    session.errors.clear()
+    session.send(message_)
+    session.barrier()
+    return session.errors[-1] if session.errors else None
+
+
+def test_tables_leave_the_pipeline(session):
+    """What a request does not name is no table any more; its rules go without a word, and so do those that lead there."""
+    tables = features(session)
+    some = [tables[i] for i in (0, 1, 2, 9, 253)]
+    rules = [of.flow([], of.goto(9), cookie=1, flags=1), of.flow([], of.goto(7), priority=3, cookie=2, flags=1),
+             of.flow([], of.goto(8), table=7, cookie=3, flags=1), of.flow([], of.actions(of.output(1)), table=9, cookie=4, flags=1)]
+    session.send(message(2) + of.flow([], command=of.DELETE, table=ALL) + message(9, struct.pack("!HH", 0, 128)) + b"".join(rules))
+    session.barrier()
+    session.others.clear()
+    got = set_features(session, *some)
+    assert [table[2] for table in got] == [0, 1, 2, 9, 253] == [table[2] for table in features(session)]
+    # The next tables that a table tells are those that are there (property 2).
+    at = 64
+    while struct.unpack_from("!H", got[1], at)[0] != 2:
+        at += (struct.unpack_from("!H", got[1], at + 2)[0] + 7) // 8 * 8
+    assert got[1][at:at + 7] == struct.pack("!HHBBB", 2, 7, 2, 9, 253)
+    assert sorted(struct.unpack_from("!Q", flow, 24)[0] for body in replies(session, FLOW, flows())
+                  for flow in elements(body)) == [1, 4]
+    assert [body[i] for body in replies(session, TABLE) for i in range(0, len(body), 24)] == [0, 1, 2, 9, 253]
+    session.barrier()
+    assert not [told for told in session.others if told[1] == 11]
+    for bad, error in [(of.flow([], table=7), (5, 2)), (of.flow([], table=7, command=of.DELETE), (5, 2)),
+                       (of.flow([], of.goto(7)), (3, 2)), (request(FLOW, flows(7)), (1, 9)),
+                       (message(17, struct.pack("!BxxxI", 7, 0)), (8, 0))]:
+        assert refused(session, bad) == error
+    # Requests for what there can not be change nothing.
+    many = struct.pack("!I", 0xFFFFFFFF)
+    prop = lambda kind, body: struct.pack("!HH", kind, 4 + len(body)) + body + bytes(-(4 + len(body)) % 8)  # noqa: E731
+    bare = lambda table, *props: struct.pack("!HB", 64 + sum(map(len, props)), table) + tables[0][3:64] + b"".join(props)  # noqa: E731
+    for bad, error in [([tables[1]], (13, 0)),                                       # without the first
+                       ([tables[0], tables[1], tables[1]], (13, 0)),
+                       ([bare(0), bare(254)], (13, 0)), ([bare(0), bare(255)], (13, 0)),
+                       ([bare(0)[:60] + many], (13, 4)),                             # entries
+                       ([bare(0, prop(2, b"\0"))], (13, 4)),                         # next: itself
+                       ([bare(0, prop(2, b"\xfe"))], (13, 4)),
+                       ([bare(0, prop(0, struct.pack("!HH", 77, 4)))], (13, 4)),     # instruction
+                       ([bare(0, prop(4, struct.pack("!HH", 77, 4)))], (13, 4)),     # action
+                       ([bare(0, prop(8, struct.pack("!HBB", 0x8000, 77 << 1, 4)))], (13, 4)),
+                       ([bare(0, prop(8, struct.pack("!HBB", 0x8000, 5 << 1 | 1, 4)))], (13, 4)),   # eth_type, masked
+                       ([bare(0, prop(12, struct.pack("!HBB", 0x8000, 0, 4)))], (13, 4)),           # set in_port
+                       ([bare(0, prop(99, b""))], (13, 2)), ([bare(0, prop(9, b""))], (13, 2)),
+                       ([bare(0, prop(2, b"\1"), prop(2, b"\1"))], (13, 4)),
+                       ([bare(0, struct.pack("!HHxxxx", 2, 80))], (13, 3)),
+                       ([bare(0, prop(8, b"\x80"))], (13, 3))]:
+        assert set_features(session, *bad) == error, bad
+        assert [table[2] for table in features(session)] == [0, 1, 2, 9, 253]
+    # Back to all of them.
+    assert [table[2] for table in set_features(session, *tables)] == list(range(254))
+    assert refused(session, of.flow([], of.goto(8), table=7)) is None
+    assert features(session) == tables
 
 
 def test_requests_have_a_bound(session):
