@@ -47,6 +47,7 @@ static int on_features(struct ctl_of_session *s, const struct of_msg *msg, struc
 	struct of_msg reply = {.type = OFPT_FEATURES_REPLY};
 
 	reply.features.dpid = pl_bridge_config(s->ob->bridge->pl)->dpid;
+	reply.features.n_buffers = CTL_OF_N_BUFFERS;
 	reply.features.n_tables = CTL_OF_N_TABLES;
 	reply.features.capabilities = OFPC_FLOW_STATS | OFPC_TABLE_STATS | OFPC_PORT_STATS |
 	                              OFPC_GROUP_STATS | OFPC_QUEUE_STATS;
@@ -85,7 +86,7 @@ static int on_set_config(struct ctl_of_session *s, const struct of_msg *msg, str
 static int on_packet_out(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err)
 {
 	ctl_of_commit(s);
-	return ctl_of_packet_out(s->ob, &msg->packet_out, err);
+	return ctl_of_packet_out(s, &msg->packet_out, err);
 }
 
 static int on_flow_mod(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err)
@@ -96,10 +97,10 @@ static int on_flow_mod(struct ctl_of_session *s, const struct of_msg *msg, struc
 
 	if (ret == 0)
 		ret = pl_flow_mod(s->ob->bridge->pl, mod, err);
-	if (ret == 0) {
-		s->dirty = true;
-		if (mod->buffer_id != OF_NO_BUFFER && !deletes)
-			ret = of_error_set(err, OFPBRC_BUFFER_UNKNOWN);
+	s->dirty |= ret == 0;
+	if (ret == 0 && mod->buffer_id != OF_NO_BUFFER && !deletes) {
+		ctl_of_commit(s);
+		ret = ctl_of_packet_release(s, mod->buffer_id, err);
 	}
 	return ret;
 }

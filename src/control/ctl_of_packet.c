@@ -2,9 +2,10 @@
 /*
  * Packets to and from controllers. Threads: control.
  *
- * Packets are not kept for a controller (n_buffers is 0): a packet-in carries what max_len asks
- * for.
+ * A packet-in carries what max_len asks for; the packet is kept if that is not all of it, and goes
+ * with it whole if there is no place to keep it (sections 6.1.2, 7.4.1).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/evs_clock.h"
@@ -51,19 +52,13 @@ struct rte_mbuf *ctl_of_packet_make(const uint8_t *data, uint32_t size)
 	return pool ? mbuf_from(pool, data, size) : NULL;
 }
 
-int ctl_of_packet_out(struct ctl_of_bridge *ob, const struct of_packet_out *out,
-                      struct of_error *err)
+static int send_out(struct ctl_of_bridge *ob, const struct of_packet_out *out, struct of_error *err)
 {
 	static struct pl_injection injection;
 	static struct pkt_key key;
-	struct rte_mbuf *mbuf;
+	struct rte_mbuf *mbuf = ctl_of_packet_make(out->data.data, out->data.size);
 	int ret;
 
-	if (out->buffer_id != OF_NO_BUFFER)
-		return of_error_set(err, OFPBRC_BUFFER_UNKNOWN);
-	if (out->actions.size == 0)
-		return 0; /* section 7.3.7: dropped */
-	mbuf = ctl_of_packet_make(out->data.data, out->data.size);
 	if (!mbuf) {
 		EVS_LOG_LIMITED(control, ERR, "bridge '%s': no buffer for a packet-out",
 		                ob->bridge->name);
@@ -80,6 +75,42 @@ int ctl_of_packet_out(struct ctl_of_bridge *ob, const struct of_packet_out *out,
 		EVS_LOG_LIMITED(control, WARN, "bridge '%s': a packet-out found no worker ready",
 		                ob->bridge->name);
 	rte_pktmbuf_free(mbuf);
+	return ret;
+}
+
+int ctl_of_packet_out(struct ctl_of_session *s, const struct of_packet_out *out,
+                      struct of_error *err)
+{
+	struct ctl_of_packet kept = {NULL, 0, 0};
+	struct of_packet_out msg = *out;
+	int ret = 0;
+
+	if (out->buffer_id != OF_NO_BUFFER) {
+		ret = ctl_of_buffer_take(s, out->buffer_id, &kept, err);
+		msg.data.data = kept.data;
+		msg.data.size = kept.size;
+	}
+	if (ret == 0 && out->actions.size != 0) /* section 7.3.7: without actions, dropped */
+		ret = send_out(s->ob, &msg, err);
+	free(kept.data);
+	return ret;
+}
+
+int ctl_of_packet_release(struct ctl_of_session *s, uint32_t buffer_id, struct of_error *err)
+{
+	static const struct of_action to_table = {
+	        .kind = OF_ACTION_OUTPUT, .size8 = 1, .port = OFPP_TABLE};
+	struct of_packet_out msg = {.actions = {&to_table, sizeof(to_table)}};
+	struct ctl_of_packet kept;
+	int ret = ctl_of_buffer_take(s, buffer_id, &kept, err);
+
+	if (ret != 0)
+		return ret;
+	msg.in_port = kept.in_port;
+	msg.data.data = kept.data;
+	msg.data.size = kept.size;
+	ret = send_out(s->ob, &msg, err);
+	free(kept.data);
 	return ret;
 }
 
@@ -104,17 +135,29 @@ static bool within_rate(struct ctl_of_controller *c)
 	return true;
 }
 
-static void tell(struct ctl_of_session *s, struct of_msg *msg, uint32_t total, uint16_t max_len)
+/* How much of the packet is told, and under which id the whole is kept. */
+static void cut(struct ctl_of_session *s, struct of_packet_in *in, const struct of_blob *whole,
+                uint16_t max_len, uint32_t in_port)
+{
+	in->buffer_id = OF_NO_BUFFER;
+	in->data = *whole;
+	if (max_len < whole->size && max_len != OF_CML_NO_BUF)
+		in->buffer_id = ctl_of_buffer_keep(s, whole, in_port);
+	if (in->buffer_id != OF_NO_BUFFER)
+		in->data.size = max_len;
+}
+
+static void tell(struct ctl_of_session *s, struct of_msg *msg, const struct of_blob *whole,
+                 const struct flow_op_controller *op)
 {
 	struct ctl_of_controller *c = s->controller;
+	/* no action names a length for an invalid TTL (section 7.3.2) */
+	uint16_t max_len = op->reason == OFPR_INVALID_TTL ? s->miss_send_len : op->max_len;
 
 	if (!ctl_of_wants_async(s) ||
-	    !(s->async.packet_in[s->role == OFPCR_ROLE_SLAVE] >> msg->packet_in.reason & 1) ||
-	    !within_rate(c))
+	    !(s->async.packet_in[s->role == OFPCR_ROLE_SLAVE] >> op->reason & 1) || !within_rate(c))
 		return;
-	if (msg->packet_in.reason == OFPR_INVALID_TTL)
-		max_len = s->miss_send_len; /* no action names a length (section A.3.2) */
-	msg->packet_in.data.size = EVS_MIN(total, (uint32_t)max_len);
+	cut(s, &msg->packet_in, whole, max_len, rte_be_to_cpu_32(op->in_port));
 	if (ctl_of_session_tell(s, msg, true)) {
 		if (c)
 			c->packet_ins++;
@@ -142,21 +185,21 @@ void ctl_of_packet_in(const struct pmd_punt *punt)
 	struct pl_bridge *pl = pl_bridge_at(op->bridge);
 	struct ctl_bridge *bridge = pl ? ctl_bridge_lookup(pl_bridge_name(pl), NULL) : NULL;
 	uint32_t size = EVS_MIN(rte_pktmbuf_pkt_len(punt->mbuf), (uint32_t)OF_MSG_MAX - 256);
+	struct of_blob whole = {.size = size};
 	struct ctl_of_session *s, *next;
 	static struct of_msg msg;
 
 	if (bridge && bridge->of) {
 		msg.type = OFPT_PACKET_IN;
-		msg.packet_in.buffer_id = OF_NO_BUFFER;
 		msg.packet_in.total_len = (uint16_t)punt->total_len;
 		msg.packet_in.reason = op->reason;
 		msg.packet_in.table_id = op->table_id;
 		msg.packet_in.cookie = op->cookie;
-		msg.packet_in.data.data = rte_pktmbuf_read(punt->mbuf, 0, size, copy);
+		whole.data = rte_pktmbuf_read(punt->mbuf, 0, size, copy);
 		fill_match(&msg.packet_in.match, punt);
 		for (s = TAILQ_FIRST(&bridge->of->sessions); s; s = next) {
 			next = TAILQ_NEXT(s, link);
-			tell(s, &msg, size, op->max_len);
+			tell(s, &msg, &whole, op);
 		}
 	}
 	rte_pktmbuf_free(punt->mbuf);

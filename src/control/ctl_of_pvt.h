@@ -20,10 +20,12 @@
 #define CTL_OF_N_TABLES  254
 #define CTL_OF_MISS_LEN  128 /* miss_send_len unless a controller says otherwise */
 #define CTL_OF_ASYNC_ALL 0x7
+#define CTL_OF_N_BUFFERS 256 /* packets kept for a session */
 
 enum ctl_of_kind { CTL_OF_PRIMARY, CTL_OF_SERVICE, CTL_OF_SNOOP };
 
-struct ctl_of_job; /* a multipart reply under way */
+struct ctl_of_job;     /* a multipart reply under way */
+struct ctl_of_buffers; /* packets kept for the controller */
 
 struct ctl_of_session {
 	TAILQ_ENTRY(ctl_of_session) link;
@@ -35,7 +37,8 @@ struct ctl_of_session {
 	struct of_buf out;
 	struct of_msg msg;
 	struct ctl_of_job *job;
-	struct evbuffer *parts; /* of a multipart request; NULL: none is under way */
+	struct evbuffer *parts;         /* of a multipart request; NULL: none is under way */
+	struct ctl_of_buffers *buffers; /* NULL: never needed */
 	struct of_async async;
 	char peer[64];
 	char why[64]; /* it is ending */
@@ -124,8 +127,24 @@ struct ctl_port *ctl_of_port_lookup(struct ctl_of_bridge *ob, uint32_t port_no);
 
 /* Packets (ctl_of_packet.c). */
 struct rte_mbuf *ctl_of_packet_make(const uint8_t *data, uint32_t size); /* NULL: no buffer */
-int ctl_of_packet_out(struct ctl_of_bridge *ob, const struct of_packet_out *out,
+int ctl_of_packet_out(struct ctl_of_session *s, const struct of_packet_out *out,
                       struct of_error *err);
+/* A kept packet goes through the tables, as if a packet-out to TABLE followed the flow-mod. */
+int ctl_of_packet_release(struct ctl_of_session *s, uint32_t buffer_id, struct of_error *err);
+
+/* Packets kept for the controller (ctl_of_buffers.c). */
+struct ctl_of_packet {
+	uint8_t *data;
+	uint32_t size;
+	uint32_t in_port;
+};
+/* The id under which a copy is kept; OF_NO_BUFFER: it is not. */
+uint32_t ctl_of_buffer_keep(struct ctl_of_session *s, const struct of_blob *whole,
+                            uint32_t in_port);
+/* 0: the caller frees packet->data. -EPROTO: OFPBRC_BUFFER_UNKNOWN or _EMPTY. */
+int ctl_of_buffer_take(struct ctl_of_session *s, uint32_t id, struct ctl_of_packet *packet,
+                       struct of_error *err);
+void ctl_of_buffers_free(struct ctl_of_session *s);
 
 /* Controllers (ctl_of_controller.c). */
 void ctl_of_controller_lost(struct ctl_of_controller *c, const char *why);

@@ -18,6 +18,7 @@ static void session_free(struct ctl_of_session *s)
 {
 	ctl_of_job_free(s);
 	ctl_of_parts_free(s);
+	ctl_of_buffers_free(s);
 	if (s->turn)
 		event_free(s->turn);
 	if (s->probe)
