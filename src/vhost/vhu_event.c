@@ -92,8 +92,6 @@ uint32_t vhu_caps(uint64_t features)
 
 static void gather(int vid, struct vhu_facts *facts)
 {
-	struct rte_vhost_memory *mem = NULL;
-
 	rte_vhost_get_negotiated_features(vid, &facts->features);
 	facts->numa_node = rte_vhost_get_numa_node(vid);
 	facts->n_rings = EVS_MIN(rte_vhost_get_vring_num(vid), (uint16_t)(2 * VHU_MAX_PAIRS));
@@ -105,14 +103,6 @@ static void gather(int vid, struct vhu_facts *facts)
 		if (!rte_vhost_get_vhost_vring(vid, i, &ring))
 			facts->ring_size[i] = ring.size;
 	}
-	facts->n_regions = 0;
-	facts->memory_bytes = 0;
-	if (rte_vhost_get_mem_table(vid, &mem))
-		return;
-	facts->n_regions = mem->nregions;
-	for (uint32_t i = 0; i < mem->nregions; i++)
-		facts->memory_bytes += mem->regions[i].size;
-	free(mem);
 }
 
 static void wait_for_workers(void)
@@ -177,15 +167,35 @@ static void withdraw(struct vhu *vhu)
 		wait_for_workers();
 }
 
-static void guard(int vid, const struct vhu_conn *conn)
+struct vhu_conn *vhu_conn_lookup(int vid)
+{
+	struct vhu *vhu = of_device(vid);
+	struct vhu_conn *conn = NULL;
+
+	if (!vhu)
+		return NULL;
+	pthread_mutex_lock(&vhu->lock);
+	conn = conn_of(vhu, vid);
+	pthread_mutex_unlock(&vhu->lock);
+	return conn;
+}
+
+void vhu_memory_changed(struct vhu_conn *conn)
 {
 	struct rte_vhost_memory *mem = NULL;
+	uint64_t bytes = 0;
 
-	vhu_guard_del(conn);
-	if (rte_vhost_get_mem_table(vid, &mem))
+	if (rte_vhost_get_mem_table(conn->vid, &mem))
 		return;
-	for (uint32_t i = 0; i < mem->nregions; i++)
+	vhu_guard_del(conn);
+	for (uint32_t i = 0; i < mem->nregions; i++) {
 		vhu_guard_add(conn, mem->regions[i].mmap_addr, mem->regions[i].mmap_size);
+		bytes += mem->regions[i].size;
+	}
+	pthread_mutex_lock(&conn->vhu->lock);
+	conn->facts.n_regions = mem->nregions;
+	conn->facts.memory_bytes = bytes;
+	pthread_mutex_unlock(&conn->vhu->lock);
 	free(mem);
 }
 
@@ -201,8 +211,11 @@ static int on_new_device(int vid)
 	withdraw(vhu); /* who comes last is served */
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, vid);
+	if (conn && !conn->has_memory)
+		conn = NULL;
 	if (conn) {
-		guard(vid, conn);
+		facts.n_regions = conn->facts.n_regions;
+		facts.memory_bytes = conn->facts.memory_bytes;
 		conn->facts = facts;
 		conn->is_ready = true;
 		serve(vhu, conn);
@@ -286,10 +299,12 @@ static int on_connect(int vid)
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, VHU_NO_DEVICE);
 	if (conn) {
-		*conn = (struct vhu_conn){.vid = vid};
+		*conn = (struct vhu_conn){.vid = vid, .fd = -1, .vhu = vhu};
 		evs_counter_add(&vhu->n_connects, 1);
 	}
 	pthread_mutex_unlock(&vhu->lock);
+	if (conn)
+		vhu_vet(conn);
 	EVS_LOG_LIMITED(vhost, INFO, "port '%s': %s", vhu->port->name,
 	                conn ? "socket is connected" : "too many connections: one refused");
 	return conn ? 0 : -1;

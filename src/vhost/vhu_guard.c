@@ -26,6 +26,12 @@ static struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t n_faults; /* [any thread w, ctl r] */
+static __thread bool is_messenger;
+
+void vhu_guard_thread(bool on)
+{
+	is_messenger = on;
+}
 
 uint64_t vhu_guard_faults(void)
 {
@@ -80,7 +86,7 @@ static void on_sigbus(int signo, siginfo_t *info, void *context)
 	int error = errno;
 
 	(void)context;
-	if (is_guest_memory(addr) &&
+	if ((is_messenger || is_guest_memory(addr)) &&
 	    (put_page(addr, (uintptr_t)sysconf(_SC_PAGESIZE)) || put_page(addr, HUGE_PAGE))) {
 		__atomic_fetch_add(&n_faults, 1, __ATOMIC_RELAXED);
 		errno = error;

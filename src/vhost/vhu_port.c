@@ -18,7 +18,8 @@
 #include "port/port_args.h"
 #include "vhost/vhu_pvt.h"
 
-#define LOOK_PAUSE_NS 5000000 /* at least between two changes of queues */
+#define LOOK_PAUSE_NS     5000000 /* at least between two changes of queues */
+#define BUFFERS_IN_FLIGHT (1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) /* see vhu_vet.c */
 
 static void put_pool(void *pool)
 {
@@ -163,6 +164,7 @@ static void vhu_get_xstats(struct port *port,
 
 	add(arg, "guest_connects", evs_load_relaxed(&vhu->n_connects));
 	add(arg, "guest_interrupts", evs_load_relaxed(&vhu->n_kicks));
+	add(arg, "guest_messages_refused", evs_load_relaxed(&vhu->n_refused));
 	add(arg, "all_guests_memory_faults", vhu_guard_faults());
 	for (uint16_t q = 0; q < port->n_rxq; q++) {
 		snprintf(key, sizeof(key), "rx_q%u_packets", q);
@@ -216,7 +218,6 @@ static int parse(struct vhu *vhu, const struct port_args *args, uint64_t *flags,
                  struct evs_error *err)
 {
 	const char *path = port_arg(args, "path"), *mode = port_arg(args, "mode");
-	bool iommu = false, postcopy = false;
 	int ret;
 
 	if (*path != '/' || strlen(path) >= sizeof(vhu->path))
@@ -231,20 +232,20 @@ static int parse(struct vhu *vhu, const struct port_args *args, uint64_t *flags,
 		                     "mode=%s: use client (the guest makes the "
 		                     "socket) or server",
 		                     mode);
-	ret = port_arg_bool(args, "iommu", &iommu, err);
+	ret = port_arg_bool(args, "iommu", &vhu->iommu, err);
 	if (!ret)
-		ret = port_arg_bool(args, "postcopy", &postcopy, err);
+		ret = port_arg_bool(args, "postcopy", &vhu->postcopy, err);
 	*flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS |
 	         (vhu->is_client ? RTE_VHOST_USER_CLIENT : 0) |
-	         (iommu ? RTE_VHOST_USER_IOMMU_SUPPORT : 0) |
-	         (postcopy ? RTE_VHOST_USER_POSTCOPY_SUPPORT : 0);
+	         (vhu->iommu ? RTE_VHOST_USER_IOMMU_SUPPORT : 0) |
+	         (vhu->postcopy ? RTE_VHOST_USER_POSTCOPY_SUPPORT : 0);
 	return ret;
 }
 
 static int choose_features(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
 {
 	const char *text = port_arg(args, "features");
-	uint64_t supported = 0, wanted;
+	uint64_t supported = 0, protocol = 0, wanted;
 	int ret = rte_vhost_driver_get_features(vhu->path, &supported);
 
 	if (ret)
@@ -256,10 +257,19 @@ static int choose_features(struct vhu *vhu, const struct port_args *args, struct
 	if (wanted & ~supported)
 		return evs_error_set(err, -EOPNOTSUPP, "features=%s: not all are supported", text);
 	vhu->driver_features = wanted;
-	if (rte_vhost_driver_disable_features(vhu->path, supported & ~wanted))
+	if (rte_vhost_driver_get_protocol_features(vhu->path, &protocol) ||
+	    rte_vhost_driver_set_protocol_features(vhu->path, protocol & ~BUFFERS_IN_FLIGHT) ||
+	    rte_vhost_driver_disable_features(vhu->path, supported & ~wanted))
 		return evs_error_set(err, -EIO, "DPDK's vhost refuses features %#llx",
 		                     (unsigned long long)wanted);
 	return 0;
+}
+
+/* What the library says of its own accord is worth reading; a guest can make it say things as often
+ * as it likes. */
+static void set_library_log(uint32_t level)
+{
+	rte_log_set_level_pattern("lib.vhost.config", level);
 }
 
 static int start(struct vhu *vhu, const struct port_args *args, uint64_t flags,
@@ -269,6 +279,7 @@ static int start(struct vhu *vhu, const struct port_args *args, uint64_t flags,
 
 	if (ret)
 		return ret;
+	set_library_log(RTE_LOG_ERR);
 	if (rte_vhost_driver_register(vhu->path, flags))
 		return evs_error_set(err, -EIO,
 		                     "DPDK's vhost refuses the socket '%s' (its log says why)",
@@ -281,6 +292,7 @@ static int start(struct vhu *vhu, const struct port_args *args, uint64_t flags,
 		                    "may be %s",
 		                    vhu->is_client ? "connect to" : "listen on", vhu->path,
 		                    vhu->is_client ? "read" : "written");
+	set_library_log(RTE_LOG_CRIT);
 	if (ret)
 		rte_vhost_driver_unregister(vhu->path);
 	return ret;
@@ -387,8 +399,7 @@ const struct port_type vhu_port_type = {
 
 void vhu_init(void)
 {
-	/* A guest can make the library log as often as it likes. */
-	rte_log_set_level_pattern("lib.vhost.config", RTE_LOG_ERR);
+	set_library_log(RTE_LOG_CRIT);
 	rte_log_set_level_pattern("lib.vhost.data", RTE_LOG_CRIT);
 	vhu_guard_init();
 	port_type_add(&vhu_port_type);

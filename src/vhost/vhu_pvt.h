@@ -29,9 +29,14 @@ struct vhu_facts {
 #define VHU_MAX_CONNS 4
 struct vhu_conn {
 	int vid; /* VHU_NO_DEVICE: free */
+	int fd;  /* the library's; -1: unknown */
 	bool is_ready;
+	bool has_memory; /* else the library must not be asked for its table */
+	bool advised;    /* of postcopy */
 	uint64_t rings;
+	uint64_t started; /* bitmap of those with a kick descriptor */
 	struct vhu_facts facts;
+	struct vhu *vhu;
 };
 
 /* Of one worker's transmit queue. */
@@ -48,6 +53,7 @@ struct vhu {
 	uint64_t rings EVS_CACHE_ALIGNED; /* [vhost w, ctl r] bitmap of enabled ones of vid */
 	uint64_t n_kicks;                 /* [vhost and workers w, ctl r] calls to the guest */
 	uint64_t n_connects;              /* [vhost w, ctl r] */
+	uint64_t n_refused;               /* [vhost w, ctl r] messages */
 	pthread_mutex_t lock;
 	struct vhu_conn conn[VHU_MAX_CONNS];
 	/* control only */
@@ -56,7 +62,7 @@ struct vhu {
 	uint64_t driver_features;
 	uint64_t rings_seen;
 	uint64_t last_look_ns;
-	bool is_client, is_closing;
+	bool is_client, is_closing, iommu, postcopy;
 	char path[VHU_PATH_LEN];
 	struct vhu_txq txq[EVS_MAX_WORKERS];
 };
@@ -71,12 +77,22 @@ extern const struct rte_vhost_device_ops vhu_ops;
 int vhu_list_add(struct vhu *vhu); /* -EEXIST: the path is in use by another port */
 void vhu_list_del(struct vhu *vhu);
 /* The facts of the guest that is served, all zero if none; returns whether anyone is connected. */
+struct vhu_conn *vhu_conn_lookup(int vid);      /* [vhost] */
+void vhu_memory_changed(struct vhu_conn *conn); /* [vhost] the library has a new table */
 bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts);
 /* The capabilities of a port whose guest has negotiated these features. */
 uint32_t vhu_caps(uint64_t features);
 
+/* vhu_vet.c: [vhost] from now on each message of the connection is vetted */
+void vhu_vet(struct vhu_conn *conn);
+
+/* vhu_socket.c: [vhost] gives the connection's socket its time-outs; -1: not found */
+int vhu_socket_find(const struct vhu_conn *conn);
+
 /* vhu_guard.c */
 void vhu_guard_init(void);
+/* The calling thread touches memory of guests that is in no range yet. */
+void vhu_guard_thread(bool on);
 void vhu_guard_add(const struct vhu_conn *owner, void *start, size_t size);
 void vhu_guard_del(const struct vhu_conn *owner);
 uint64_t vhu_guard_faults(void); /* pages that were put in the place of lost ones */

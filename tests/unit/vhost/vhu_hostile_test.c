@@ -246,6 +246,111 @@ static void test_toggling(void **state)
 	await(!bad_port->link_up);
 }
 
+/* What ends the connection, said by a guest whose rings work, and asking for a reply, which would
+ * make the library go on. */
+static void test_refused_messages(void **state)
+{
+	static const struct {
+		const char *what;
+		struct master_msg msg;
+		bool with_fd;
+	} cases[] = {
+	        {"memory that is no memory",
+	         {MASTER_SET_MEM_TABLE, 9, 40, .mem = {1, 0, {{MASTER_GPA, 4096, 4096, 0}}}},
+	         true},
+	        {"regions without files",
+	         {MASTER_SET_MEM_TABLE, 9, 72, .mem = {2, 0, {{MASTER_GPA, 4096, 4096, 0}}}},
+	         true},
+	        {"a ring in use grows", {MASTER_SET_VRING_NUM, 9, 8, .state = {1, 4096}}, false},
+	        {"and moves", {MASTER_SET_VRING_BASE, 9, 8, .state = {1, 77}}, false},
+	        {"a ring too large", {MASTER_SET_VRING_NUM, 9, 8, .state = {7, 32768}}, false},
+	        {"too many rings", {MASTER_SET_VRING_NUM, 9, 8, .state = {200, 256}}, false},
+	        {"a ring that is none", {MASTER_GET_VRING_BASE, 9, 8, .state = {99, 0}}, false},
+	        {"other features", {MASTER_SET_FEATURES, 9, 8, .u64 = VERSION_1}, false},
+	        {"in-flight buffers of gigabytes",
+	         {31, 9, 20, .bytes = {[16] = 0xff, 0xff, 0xff, 0xff}},
+	         false},
+	        {"in-flight buffers behind their file",
+	         {32, 9, 20, .bytes = {[1] = 0x10, [16] = 0xff, 0, 0xff, 0xff}},
+	         true},
+	        {"a log behind its file",
+	         {MASTER_SET_LOG_BASE, 9, 16, .bytes = {[1] = 0x10, [9] = 0x10}},
+	         true},
+	        {"a userfaultfd", {28, 9, 0, .u64 = 0}, false},
+	        {"an IOMMU", {22, 9, 40, .u64 = 0}, false},
+	};
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(cases); i++) {
+		struct master m;
+		struct master_msg answer;
+
+		connect_bad(&m, ALL & ~(1ull << 26));
+		master_refill(&m, 0);
+		assert_true(master_send(&m, &cases[i].msg, cases[i].with_fd ? m.event_fd : -1));
+		master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
+		if (master_receive(&m, &answer))
+			fail_msg("%s: answered", cases[i].what);
+		check_good();
+		master_close(&m);
+		await(!bad_port->link_up);
+	}
+}
+
+/* Is the thread that serves all guests' sockets still there? */
+static void check_messages(void)
+{
+	assert_true(master_stop_vring(&good, 0) && master_stop_vring(&good, 1));
+	await(!good_port->link_up);
+	assert_true(master_start(&good, VERSION_1, 2));
+	await(good_port->link_up);
+	master_refill(&good, 0);
+	check_good();
+}
+
+static void test_half_messages(void **state)
+{
+	static const struct master_msg msg = {
+	        .request = MASTER_SET_FEATURES, .flags = 1, .size = 8};
+
+	for (size_t size = 1; size < 12 + 8; size += 3) {
+		struct master m;
+
+		connect_bad(&m, VERSION_1);
+		assert_int_equal(send(m.fd, &msg, size, MSG_NOSIGNAL), size);
+		check_messages();
+		master_close(&m);
+		await(!bad_port->link_up);
+	}
+}
+
+/* Asks and asks, and does not listen. */
+static void test_replies_not_read(void **state)
+{
+	static const struct master_msg msg = {.request = MASTER_GET_FEATURES, .flags = 1};
+	struct master m;
+
+	test_connect(&m, 0);
+	while (master_send(&m, &msg, -1))
+		;
+	check_messages();
+	master_close(&m);
+}
+
+/* The file of the memory is cut before the library reads a ring's index in it. */
+static void test_memory_cut_early(void **state)
+{
+	struct master m;
+
+	vhu_guard_init();
+	connect_bad(&m, VERSION_1);
+	assert_true(master_stop_vring(&m, 0));
+	assert_int_equal(ftruncate(m.mem_fd, 0), 0);
+	master_set_vring(&m, 0);
+	check_messages();
+	master_close(&m);
+	await(!bad_port->link_up);
+}
+
 static void test_flood_of_connections(void **state)
 {
 	for (unsigned i = 0; i < 500; i++) {
@@ -269,6 +374,10 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_memory_taken_away),
 	        cmocka_unit_test(test_memory_truncated),
 	        cmocka_unit_test(test_toggling),
+	        cmocka_unit_test(test_refused_messages),
+	        cmocka_unit_test(test_half_messages),
+	        cmocka_unit_test(test_replies_not_read),
+	        cmocka_unit_test(test_memory_cut_early),
 	        cmocka_unit_test(test_flood_of_connections),
 	};
 	int ret;

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a guest may say. Each message is looked at before DPDK's vhost library (22.11) acts on it,
+ * since that believes some things which would end evsd, or take its memory:
+ *
+ *   ring sizes and indices that change after the ring's addresses were checked for the old ones;
+ *   a memory table that cannot be mapped (the rings still point into the old one);
+ *   in-flight buffers (of no use to a network device) of any size, and written to behind their end;
+ *   a log that does not begin at offset 0, or is cut while it is written to;
+ *   numbers of rings up to 256, of 32,768 entries each; a userfaultfd for each time it is asked.
+ *
+ * And it waits for ever in the thread that serves all guests, for the second half of a message
+ * and for a reader of its replies: so the socket gets time-outs. A refusal ends the connection.
+ * Threads: vhost. Owner: what a connection has said so far is in struct vhu_conn.
+ */
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <rte_vhost.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/evs_log.h"
+#include "vhost/vhu_msg_pvt.h"
+#include "vhost/vhu_pvt.h"
+
+#define LOG_ALL      (1ull << 26)
+#define PACKED       (1ull << 34)
+#define UNREAD_MAX   65536 /* bytes of replies that wait for the guest to read them */
+#define N_RINGS      (2 * VHU_MAX_PAIRS)
+#define RING_LEN_MAX 4096
+
+/* NULL: the message is good; else what is wrong with it. */
+typedef const char *rule_fn(struct vhu_conn *conn, struct vhu_msg *msg);
+
+/* Have the ring's addresses been translated, for its present size and the present features? */
+static bool is_placed(const struct vhu_conn *conn, uint32_t ring)
+{
+	struct rte_vhost_vring vring = {0};
+
+	return conn->started >> ring & 1 ||
+	       (!rte_vhost_get_vhost_vring(conn->vid, (uint16_t)ring, &vring) && vring.desc);
+}
+
+static const char *check_features(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	uint64_t now = 0;
+
+	rte_vhost_get_negotiated_features(conn->vid, &now);
+	if (!((now ^ msg->u64) & ~LOG_ALL))
+		return NULL;
+	for (uint32_t ring = 0; ring < N_RINGS; ring++)
+		if (is_placed(conn, ring))
+			return "features change while a ring is in use";
+	return NULL;
+}
+
+static const char *check_index(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	(void)conn;
+	return msg->state.index < N_RINGS ? NULL : "no such ring";
+}
+
+static const char *check_num(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	if (msg->state.index >= N_RINGS)
+		return "no such ring";
+	if (msg->state.num == 0 || msg->state.num > RING_LEN_MAX)
+		return "a ring of no or of more than 4,096 entries";
+	return is_placed(conn, msg->state.index) ? "a ring in use changes its size" : NULL;
+}
+
+static const char *check_base(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	if (msg->state.index >= N_RINGS)
+		return "no such ring";
+	return is_placed(conn, msg->state.index) ? "a ring in use changes its index" : NULL;
+}
+
+/* The ring starts: its size is final, and a packed ring's index is used without a look. */
+static const char *check_kick(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	uint32_t ring = msg->u64 & VHU_MSG_RING_MASK;
+	struct rte_vhost_vring vring = {0};
+	uint16_t avail = 0, used = 0;
+	uint64_t features = 0;
+
+	if (ring >= N_RINGS)
+		return "no such ring";
+	rte_vhost_get_negotiated_features(conn->vid, &features);
+	rte_vhost_get_vhost_vring(conn->vid, (uint16_t)ring, &vring);
+	rte_vhost_get_vring_base(conn->vid, (uint16_t)ring, &avail, &used);
+	if (vring.size == 0)
+		return "a ring without a size starts";
+	if ((features & PACKED) && (avail & 0x7fff) >= vring.size)
+		return "a packed ring starts behind its end";
+	if (!(features & PACKED) && (vring.size & (vring.size - 1)))
+		return "a split ring whose size is no power of 2";
+	conn->started |= 1ull << ring;
+	return NULL;
+}
+
+static const char *check_file(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	(void)conn;
+	return (msg->u64 & VHU_MSG_RING_MASK) < N_RINGS ? NULL : "no such ring";
+}
+
+static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	if (msg->state.index >= N_RINGS)
+		return "no such ring";
+	conn->started &= ~(1ull << msg->state.index);
+	return NULL;
+}
+
+static const char *check_reset(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	(void)msg;
+	conn->started = 0;
+	conn->has_memory = false;
+	return NULL;
+}
+
+/* Can the library map it? It has given up the old table when it finds out. */
+static bool can_map(int fd, struct vhu_msg_region region)
+{
+	uint64_t size = region.offset + region.size;
+	struct stat st;
+	void *addr;
+
+	if (region.size == 0 || size < region.size || region.gpa + region.size < region.gpa ||
+	    region.uva + region.size < region.uva || fstat(fd, &st) || !S_ISREG(st.st_mode) ||
+	    size > (uint64_t)st.st_size || st.st_blksize <= 0)
+		return false;
+	size = RTE_ALIGN_CEIL(size, (uint64_t)st.st_blksize);
+	addr = size ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+	if (addr != MAP_FAILED)
+		munmap(addr, size);
+	return addr != MAP_FAILED;
+}
+
+static const char *check_memory(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	uint32_t n = msg->mem.n_regions;
+
+	if (n > VHU_MSG_REGIONS || msg->n_fds != (int)n)
+		return "a memory table whose regions and files differ in number";
+	for (uint32_t i = 0; i < n; i++)
+		if (!can_map(msg->fds[i], msg->mem.region[i]))
+			return "memory that can not be mapped";
+	conn->has_memory = false; /* until the library has it */
+	return NULL;
+}
+
+static const char *check_log(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	struct stat st;
+
+	(void)conn;
+	if (msg->n_fds != 1 || fstat(msg->fds[0], &st))
+		return "a log without a file";
+	if (msg->log.offset || msg->log.size == 0 || msg->log.size > (uint64_t)st.st_size)
+		return "a log that does not fill its file from the start";
+	fcntl(msg->fds[0], F_ADD_SEALS, F_SEAL_SHRINK);
+	if (!(fcntl(msg->fds[0], F_GET_SEALS) & F_SEAL_SHRINK))
+		return "a log whose file can be cut: a memfd is needed that can be sealed";
+	return NULL;
+}
+
+static const char *check_iommu(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	(void)msg;
+	return conn->vhu->iommu ? NULL : "no iommu=on";
+}
+
+static const char *check_postcopy(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	bool again = conn->advised && msg->request == VHU_POSTCOPY_ADVISE;
+
+	conn->advised |= msg->request == VHU_POSTCOPY_ADVISE;
+	return !conn->vhu->postcopy ? "no postcopy=on" : again ? "postcopy twice" : NULL;
+}
+
+static const char *check_inflight(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	(void)conn;
+	(void)msg;
+	return "in-flight buffers were not offered";
+}
+
+static rule_fn *const rules[VHU_N_REQUESTS] = {
+        [VHU_SET_FEATURES] = check_features,    [VHU_RESET_OWNER] = check_reset,
+        [VHU_SET_MEM_TABLE] = check_memory,     [VHU_SET_LOG_BASE] = check_log,
+        [VHU_SET_VRING_NUM] = check_num,        [VHU_SET_VRING_ADDR] = check_index,
+        [VHU_SET_VRING_BASE] = check_base,      [VHU_GET_VRING_BASE] = check_stop,
+        [VHU_SET_VRING_KICK] = check_kick,      [VHU_SET_VRING_CALL] = check_file,
+        [VHU_SET_VRING_ERR] = check_file,       [VHU_SET_VRING_ENABLE] = check_index,
+        [VHU_IOTLB_MSG] = check_iommu,          [VHU_POSTCOPY_ADVISE] = check_postcopy,
+        [VHU_POSTCOPY_LISTEN] = check_postcopy, [VHU_POSTCOPY_END] = check_postcopy,
+        [VHU_GET_INFLIGHT_FD] = check_inflight, [VHU_SET_INFLIGHT_FD] = check_inflight,
+};
+
+static bool reads_replies(const struct vhu_conn *conn)
+{
+	int unread = 0;
+
+	return conn->fd < 0 || ioctl(conn->fd, SIOCOUTQ, &unread) || unread < UNREAD_MAX;
+}
+
+/* Without a reply to it the library closes the connection. */
+static enum rte_vhost_msg_result refuse(struct vhu_conn *conn, struct vhu_msg *msg, const char *why)
+{
+	EVS_LOG_LIMITED(vhost, WARN, "port '%s': guest's message %u is refused: %s",
+	                conn->vhu->port->name, msg->request, why);
+	__atomic_fetch_add(&conn->vhu->n_refused, 1, __ATOMIC_RELAXED);
+	msg->flags &= ~VHU_MSG_NEED_REPLY;
+	for (int i = 0; i < msg->n_fds; i++)
+		if (msg->fds[i] >= 0)
+			close(msg->fds[i]);
+	msg->n_fds = 0;
+	return RTE_VHOST_MSG_RESULT_ERR;
+}
+
+static enum rte_vhost_msg_result before(int vid, void *arg)
+{
+	struct vhu_conn *conn = vhu_conn_lookup(vid);
+	struct vhu_msg *msg = arg;
+	rule_fn *rule = msg->request < VHU_N_REQUESTS ? rules[msg->request] : NULL;
+	const char *why = NULL;
+
+	if (!conn)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	vhu_guard_thread(true);
+	if (!reads_replies(conn))
+		why = "it does not read its replies";
+	else if (rule)
+		why = rule(conn, msg);
+	if (why)
+		return refuse(conn, msg, why);
+	if (msg->request != VHU_GET_QUEUE_NUM)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	msg->u64 = VHU_MAX_PAIRS;
+	msg->size = sizeof(msg->u64);
+	msg->n_fds = 0;
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static enum rte_vhost_msg_result after(int vid, void *arg)
+{
+	struct vhu_conn *conn = vhu_conn_lookup(vid);
+	const struct vhu_msg *msg = arg;
+
+	if (conn && msg->request == VHU_SET_MEM_TABLE) {
+		conn->has_memory = true;
+		vhu_memory_changed(conn);
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+void vhu_vet(struct vhu_conn *conn)
+{
+	static const struct rte_vhost_user_extern_ops ops = {before, after};
+
+	_Static_assert(offsetof(struct vhu_msg, fds) == 644, "layout of the library");
+	conn->fd = vhu_socket_find(conn);
+	rte_vhost_extern_callback_register(conn->vid, &ops, NULL);
+}
