@@ -85,7 +85,7 @@ static EVS_HOT const struct flow_op *output(struct pmd_worker *w, struct pmd_exe
 		struct pmd_shaper *s = x->queue ? evs_load_acquire(&v->shaper) : NULL;
 
 		if (evs_unlikely(s != NULL))
-			pmd_shape(w, s, &(struct pmd_shaped){x->mbuf, x->n, x->queue});
+			pmd_out_queued(w, v, s, x);
 		else
 			pmd_out_append(w, v, x->mbuf, x->n);
 	}

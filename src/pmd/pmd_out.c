@@ -186,10 +186,8 @@ EVS_HOT void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct r
 EVS_HOT void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                               const struct pmd_sum *sum)
 {
-	struct pmd_shaper *s = evs_load_acquire(&v->shaper);
-
-	if (evs_unlikely(s != NULL)) {
-		pmd_shape(w, s, &(struct pmd_shaped){mbufs, sum->n, 0});
+	if (evs_unlikely(evs_load_acquire(&v->shaper) != NULL)) {
+		pmd_shape(w, v, mbufs, sum->n);
 		return;
 	}
 	if (evs_unlikely(w->sampling))

@@ -7,6 +7,7 @@
 #define PMD_OUT_PVT_H
 
 #include "pmd/pmd_pvt.h"
+#include "pmd/pmd_shape_pvt.h"
 
 void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs, unsigned n);
 /* The same, where the sum is known. */
@@ -44,6 +45,21 @@ EVS_INLINE void pmd_out_one(struct pmd_worker *w, struct pmd_view *v, struct rte
 	if (evs_unlikely(v->n == PKT_BURST_MAX)) {
 		v->n = 0;
 		pmd_out_send(w, v, v->mbuf, PKT_BURST_MAX);
+	}
+}
+
+/* Likewise all of a group, for the queue that was chosen. */
+EVS_INLINE void pmd_out_queued(struct pmd_worker *w, struct pmd_view *v, struct pmd_shaper *s,
+                               const struct pmd_exec *x)
+{
+	for (unsigned i = 0; i < x->n; i++) {
+		if (evs_unlikely(v->queued_by != s->id)) {
+			v->queued_by = s->id;
+			v->queued = 0;
+		}
+		v->queue[v->n] = (uint16_t)EVS_MIN(x->queue, (uint32_t)UINT16_MAX);
+		v->queued |= UINT32_C(1) << v->n;
+		pmd_out_one(w, v, x->mbuf[i]);
 	}
 }
 

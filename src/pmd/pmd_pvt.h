@@ -84,6 +84,10 @@ struct pmd_view {
 	uint16_t n;   /* mbufs that wait */
 	bool listed;
 	struct rte_mbuf *mbuf[PKT_BURST_MAX] EVS_CACHE_ALIGNED;
+	/* of a shaped port: for which of them a queue was chosen, which, and of whom */
+	uint32_t queued;
+	uint32_t queued_by; /* pmd_shaper.id */
+	uint16_t queue[PKT_BURST_MAX];
 } EVS_CACHE_ALIGNED;
 
 /* A packet that a program sent round again, with what the parser can not know. */
@@ -137,6 +141,7 @@ struct pmd_worker {
 	uint32_t sample; /* bursts until the next sample */
 	uint32_t depth;  /* rounds of recirculation */
 	bool sampling;
+	uint32_t shapers_done; /* of the list: where the last loop ended */
 	struct pmd_fair fair;
 	struct pmd_account account EVS_CACHE_ALIGNED;
 	uint64_t bursts;
@@ -212,14 +217,9 @@ void pmd_again_add(struct pmd_worker *w, struct pmd_exec *x, uint32_t recirc_id)
 void pmd_again_run(struct pmd_worker *w);
 
 /* pmd_shape.c [worker] */
-/* Puts packets for a shaped port into its queues. */
-struct pmd_shaped {
-	struct rte_mbuf **mbufs;
-	unsigned n;
-	uint32_t queue;
-};
-void pmd_shape(struct pmd_worker *w, struct pmd_shaper *s, const struct pmd_shaped *pkts);
-/* Polls the shapers of a list; returns for how many packets. */
+/* Puts n packets for the view's port into its queues. */
+void pmd_shape(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs, unsigned n);
+/* Polls the shapers that the worker owns, a bounded number; returns for how many packets. */
 unsigned pmd_shape_run(struct pmd_worker *w, struct pmd_shaper *shapers);
 
 /* pmd_shape_ctl.c [ctl] */

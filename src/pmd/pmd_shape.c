@@ -7,7 +7,8 @@
 #include "pmd/pmd_shape_pvt.h"
 
 #define CLOSING_BURSTS 8
-#define BURSTS_MAX     2 /* taken from the ring, and sent, of one port in a loop */
+#define BURSTS_MAX     2   /* taken from the ring, and sent, of one port in a loop */
+#define BUDGET         256 /* packets of all ports in a loop, before the next poll of the others */
 
 static void put_own(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_view *v,
                     const struct pmd_shaper_item *item)
@@ -22,6 +23,15 @@ static void put_own(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_view 
 		         put == QOS_PUT_FULL ? PKT_DROP_QUEUE_FULL : PKT_DROP_QUEUE_AQM);
 }
 
+static void put_all(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_view *v,
+                    const struct pmd_shaper_item *items, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		qos_shaper_prefetch(s->q, (uint32_t)items[i].queue);
+	for (unsigned i = 0; i < n; i++)
+		put_own(w, s, v, &items[i]);
+}
+
 /* A shaper that goes has sent all that was put in: the rest may pass it by. What this worker put
  * into the ring has left it, which it sees first, and was sent before is_empty was set again. */
 static EVS_COLD bool is_drained(struct pmd_shaper *s)
@@ -32,27 +42,67 @@ static EVS_COLD bool is_drained(struct pmd_shaper *s)
 	return ring_empty && evs_load_acquire(&s->is_empty) && qos_shaper_backlog(s->q) == 0;
 }
 
-EVS_HOT void pmd_shape(struct pmd_worker *w, struct pmd_shaper *s, const struct pmd_shaped *pkts)
+/* Items of the packets, with the queues that somebody chose or the maps say. */
+static void items_fill(struct pmd_view *v, const struct pmd_shaper *s, struct rte_mbuf **mbufs,
+                       unsigned n, struct pmd_shaper_item items[])
 {
-	struct pmd_view *v = pmd_view_of(w, s->port->index);
-	struct pmd_shaper_item items[PKT_BURST_MAX];
-	unsigned n_put;
+	const struct qos_shaper *q = evs_load_acquire(&s->q);
+	uint32_t queued = v->queued_by == s->id ? v->queued : 0;
 
-	if (evs_unlikely(evs_load_acquire(&s->closing)) && is_drained(s)) {
-		pmd_out_unshaped(w, v, pkts->mbufs, pkts->n);
-		return;
+	v->queued = 0;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t queue = queued >> i & 1 ? v->queue[i] : 0;
+
+		queue = qos_shaper_queue_for(q, queue, mbufs[i]);
+		items[i] = (struct pmd_shaper_item){mbufs[i], queue};
 	}
-	for (unsigned i = 0; i < pkts->n; i++)
-		items[i] = (struct pmd_shaper_item){pkts->mbufs[i], pkts->queue};
-	if (evs_load_acquire(&s->owner) == w) {
-		for (unsigned i = 0; i < pkts->n; i++)
-			put_own(w, s, v, &items[i]);
-		return;
+}
+
+/* To the owner. What its queue would refuse, or the ring has no room for, is dropped here: so an
+ * overload of one queue costs the owner nothing, and does not keep others from it. */
+static void hand_over(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_view *v,
+                      struct pmd_shaper_item items[], unsigned n)
+{
+	struct qos_shaper *q = evs_load_acquire(&s->q);
+	unsigned room = rte_ring_free_count(s->ring), kept = 0, n_gone = 0, n_put;
+	struct rte_mbuf *gone[PKT_BURST_MAX];
+
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t queue = (uint32_t)items[i].queue;
+
+		if (evs_likely(qos_shaper_admits(q, queue, room - EVS_MIN(room, kept),
+		                                 PMD_SHAPE_RING_LEN))) {
+			items[kept++] = items[i];
+			continue;
+		}
+		qos_shaper_refused(q, queue);
+		gone[n_gone++] = items[i].mbuf;
 	}
-	n_put = rte_ring_mp_enqueue_burst_elem(s->ring, items, sizeof(items[0]), pkts->n, NULL);
+	n_put = rte_ring_mp_rts_enqueue_burst_elem(s->ring, items, sizeof(items[0]), kept, NULL);
 	evs_counter_add(&w->account.held, n_put);
-	if (evs_unlikely(n_put < pkts->n))
-		pmd_drop(w, v, pkts->mbufs + n_put, pkts->n - n_put, PKT_DROP_QUEUE_FULL);
+	for (; n_put < kept; n_put++) {
+		qos_shaper_refused(q, (uint32_t)items[n_put].queue);
+		gone[n_gone++] = items[n_put].mbuf;
+	}
+	if (evs_unlikely(n_gone))
+		pmd_drop(w, v, gone, n_gone, PKT_DROP_QUEUE_FULL);
+}
+
+EVS_HOT void pmd_shape(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                       unsigned n)
+{
+	struct pmd_shaper *s = evs_load_acquire(&v->shaper);
+	struct pmd_shaper_item items[PKT_BURST_MAX];
+
+	if (evs_unlikely(!s) || (evs_unlikely(evs_load_acquire(&s->closing)) && is_drained(s))) {
+		pmd_out_unshaped(w, v, mbufs, n);
+		return;
+	}
+	items_fill(v, s, mbufs, n, items);
+	if (evs_load_acquire(&s->owner) == w)
+		put_all(w, s, v, items, n);
+	else
+		hand_over(w, s, v, items, n);
 }
 
 /* Takes over a changed configuration. While control has not yet freed the last old one it waits. */
@@ -80,8 +130,7 @@ static unsigned drain(struct pmd_worker *w, struct pmd_shaper *s, struct pmd_vie
 		n = rte_ring_sc_dequeue_burst_elem(s->ring, items, sizeof(items[0]), PKT_BURST_MAX,
 		                                   NULL);
 		evs_counter_add(&w->account.held, -(uint64_t)n);
-		for (unsigned i = 0; i < n; i++)
-			put_own(w, s, v, &items[i]);
+		put_all(w, s, v, items, n);
 		sum += n;
 		if (n < PKT_BURST_MAX)
 			break;
@@ -130,22 +179,29 @@ static EVS_COLD unsigned send_all(struct pmd_worker *w, struct pmd_shaper *s, st
 	return sum;
 }
 
+static unsigned run_one(struct pmd_worker *w, struct pmd_shaper *s)
+{
+	struct pmd_view *v = pmd_view_of(w, s->port->index);
+	unsigned n;
+
+	if (evs_unlikely(evs_load_relaxed(&s->next_q) != NULL))
+		adopt(w, s);
+	if (evs_unlikely(evs_load_acquire(&s->closing)))
+		return send_all(w, s, v);
+	n = drain(w, s, v);
+	return n + send_due(w, s, v);
+}
+
+/* Where the budget ends, the next loop goes on. The list may change between them: then one has its
+ * turn twice, or a loop later. */
 EVS_HOT unsigned pmd_shape_run(struct pmd_worker *w, struct pmd_shaper *s)
 {
-	unsigned n = 0;
+	unsigned at = 0, from = w->shapers_done, n = 0;
 
 	w->now_tsc = evs_clock_tsc();
-	for (; s; s = evs_load_acquire(&s->next)) {
-		struct pmd_view *v = pmd_view_of(w, s->port->index);
-
-		if (evs_unlikely(evs_load_relaxed(&s->next_q) != NULL))
-			adopt(w, s);
-		if (evs_unlikely(evs_load_acquire(&s->closing))) {
-			n += send_all(w, s, v);
-		} else {
-			n += drain(w, s, v);
-			n += send_due(w, s, v);
-		}
-	}
+	for (; s && n < BUDGET; s = evs_load_acquire(&s->next), at++)
+		if (at >= from)
+			n += run_one(w, s);
+	w->shapers_done = s ? at : 0;
 	return n;
 }

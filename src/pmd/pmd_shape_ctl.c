@@ -14,6 +14,7 @@
 
 #define DRAIN_LOOPS 20000 /* of its owner, that a shaper that goes has for running empty */
 
+static uint32_t last_id;
 static uint64_t held_before; /* by accounts of workers that ended, and what was freed here */
 
 static struct pmd_shaper *shaper_of(const struct port *port)
@@ -189,24 +190,32 @@ static struct pmd_shaper *shaper_make(struct pmd_port *p, struct qos_shaper *q)
 	memset(s, 0, sizeof(*s));
 	snprintf(name, sizeof(name), "shaper%u", p->port->index);
 	s->ring = rte_ring_create_elem(name, sizeof(struct pmd_shaper_item), PMD_SHAPE_RING_LEN,
-	                               SOCKET_ID_ANY, RING_F_SC_DEQ);
+	                               SOCKET_ID_ANY, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	if (!s->ring) {
 		free(s);
 		return NULL;
 	}
 	s->port = p->port;
+	s->id = ++last_id;
 	s->pool_pkts = qos_shaper_pool(q);
 	s->p = p;
 	s->q = q;
 	return s;
 }
 
-/* Hands the owner a new configuration; what it has not taken up yet is freed. */
+static void retired_free(void *arg)
+{
+	qos_shaper_destroy(arg);
+}
+
+/* Hands the owner a new configuration; what it has not taken up yet is freed. Other workers may
+ * still ask the old one whether it admits packets. */
 static void shaper_change(struct pmd_shaper *s, struct qos_shaper *q)
 {
 	struct qos_shaper *old = __atomic_exchange_n(&s->retired, NULL, __ATOMIC_ACQ_REL);
 
-	qos_shaper_destroy(old);
+	if (old)
+		evs_rcu_call(retired_free, old);
 	old = __atomic_exchange_n(&s->next_q, q, __ATOMIC_ACQ_REL);
 	qos_shaper_destroy(old);
 }

@@ -22,6 +22,7 @@ static_assert(sizeof(struct pmd_shaper_item) == 16, "an element of the ring");
 
 struct pmd_shaper {
 	struct port *port;
+	uint32_t id;               /* of all there ever were, from 1 */
 	struct rte_ring *ring;     /* of items, from the workers that are not the owner */
 	struct pmd_worker *owner;  /* [ctl w, workers r] NULL while it moves or has none */
 	struct pmd_shaper *next;   /* of the owner's list [ctl w, owner r] */

@@ -71,11 +71,15 @@ EVS_INLINE void qos_rate_charge(struct qos_rate *r, uint32_t units)
 	r->spent += qos_rate_cost(r, units);
 }
 
-/* A rate that takes another's place: what was spent stays so, but for what its own burst does not
- * owe. */
+/* A rate that takes another's place: so many bytes as were owed or saved up still are, but for what
+ * its own burst can not hold. */
 EVS_INLINE void qos_rate_move(const struct qos_rate *from, struct qos_rate *to, uint64_t now)
 {
-	to->spent = from->cost && from->spent ? from->spent : now;
+	__int128_t ahead = (int64_t)(from->spent - now);
+
+	to->spent = now;
+	if (from->cost && from->spent)
+		to->spent += (uint64_t)(ahead * (__int128_t)to->cost / (__int128_t)from->cost);
 	qos_rate_refresh(to, now, to->slack + 1);
 }
 

@@ -279,16 +279,35 @@ EVS_HOT void qos_shaper_prefetch(const struct qos_shaper *s, uint32_t queue)
 	rte_prefetch0(&q->rates);
 }
 
+EVS_HOT uint32_t qos_shaper_queue_for(const struct qos_shaper *s, uint32_t queue,
+                                      const struct rte_mbuf *mbuf)
+{
+	return queue == 0 && s->has_map ? qos_classify(&s->classify, mbuf) : queue;
+}
+
+EVS_HOT bool qos_shaper_admits(const struct qos_shaper *s, uint32_t queue, uint32_t room,
+                               uint32_t size)
+{
+	const struct qos_queue *q = queue_of(s, queue);
+	bool guaranteed = q->is_limited && q->rates.rate[QOS_MIN].cost;
+	uint32_t spare = guaranteed ? 0 : q->priority * (size / (2 * QOS_PRIORITIES));
+
+	return evs_load_relaxed(&q->n) < q->limit && room > spare;
+}
+
+/* Several workers may. */
+void qos_shaper_refused(struct qos_shaper *s, uint32_t queue)
+{
+	__atomic_fetch_add(&qos_rest_of(s, queue_of(s, queue))->full_drops, 1, __ATOMIC_RELAXED);
+}
+
 EVS_HOT enum qos_put qos_shaper_put(struct qos_shaper *s, uint32_t queue, struct rte_mbuf **mbuf,
                                     uint64_t now_tsc)
 {
-	struct qos_queue *q;
+	struct qos_queue *q = queue_of(s, queue);
 
-	if (queue == 0 && s->has_map)
-		queue = qos_classify(&s->classify, *mbuf);
-	q = queue_of(s, queue);
 	if (evs_unlikely(!has_room(s, q))) {
-		evs_counter_add(&qos_rest_of(s, q)->full_drops, 1);
+		qos_shaper_refused(s, queue);
 		return QOS_PUT_FULL;
 	}
 	if (q->aqm == QOS_AQM_WRED && qos_wred_drops(s, q, mbuf, now_tsc)) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Shaper of one port: queues that hold packets, and the clock by which they leave.
- * Threads: one at a time (the port's owner worker); statistics are read by control. Time is the
- * caller's, so that tests simulate it. Owner: held packets are the shaper's.
+ * Threads: one at a time (the port's owner worker); statistics are read by control, and whether a
+ * queue admits packets by all workers. Time is the caller's, so that tests simulate it. Owner: held
+ * packets are the shaper's.
  *
  * Problem. Packets come in bursts and must leave at an average rate, after idle time at a peak rate
  * for one burst; within that by guarantee, priority and weight, with limits of queues and of
@@ -105,6 +106,10 @@ struct qos_shaper;
 struct qos_shaper *qos_shaper_create(const struct qos_shaper_config *config, uint64_t tsc_hz);
 void qos_shaper_destroy(struct qos_shaper *shaper); /* frees what it holds */
 
+/* The queue of a packet for which somebody chose `queue`, 0 for nobody: what the maps say. */
+uint32_t qos_shaper_queue_for(const struct qos_shaper *shaper, uint32_t queue,
+                              const struct rte_mbuf *mbuf);
+
 enum qos_put { QOS_PUT_DONE, QOS_PUT_FULL, QOS_PUT_AQM };
 /* FULL: the queue or the pool is full; AQM: WRED wants it dropped. Then the packet, perhaps another
  * now, stays the caller's. */
@@ -113,6 +118,13 @@ enum qos_put qos_shaper_put(struct qos_shaper *shaper, uint32_t queue, struct rt
 
 /* A packet for this queue will be put soon. */
 void qos_shaper_prefetch(const struct qos_shaper *shaper, uint32_t queue);
+
+/* For workers that hand packets over to the owner. Would the queue take one more, where the way to
+ * it has room for `room` more of `size`? On a crowded way the lower priorities give way to the
+ * higher and to what is guaranteed. */
+bool qos_shaper_admits(const struct qos_shaper *shaper, uint32_t queue, uint32_t room,
+                       uint32_t size);
+void qos_shaper_refused(struct qos_shaper *shaper, uint32_t queue); /* counts one as QOS_PUT_FULL */
 
 struct qos_taken {
 	unsigned n_out, n_dropped;

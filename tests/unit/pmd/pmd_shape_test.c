@@ -32,6 +32,9 @@ static int stop(void **state)
 	return 0;
 }
 
+/* A frame at SLOW takes a minute. */
+#define SLOW 8
+
 static void shape(uint64_t bps, uint64_t burst)
 {
 	static const struct qos_queue_config queues[] = {
@@ -83,7 +86,7 @@ static void test_rate_and_order(void **state)
 
 static void test_delete_sends_what_is_held(void **state)
 {
-	shape(1000, 1);
+	shape(SLOW, 1);
 	put(a, 0, 200);
 	expect(0);
 	assert_true(ENV_WAIT(sum_is(200, 1, 0)));
@@ -104,10 +107,10 @@ static void test_delete_sends_what_is_held(void **state)
 
 static void test_change_keeps_what_is_held(void **state)
 {
-	shape(1000, 1);
+	shape(SLOW, 1);
 	put(a, 0, 100);
 	expect(0);
-	shape(2000, 1);
+	shape(2 * SLOW, 1);
 	put(a, 100, 100);
 	assert_true(ENV_WAIT(sum_is(200, 1, 0)));
 	shape(1000000000, 60);
@@ -121,7 +124,7 @@ static void test_set_queue(void **state)
 {
 	struct qos_queue_info info;
 
-	shape(1000, 1);
+	shape(SLOW, 1);
 	put(a, 0, 11);
 	expect(0);
 	assert_true(ENV_WAIT(sum_is(11, 1, 0)));
@@ -139,7 +142,7 @@ static void test_set_queue(void **state)
 
 static void test_full_queue_drops(void **state)
 {
-	shape(1000, 1);
+	shape(SLOW, 1);
 	put(a, 0, 1501);
 	assert_true(ENV_WAIT(sum_is(1501, 1, 500)));
 	assert_int_equal(env_drops(b, PKT_DROP_QUEUE_FULL), 500);
@@ -148,7 +151,7 @@ static void test_full_queue_drops(void **state)
 /* A port that is full holds up nobody else. */
 static void test_other_ports_do_not_wait(void **state)
 {
-	shape(1000, 1);
+	shape(SLOW, 1);
 	flow_prog_builder_init(&env_progs[3]);
 	flow_prog_add(&env_progs[3], FLOW_OP_OUTPUT, 1);
 	put(a, 0, 1501);
@@ -168,7 +171,7 @@ static void test_two_workers(void **state)
 {
 	assert_int_equal(pmd_worker_add(1, NULL), 0);
 	assert_true(ENV_WAIT(evs_rcu_poll() == 0));
-	shape(1000, 1);
+	shape(SLOW, 1);
 	put(a, 0, 500);
 	put(c, 1000, 400);
 	assert_true(ENV_WAIT(sum_is(900, 1, 0)));
@@ -185,6 +188,43 @@ static void test_two_workers(void **state)
 	assert_true(ENV_WAIT(pmd_held() == 0));
 }
 
+/* All came, and nothing is on its way to the owner. */
+static bool all_came(uint64_t rx)
+{
+	struct pmd_account s = env_account();
+	uint64_t held = pmd_held();
+
+	return s.rx == rx && s.tx + s.dropped + held == rx &&
+	       qos_shaper_backlog(pmd_shaper_get(&b->port)) == held;
+}
+
+/* An overload from both workers: whoever drops, at the queue or on a crowded way to it, the queues
+ * and the port tell of all of it. */
+static void test_two_workers_overload(void **state)
+{
+	struct qos_queue_info info[2];
+	uint64_t dropped;
+
+	assert_int_equal(pmd_worker_add(1, NULL), 0);
+	assert_true(ENV_WAIT(evs_rcu_poll() == 0));
+	shape(SLOW, 1);
+	put(a, 0, 1900);
+	put(c, 2000, 1900);
+	assert_true(ENV_WAIT(all_came(3800)));
+	dropped = env_account().dropped;
+	assert_in_range(dropped, 1798, 3000);
+	assert_int_equal(env_drops(b, PKT_DROP_QUEUE_FULL), dropped);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(qos_shaper_queue(pmd_shaper_get(&b->port), i, &info[i]));
+		assert_in_range(info[i].stats.full_drops, 899, dropped);
+	}
+	assert_int_equal(info[0].stats.full_drops + info[1].stats.full_drops, dropped);
+	shape(1000000000, 60);
+	for (uint64_t i = 0; i < 3800 - dropped; i++)
+		rte_pktmbuf_free(env_take(b));
+	assert_true(ENV_WAIT(pmd_held() == 0));
+}
+
 static void on_detached(struct port *port, void *arg)
 {
 	is_done = true;
@@ -192,7 +232,7 @@ static void on_detached(struct port *port, void *arg)
 
 static void test_port_goes_while_packets_wait(void **state)
 {
-	shape(1000, 1);
+	shape(SLOW, 1);
 	put(a, 0, 300);
 	assert_true(ENV_WAIT(sum_is(300, 1, 0)));
 	pmd_port_detach(&b->port, on_detached, NULL);
@@ -203,7 +243,7 @@ static void test_port_goes_while_packets_wait(void **state)
 
 static void test_end_while_packets_wait(void **state)
 {
-	shape(1000, 1);
+	shape(SLOW, 1);
 	put(a, 0, 300);
 	assert_true(ENV_WAIT(sum_is(300, 1, 0)));
 	assert_int_equal(pmd_shaper_del(&b->port, NULL, NULL, NULL), 0);
@@ -221,6 +261,7 @@ int main(void)
 	        TEST(test_full_queue_drops),
 	        TEST(test_other_ports_do_not_wait),
 	        TEST(test_two_workers),
+	        TEST(test_two_workers_overload),
 	        TEST(test_port_goes_while_packets_wait),
 	        TEST(test_end_while_packets_wait),
 	};

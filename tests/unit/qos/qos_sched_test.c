@@ -316,6 +316,29 @@ static void maps_choose_queues(void **state)
 	empty(s);
 }
 
+/* On a crowded way to the owner bulk gives way to what comes first and to what is guaranteed. */
+static void crowds_are_admitted_by_priority(void **state)
+{
+	struct qos_queue_config q[3];
+	struct qos_shaper *s;
+
+	queue(&q[0], 1)->priority = 0;
+	queue(&q[1], 2)->priority = 7;
+	queue(&q[2], 3)->min_bps = 8000;
+	s = qos_shaper_create(&CONFIG(1000000, q, no_classes), HZ);
+	for (unsigned i = 1; i <= 3; i++)
+		assert_true(qos_shaper_admits(s, i, 1024, 1024));
+	assert_true(qos_shaper_admits(s, 1, 1, 1024));
+	assert_false(qos_shaper_admits(s, 2, 448, 1024));
+	assert_true(qos_shaper_admits(s, 2, 449, 1024));
+	assert_true(qos_shaper_admits(s, 3, 1, 1024));
+	assert_false(qos_shaper_admits(s, 1, 0, 1024));
+	fill(s, 1, 100, HZ);
+	assert_false(qos_shaper_admits(s, 1, 1024, 1024));
+	assert_true(qos_shaper_admits(s, 2, 1024, 1024));
+	empty(s);
+}
+
 /* Twice the rate for some seconds: drops by probability, more for higher drop precedence, and
  * the queue is never full. */
 static void wred_drops_by_precedence(void **state)
@@ -390,6 +413,7 @@ int main(void)
 	        TEST(thousands_of_queues),
 	        TEST(work_is_bounded),
 	        TEST(maps_choose_queues),
+	        TEST(crowds_are_admitted_by_priority),
 	        TEST(wred_drops_by_precedence),
 	        TEST(wrong_configs_are_refused),
 	};

@@ -39,7 +39,7 @@ static struct rte_mbuf *packet(uint32_t queue, uint32_t size)
 
 static bool put(struct qos_shaper *s, uint32_t queue, struct rte_mbuf *m, uint64_t now)
 {
-	return qos_shaper_put(s, queue, &m, now) == QOS_PUT_DONE;
+	return qos_shaper_put(s, qos_shaper_queue_for(s, queue, m), &m, now) == QOS_PUT_DONE;
 }
 
 static void fill(struct qos_shaper *s, uint32_t queue, uint32_t size, uint64_t now)
