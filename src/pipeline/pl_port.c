@@ -308,6 +308,9 @@ void pl_port_state(struct pl_port *port, uint32_t flags, bool link_up)
 {
 	if (port->flags == flags && port->link_up == link_up)
 		return;
+	/* Who was behind it may come back behind another port, as a migrated guest does. */
+	if (port->link_up && !link_up)
+		pl_fdb_flush(port->bridge, port);
 	port->flags = flags;
 	port->link_up = link_up;
 	pl_bridge_publish(port->bridge);

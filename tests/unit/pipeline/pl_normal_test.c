@@ -24,6 +24,10 @@ static void test_floods_then_forwards(void **state)
 	assert_int_equal(pt_xlate.mask.base.ip_src, 0);
 	assert_int_equal(pt_xlate.mask.base.ip_proto, 0);
 	assert_int_equal(pt_xlate.mask.base.vlan[0].tpid, 0);
+	/* who was behind a port whose link is down may be anywhere */
+	pl_port_state(pl_port_by_ofport(br, 2), 0, false);
+	assert_string_equal(pt_translate(&there), "output:2,output:3");
+	assert_string_equal(pt_translate(&back), "output:1");
 }
 
 static void test_drops_have_names(void **state)
