@@ -13,7 +13,8 @@
 const struct port_option port_common_options[] = {
         {"mtu", "N", "payload of an Ethernet frame, tags not counted; 1500 by default",
          PORT_OPTION_CHANGEABLE},
-        {"mac", "XX:XX:XX:XX:XX:XX", "the device's address", PORT_OPTION_CHANGEABLE},
+        {"mac", "XX:XX:XX:XX:XX:XX", "the device's address; of a guest, to announce it",
+         PORT_OPTION_CHANGEABLE},
         {"admin", "up|down", "the link as the other side sees it", PORT_OPTION_CHANGEABLE},
         {NULL, NULL, NULL, 0},
 };

@@ -60,6 +60,8 @@ EVS_HOT uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 		any |= mbufs[i]->ol_flags;
 	if (evs_unlikely(any & RX_REQUEST))
 		got = check_burst(port, queue, mbufs, got);
+	if (evs_unlikely(evs_load_relaxed(&vhu->must_announce) && got < n))
+		got += vhu_announce(vhu, mbufs + got);
 	evs_counter_add(&port->rxq_drops[queue].rx_pkts, got);
 	return got;
 }

@@ -152,6 +152,7 @@ static void serve(struct vhu *vhu, const struct vhu_conn *conn)
 	evs_store_release(&vhu->rings, conn->rings);
 	evs_store_relaxed(&vhu->port->tx_caps, vhu_caps(conn->facts.features));
 	evs_store_relaxed(&vhu->port->drop_full, PKT_DROP_GUEST_RING_FULL);
+	vhu_announce_start(vhu);
 	evs_store_release(&vhu->vid, conn->vid);
 }
 

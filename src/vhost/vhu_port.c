@@ -188,6 +188,11 @@ static int vhu_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err)
 	return 0;
 }
 
+static int vhu_set_mac(struct port *port, const struct rte_ether_addr *mac, struct evs_error *err)
+{
+	return vhu_announce_set(port->priv, mac, err);
+}
+
 /* A socket that a daemon left behind when it was killed; one that answers is not touched. */
 static int remove_stale(const char *path, struct evs_error *err)
 {
@@ -392,6 +397,7 @@ const struct port_type vhu_port_type = {
         .create = vhu_create,
         .destroy = vhu_destroy,
         .set_mtu = vhu_set_mtu,
+        .set_mac = vhu_set_mac,
         .get_link = vhu_get_link,
         .get_status = vhu_get_status,
         .get_xstats = vhu_get_xstats,

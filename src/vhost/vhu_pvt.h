@@ -49,6 +49,8 @@ struct vhu {
 	/* read by workers per burst */
 	int vid;                  /* [vhost w, worker r; acquire] VHU_NO_DEVICE: none */
 	struct rte_mempool *pool; /* [ctl w, worker r] */
+	bool must_announce;       /* [vhost w, workers rw] that the guest is here */
+	uint64_t mac;             /* [ctl w, worker r] its address in 6 bytes; 0: unknown */
 	/* mailbox */
 	uint64_t rings EVS_CACHE_ALIGNED; /* [vhost w, ctl r] bitmap of enabled ones of vid */
 	uint64_t n_kicks;                 /* [vhost and workers w, ctl r] calls to the guest */
@@ -70,6 +72,12 @@ struct vhu {
 /* vhu_data.c */
 uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
 uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
+
+/* vhu_announce.c */
+int vhu_announce_set(struct vhu *vhu, const struct rte_ether_addr *mac,
+                     struct evs_error *err);                    /* [ctl] */
+void vhu_announce_start(struct vhu *vhu);                       /* [vhost] */
+uint16_t vhu_announce(struct vhu *vhu, struct rte_mbuf **mbuf); /* [worker] 1 or 0 packets */
 
 /* vhu_event.c */
 struct rte_vhost_device_ops;

@@ -7,15 +7,11 @@
                                    |
                               host (10.0.0.3)
 """
-import shutil
-
 import pytest
 from evslib import wait_for
-from evslib.vm import GUEST, ROOT, Vm
+from evslib.vm import Vm, installed
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("qemu-system-x86_64") or not (GUEST.exists() or (ROOT / "build-vm" / "boot").exists()),
-    reason="tools/install-deps vm was not run")
+pytestmark = pytest.mark.skipif(not installed(), reason="tools/install-deps vm was not run")
 
 
 class Two:

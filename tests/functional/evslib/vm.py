@@ -4,18 +4,26 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import subprocess
 import time
 
+from .qmp import Qmp
+from .wait import wait_for
+
 ROOT = pathlib.Path(__file__).parents[3]
 GUEST = ROOT / "build-vm" / "guest"
+
+
+def installed():
+    return bool(shutil.which("qemu-system-x86_64") and (GUEST.exists() or (ROOT / "build-vm" / "boot").exists()))
 
 
 class Vm:
     """vm.run("ping …") runs in the guest's shell, by its serial line."""
 
     def __init__(self, socket, *, address=None, mac="52:54:00:00:00:01", mtu=None, vlan=None, queues=1,
-                 memory_mb=128, server=True, device="", options=()):
+                 memory_mb=128, server=True, device="", options=(), incoming=None):
         subprocess.run([ROOT / "tools" / "make-guest"], check=True, stdout=subprocess.DEVNULL)
         words = [f"evs.{key}={value}" for key, value in
                  (("addr", address), ("mtu", mtu), ("vlan", vlan)) if value]
@@ -24,11 +32,14 @@ class Vm:
             net += ",mq=on"
         if mtu:
             net += f",host_mtu={mtu}"
-        self.serial = str(socket) + ".log"
+        self.qmp_path, self.qmp = str(socket) + ".qmp", None
+        if incoming:
+            options = [*options, "-incoming", f"unix:{incoming}"]
         self.argv = [
             "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-m", str(memory_mb),
             "-object", f"memory-backend-memfd,id=mem,size={memory_mb}M,share=on", "-numa", "node,memdev=mem",
             "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio", "-monitor", "none",
+            "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
             "-kernel", str(GUEST / "vmlinuz"), "-initrd", str(GUEST / "initramfs.gz"),
             "-append", " ".join(["console=ttyS0 quiet panic=-1", *words]),
             "-chardev", f"socket,id=c0,path={socket}" + (",server=on,wait=off" if server else ",reconnect=1"),
@@ -42,6 +53,20 @@ class Vm:
                                         stderr=subprocess.STDOUT)
         os.set_blocking(self.process.stdout.fileno(), False)
         return self
+
+    def monitor(self):
+        """The connection to QEMU itself."""
+        if not self.qmp:
+            self.qmp = Qmp(self.qmp_path)
+        return self.qmp
+
+    def migrate(self, path):
+        """To a QEMU that was started with incoming=path; returns what QEMU says of it."""
+        self.monitor().call("migrate", uri=f"unix:{path}")
+        wait_for(lambda: self.qmp.call("query-migrate").get("status") in ("completed", "failed"), "the migration ends")
+        info = self.qmp.call("query-migrate")
+        assert info["status"] == "completed", info
+        return info
 
     def wait_ready(self, timeout=90):
         self._read_until("EVS-GUEST-READY", timeout)
@@ -91,4 +116,6 @@ class Vm:
             self.process.wait()
             self.process.stdin.close()
             self.process.stdout.close()
-        self.process = None
+        if self.qmp:
+            self.qmp.close()
+        self.process = self.qmp = None
