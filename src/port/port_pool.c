@@ -22,6 +22,9 @@
 #define POOL_FLOOR 2047
 #define POOL_CACHE 256
 #define FRAME_ROOM (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)
+/* Behind each buffer, belonging to nothing: DPDK's vhost, told by a guest to write a checksum of
+ * two bytes to where the last byte of a whole buffer is, does so. */
+#define SLACK sizeof(uint64_t)
 
 struct pool {
 	struct pool *next;
@@ -46,13 +49,16 @@ static uint16_t room_for(uint16_t mtu)
 	return rooms[i];
 }
 
+static unsigned element_size(uint16_t room)
+{
+	return (unsigned)(sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + room + SLACK);
+}
+
 static size_t buffer_size(uint16_t room)
 {
 	struct rte_mempool_objsz size;
 
-	return rte_mempool_calc_obj_size(sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + room, 0,
-	                                 &size) +
-	       sizeof(void *);
+	return rte_mempool_calc_obj_size(element_size(room), 0, &size) + sizeof(void *);
 }
 
 /* Free huge pages that DPDK has not taken yet, in bytes. */
@@ -130,12 +136,14 @@ static void reap(bool any)
 
 static struct rte_mempool *try_create(const struct pool *pool, unsigned n)
 {
+	struct rte_pktmbuf_pool_private priv = {
+	        .mbuf_data_room_size = (uint16_t)(RTE_PKTMBUF_HEADROOM + pool->room)};
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "evs_%u_%d_%u", pool->room, pool->numa_node, n_named++);
-	return rte_pktmbuf_pool_create(name, n, POOL_CACHE, 0,
-	                               (uint16_t)(RTE_PKTMBUF_HEADROOM + pool->room),
-	                               pool->numa_node);
+	return rte_mempool_create(name, n, element_size(pool->room), POOL_CACHE, sizeof(priv),
+	                          rte_pktmbuf_pool_init, &priv, rte_pktmbuf_init, NULL,
+	                          pool->numa_node, 0);
 }
 
 static int refuse(const struct pool *pool, unsigned n, struct evs_error *err)

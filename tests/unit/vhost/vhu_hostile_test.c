@@ -351,6 +351,45 @@ static void test_memory_cut_early(void **state)
 	await(!bad_port->link_up);
 }
 
+/* A buffer's neighbour begins behind the slack of port_pool.c. */
+static void look_behind(struct rte_mempool *pool, void *written, void *obj, unsigned i)
+{
+	const struct rte_mbuf *m = obj;
+	uint8_t *end = (uint8_t *)m->buf_addr + m->buf_len;
+
+	assert_true(end + 2 <= (uint8_t *)obj + pool->elt_size);
+	*(unsigned *)written += *end != 0;
+	*end = 0;
+}
+
+/* A checksum that is to be written half behind the buffer: 2,048 bytes fill one. */
+static void test_checksum_at_the_end(void **state)
+{
+	const struct virtio_net_hdr hdr = {
+	        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 2000, .csum_offset = 47};
+	struct master m;
+	unsigned written = 0;
+	uint32_t id, len;
+
+	rte_mempool_obj_iter(bad_port->pool, look_behind, &written);
+	connect_bad(&m, VERSION_1 | 1);
+	master_refill(&m, 0);
+	memset(master_buf(&m, 1, 0), 0, MASTER_BUF_SIZE);
+	memcpy(master_buf(&m, 1, 0), &hdr, sizeof(hdr));
+	master_desc(&m, 1)[0] = (struct vring_desc){master_buf_gpa(1, 0), 12, VRING_DESC_F_NEXT, 1};
+	master_desc(&m, 1)[1] = (struct vring_desc){master_buf_gpa(1, 1), 2048, 0, 0};
+	for (unsigned i = 0; i < 10; i++) {
+		master_offer(&m, 1, 0);
+		await(master_reap(&m, 1, &id, &len) > 0);
+	}
+	written = 0;
+	rte_mempool_obj_iter(bad_port->pool, look_behind, &written);
+	print_message("%u bytes behind a buffer\n", written);
+	check_good();
+	master_close(&m);
+	await(!bad_port->link_up);
+}
+
 static void test_flood_of_connections(void **state)
 {
 	for (unsigned i = 0; i < 500; i++) {
@@ -378,6 +417,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_half_messages),
 	        cmocka_unit_test(test_replies_not_read),
 	        cmocka_unit_test(test_memory_cut_early),
+	        cmocka_unit_test(test_checksum_at_the_end),
 	        cmocka_unit_test(test_flood_of_connections),
 	};
 	int ret;
