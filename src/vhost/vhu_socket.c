@@ -28,13 +28,14 @@ static bool has_path(int fd, name_fn *name, const char *path)
 	       !strcmp(addr.sun_path, path);
 }
 
-static bool is_connection(int fd, const char *path)
+/* A server's end has the path as its own name, a client's as that of the other side. */
+static bool is_connection(int fd, const struct vhu *vhu)
 {
 	int listening = 0;
 	socklen_t size = sizeof(listening);
 
 	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) && !listening &&
-	       (has_path(fd, getsockname, path) || has_path(fd, getpeername, path));
+	       has_path(fd, vhu->is_client ? getpeername : getsockname, vhu->path);
 }
 
 static bool is_taken(const struct vhu *vhu, int fd)
@@ -56,7 +57,7 @@ int vhu_socket_find(const struct vhu_conn *conn)
 	while (dir && found < 0 && (entry = readdir(dir))) {
 		int fd = atoi(entry->d_name);
 
-		if (is_connection(fd, conn->vhu->path) && !is_taken(conn->vhu, fd))
+		if (is_connection(fd, conn->vhu) && !is_taken(conn->vhu, fd))
 			found = fd;
 	}
 	if (dir)
