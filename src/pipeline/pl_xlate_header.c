@@ -205,12 +205,13 @@ void pl_pop_vlan(struct pl_xlate *x)
 
 /* Beyond layer 2 */
 
+/* What a new entry takes from the packet; the rest is zero (section 5.12.1). */
 static rte_be32_t first_label(struct pl_xlate *x)
 {
 	const struct pkt_key_base *base = &x->pkt.key.pkt.base;
 
 	if (!is_ip(base->eth_type))
-		return LSE_BOS | rte_cpu_to_be_32(64);
+		return LSE_BOS;
 	PL_LOOK(x, pkt.base.ip_ttl);
 	return LSE_BOS | rte_cpu_to_be_32(base->ip_ttl);
 }

@@ -206,6 +206,7 @@ ACTIONS = [
      E / TAG1 / DATA),
     ("push mpls", [IP4], [of.short(19, 0x8847), *sets(34, be(4, 50))], E / DATA,
      E / MPLS(label=50, cos=0, s=1, ttl=9) / DATA),
+    ("push mpls on arp", [], [of.short(19, 0x8847)], arp(), E / MPLS(label=0, cos=0, s=1, ttl=0) / arp()[ARP]),
     ("push second mpls", L3, [of.short(19, 0x8847), *sets(34, be(4, 50))], mpls(),
      E / MPLS(label=50, cos=1, s=0, ttl=64) / MPLS(label=16, cos=1, s=1, ttl=64) / DATA),
     ("pop mpls", L3, [of.short(20, 0x0800)], mpls(), E / DATA),
