@@ -12,6 +12,7 @@
  * floor) by more than a quantum sits out, and its driver drops what does not fit the queue. Where
  * nobody else is busy, nobody sits out: no cycle is wasted. Who was not busy neither saved up nor
  * owes: it begins at the floor, and when for a round nobody is busy all accounts end (a new epoch).
+ * A worker that loses its CPU in the middle of a burst loses it for all ports, not for the one.
  * So of two ports that want everything each gets half the cycles, and one that wants less than its
  * share gets what it wants.
  */
@@ -21,6 +22,8 @@
 #include "base/evs_base.h"
 
 #define PMD_FAIR_BUSY 8 /* packets */
+#define PMD_FAIR_MOST                                                                              \
+	32 /* quanta charged for a burst: what took longer, somebody else's work did */
 
 struct pmd_fair {
 	uint64_t quantum; /* cycles */
@@ -59,7 +62,7 @@ EVS_INLINE void pmd_fair_charge(struct pmd_fair *fair, struct pmd_fair_account *
 		return;
 	if (a->epoch != fair->epoch)
 		*a = (struct pmd_fair_account){0, fair->epoch};
-	a->cycles = EVS_MAX(a->cycles, least) + cycles;
+	a->cycles = EVS_MAX(a->cycles, least) + EVS_MIN(cycles, PMD_FAIR_MOST * fair->quantum);
 	fair->next = EVS_MIN(fair->next, a->cycles);
 }
 

@@ -91,12 +91,26 @@ static void test_no_savings(void **state)
 	}
 }
 
+/* A burst in which the worker lost its CPU is not the port's debt. */
+static void test_stall(void **state)
+{
+	struct flow_of ports[] = {{.n = 32, .cost = 1000000000}, {.n = 32, .cost = 10000}};
+	struct pmd_fair fair;
+
+	pmd_fair_init(&fair, QUANTUM);
+	run(&fair, ports, 2, 1);
+	ports[0].cost = 10000;
+	run(&fair, ports, 2, 2000);
+	assert_in_range(ports[0].bursts, 2000 - PMD_FAIR_MOST * QUANTUM / 10000 - 3, 2000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_equal_cycles),
 	        cmocka_unit_test(test_no_waste),
 	        cmocka_unit_test(test_no_savings),
+	        cmocka_unit_test(test_stall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
