@@ -77,7 +77,8 @@ EVS_INLINE void flow_count(struct flow *flow, uint32_t n_pkts, uint64_t n_bytes,
 	evs_counter_add(&flow->n_pkts, n_pkts);
 	evs_counter_add(&flow->n_bytes, n_bytes);
 	evs_store_relaxed(&flow->used_ms, now_ms);
-	evs_store_relaxed(&flow->tcp_flags, flow->tcp_flags | flags);
+	if (flags & ~flow->tcp_flags)
+		evs_store_relaxed(&flow->tcp_flags, flow->tcp_flags | flags);
 }
 
 #endif

@@ -107,6 +107,10 @@ EVS_INLINE uint64_t flow_simd_masked_differ(const void *line, const void *mask, 
 
 #if FLOW_ISA > 0
 
+/* Bits of flow_simd_base_differs: all, and those of bytes that are not volatile. */
+#define FLOW_SIMD_ALL    FLOW_KEY_BYTES
+#define FLOW_SIMD_STEADY (FLOW_KEY_BYTES & ~PKT_KEY_VOLATILE_BYTES)
+
 /* Not 0: the key differs from that of the entry, which may not care for volatile bytes. */
 EVS_INLINE uint64_t flow_simd_key_differs(const void *base, const struct flow_entry *entry)
 {
@@ -115,7 +119,7 @@ EVS_INLINE uint64_t flow_simd_key_differs(const void *base, const struct flow_en
 	return flow_simd_bytes_differ(base, entry) & (FLOW_KEY_BYTES & ~ignore);
 }
 
-/* Not 0: two base lines differ in their matched bytes. */
+/* In which matched bytes two base lines differ. */
 EVS_INLINE uint64_t flow_simd_base_differs(const void *a, const void *b)
 {
 	return flow_simd_bytes_differ(a, b) & FLOW_KEY_BYTES;
@@ -154,9 +158,17 @@ EVS_INLINE uint64_t flow_simd_key_differs(const void *base, const struct flow_en
 	return flow_simd_words_differ(base, entry, 7, ~ignore);
 }
 
+#define FLOW_SIMD_ALL    UINT64_C(3)
+#define FLOW_SIMD_STEADY UINT64_C(1)
+
 EVS_INLINE uint64_t flow_simd_base_differs(const void *a, const void *b)
 {
-	return flow_simd_words_differ(a, b, 7, UINT64_MAX);
+	uint64_t steady = flow_simd_words_differ(a, b, 7, ~PKT_KEY_VOLATILE_MASK64);
+	uint64_t changing = (flow_simd_word(a, PKT_KEY_VOLATILE_WORD) ^
+	                     flow_simd_word(b, PKT_KEY_VOLATILE_WORD)) &
+	                    PKT_KEY_VOLATILE_MASK64;
+
+	return (uint64_t)(steady != 0) | (uint64_t)(changing != 0) << 1;
 }
 
 EVS_INLINE uint64_t flow_simd_line_differs(const void *a, const void *b)

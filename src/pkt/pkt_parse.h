@@ -17,12 +17,12 @@ const char *pkt_isa_name(enum pkt_isa isa);
 
 /*
  * Parses n frames (n <= 32) of burst->mbuf that came in by port index `in_port` into
- * burst->base, its hash included, burst->ofs, burst->heads, burst->lines, and, where base.lines
- * says so, burst->ext. Never reads beyond a frame's data; headers may straddle segments. A field
- * whose header is truncated, and everything after it, is zero; frames under 14 bytes get eth_type 0
- * and their bit in the result: a mask of packets to drop as RX_TRUNCATED. A tag that the driver
- * stripped (RX_VLAN_STRIPPED) is counted as the outer tag and is put back into the frame. Tunnel,
- * ct and tmd lines are not touched: tunnels fill them.
+ * burst->base, its hash included, burst->ofs, burst->heads, burst->lines, burst->sum, and, where
+ * base.lines says so, burst->ext. Never reads beyond a frame's data; headers may straddle segments.
+ * A field whose header is truncated, and everything after it, is zero; frames under 14 bytes get
+ * eth_type 0 and their bit in the result: a mask of packets to drop as RX_TRUNCATED. A tag that the
+ * driver stripped (RX_VLAN_STRIPPED) is counted as the outer tag and is put back into the frame.
+ * Tunnel, ct and tmd lines are not touched: tunnels fill them.
  */
 uint32_t pkt_parse_burst(struct pkt_burst *burst, unsigned n, uint16_t in_port, enum pkt_isa isa);
 

@@ -85,6 +85,17 @@ static const uint8_t care[2][32] EVS_ALIGNED(32) = {
         {[16] = 255, 255, 255, [24] = 0x3f, 255},
 };
 
+/* 32 bytes of each buffer's head, together: what is counted lies there. */
+struct heads {
+	__m256i any, max, total;
+};
+
+#define HEAD_AT 16 /* of rte_mbuf */
+static_assert(offsetof(struct rte_mbuf, nb_segs) == HEAD_AT + 4, "word 2 of the head");
+static_assert(offsetof(struct rte_mbuf, ol_flags) == HEAD_AT + 8, "second quarter of the head");
+static_assert(offsetof(struct rte_mbuf, pkt_len) == HEAD_AT + 20, "dword 5 of the head");
+static_assert(offsetof(struct rte_mbuf, data_len) == HEAD_AT + 24, "word 12 of the head");
+
 /* What stays in registers during the loop. */
 struct loop {
 	__m512i head;           /* in_port */
@@ -94,6 +105,35 @@ struct loop {
 	__m512i line;           /* the same for IPv6's line */
 	uint8_t *differ;        /* [i]: not 0 if the key is not that of the packet before */
 };
+
+TARGET EVS_INLINE __m256i load_head(const struct rte_mbuf *m)
+{
+	return _mm256_loadu_si256((const __m256i *)((const uint8_t *)m + HEAD_AT));
+}
+
+TARGET EVS_INLINE void heads_add(struct heads *h, __m256i head)
+{
+	h->any = _mm256_or_si256(h->any, head);
+	h->max = _mm256_max_epu32(h->max, head);
+	h->total = _mm256_add_epi32(h->total, head);
+}
+
+/* Frames that lacked their tags have them now. */
+TARGET EVS_INLINE struct pkt_sum heads_sum(const struct heads *h, const struct pkt_burst *burst,
+                                           unsigned n)
+{
+	uint64_t flags = (uint64_t)_mm256_extract_epi64(h->any, 1);
+
+	if (evs_unlikely(flags & PKT_RX_STRIPPED))
+		return pkt_sum_up(burst->mbuf, n);
+	return (struct pkt_sum){
+	        .bytes = (uint32_t)_mm256_extract_epi32(h->total, 5),
+	        .flags = flags,
+	        .longest = (uint32_t)_mm256_extract_epi32(h->max, 5),
+	        .segs = (uint16_t)_mm256_extract_epi16(h->any, 2),
+	        .n = n,
+	};
+}
 
 /* The first 64 bytes of a frame, zero where it ends before. */
 TARGET EVS_INLINE __m512i load_front(const struct rte_mbuf *m)
@@ -273,6 +313,32 @@ TARGET EVS_INLINE bool parse_ipv6(struct loop *l, struct pkt_burst *burst, unsig
 	       parse_ipv6_at(l, burst, i, load_front(m), 1);
 }
 
+/* Is packet i the frame that its port's memo holds? Then it is done. */
+TARGET EVS_INLINE bool recall(struct pkt_burst *burst, unsigned i, uint16_t in_port)
+{
+	const struct pkt_memo *memo = &burst->memo[in_port % PKT_N_MEMOS];
+	const struct rte_mbuf *m = burst->mbuf[i];
+
+	if (m->data_len != memo->data_len || memo->base.in_port != in_port || !pkt_may_repeat(m) ||
+	    _mm512_cmpneq_epi64_mask(load_front(m), _mm512_load_si512(memo->frame)))
+		return false;
+	_mm512_store_si512(&burst->base[i], _mm512_load_si512(&memo->base));
+	burst->ofs[i] = memo->ofs;
+	return true;
+}
+
+TARGET EVS_INLINE void remember(struct pkt_burst *burst, unsigned i, uint16_t in_port)
+{
+	struct pkt_memo *memo = &burst->memo[in_port % PKT_N_MEMOS];
+
+	if (!pkt_may_repeat(burst->mbuf[i]) || burst->base[i].lines)
+		return;
+	_mm512_store_si512(memo->frame, load_front(burst->mbuf[i]));
+	memo->base = burst->base[i];
+	memo->ofs = burst->ofs[i];
+	memo->data_len = burst->mbuf[i]->data_len;
+}
+
 /*
  * The packets of odd shapes (bits): plain IPv6, and what the complete parser does. All are parsed
  * before the first of these is hashed, since a vector can not be loaded at once from bytes that
@@ -292,6 +358,8 @@ TARGET static EVS_HOT uint32_t parse_odd(struct pkt_burst *burst, unsigned n, ui
 	for (uint32_t left = odd; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctz(left);
 
+		if (recall(burst, i, in_port))
+			continue;
 		if (parse_ipv6(&l, burst, i)) {
 			plain |= 1u << i;
 			continue;
@@ -305,6 +373,8 @@ TARGET static EVS_HOT uint32_t parse_odd(struct pkt_burst *burst, unsigned n, ui
 		burst->base[i].hash = pkt_nh_key(&burst->base[i], &burst->ext[i], pkt_nh_avx512);
 		burst->lines |= burst->base[i].lines;
 	}
+	if (rare)
+		remember(burst, 31 - (unsigned)__builtin_clz(rare), in_port);
 	repeat(burst, repeated);
 	differs = _mm256_load_si256((const __m256i *)differ);
 	plain &= plain << 1; /* behind another such: compared already */
@@ -318,13 +388,46 @@ TARGET static EVS_HOT uint32_t parse_odd(struct pkt_burst *burst, unsigned n, ui
 	return drop;
 }
 
+/* Packet i has an odd shape: how many follow that are byte by byte the same? Nothing of them is
+ * looked at but whether they are. */
+TARGET EVS_INLINE unsigned count_repeats(const struct pkt_burst *burst, unsigned i, unsigned n,
+                                         struct heads *heads)
+{
+	/* lengths, and whether a tag was taken off */
+	const __m256i same =
+	        _mm256_setr_epi64x(0, PKT_RX_STRIPPED, INT64_C(0xffffffff) << 32, 0xffff);
+	__m256i first;
+	__m512i frame;
+	unsigned k = i + 1;
+
+	if (k == n || !pkt_may_repeat(burst->mbuf[i]) ||
+	    burst->mbuf[k]->data_len != burst->mbuf[i]->data_len)
+		return 0;
+	first = load_head(burst->mbuf[i]);
+	frame = load_front(burst->mbuf[i]);
+	for (; k < n; k++) {
+		const struct rte_mbuf *m = burst->mbuf[k];
+		__m256i head = load_head(m);
+		__m256i differs = _mm256_and_si256(_mm256_xor_si256(head, first), same);
+
+		if (k + PKT_PARSE_AHEAD < n)
+			pkt_parse_prefetch(burst->mbuf[k + PKT_PARSE_AHEAD]);
+		if (!_mm256_testz_si256(differs, differs) ||
+		    _mm512_cmpneq_epi64_mask(load_front(m), frame))
+			break;
+		heads_add(heads, head);
+	}
+	return k - i - 1;
+}
+
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned n,
                                                uint16_t in_port)
 {
+	const __m256i zero = _mm256_setzero_si256();
 	uint8_t differ[PKT_BURST_MAX] EVS_ALIGNED(32) = {0};
+	struct heads heads = {zero, zero, zero};
 	struct loop l = begin(in_port);
-	uint32_t odd = 0, repeated = 0, odd_len = UINT32_MAX;
-	__m512i odd_frame = _mm512_setzero_si512();
+	uint32_t odd = 0, repeated = 0, drop;
 	__m256i differs;
 
 	l.differ = differ;
@@ -332,23 +435,22 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned
 		pkt_parse_prefetch(burst->mbuf[i]);
 	for (unsigned i = 0; i < n; i++) {
 		const struct rte_mbuf *m = burst->mbuf[i];
-		__m512i frame = load_front(m);
 
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
-		if (evs_unlikely(m->data_len == odd_len) && pkt_may_repeat(m) &&
-		    !_mm512_cmpneq_epi64_mask(frame, odd_frame)) {
-			repeated |= 1u << i;
-		} else if (evs_likely(parse(&l, burst, i, frame))) {
-			odd_len = UINT32_MAX;
-		} else {
+		heads_add(&heads, load_head(m));
+		if (evs_unlikely(!parse(&l, burst, i, load_front(m)))) {
+			unsigned more = count_repeats(burst, i, n, &heads);
+
 			odd |= 1u << i;
-			odd_len = pkt_may_repeat(m) ? m->data_len : UINT32_MAX;
-			odd_frame = frame;
+			repeated |= (uint32_t)(((UINT64_C(1) << more) - 1) << (i + 1));
+			i += more;
 		}
 	}
 	differs = _mm256_load_si256((const __m256i *)differ);
 	burst->lines = 0;
 	burst->heads = _mm256_test_epi8_mask(differs, differs) | (odd & 1);
-	return evs_unlikely(odd) ? parse_odd(burst, n, odd, repeated, in_port) : 0;
+	drop = evs_unlikely(odd) ? parse_odd(burst, n, odd, repeated, in_port) : 0;
+	burst->sum = heads_sum(&heads, burst, n);
+	return drop;
 }

@@ -127,6 +127,7 @@ EVS_HOT uint32_t pkt_parse_burst_c(struct pkt_burst *burst, unsigned n, uint16_t
 {
 	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
 	pkt_parse_rehash_c(burst, n);
+	burst->sum = pkt_sum_up(burst->mbuf, n);
 	return drop;
 }
 

@@ -90,8 +90,8 @@ static EVS_HOT void run_mixed(struct pmd_worker *w, unsigned n)
 /* A whole burst as it was received goes straight through. */
 EVS_INLINE void run_output(struct pmd_worker *w, struct pmd_view *v, unsigned n)
 {
-	if (evs_likely(n == PKT_BURST_MAX && w->sum.n == n && v->n == 0))
-		pmd_out_send_sum(w, v, w->burst.mbuf, &w->sum);
+	if (evs_likely(n == PKT_BURST_MAX && w->burst.sum.n == n && v->n == 0))
+		pmd_out_send_sum(w, v, w->burst.mbuf, &w->burst.sum);
 	else
 		pmd_out_append(w, v, w->burst.mbuf, n);
 }
@@ -130,14 +130,14 @@ EVS_HOT void pmd_loop_walk(struct pmd_worker *w, unsigned n)
 {
 	uint64_t mark = 0;
 
-	w->sum.n = 0;
+	w->burst.sum.n = 0;
 	walk(w, n, false, &mark);
 }
 
 /* n packets of one queue, from the driver to the output buffers. */
-EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n, const bool sample)
+EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_view *v, unsigned n,
+                        const bool sample)
 {
-	struct pmd_view *v = pmd_view_of(w, rxq->in_port);
 	struct pkt_burst *b = &w->burst;
 	uint64_t mark = sample ? evs_clock_tsc() : 0;
 	uint32_t bad, config = evs_load_relaxed(&rxq->port->config);
@@ -150,9 +150,8 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n, c
 	}
 	evs_counter_add(&w->account.rx, n);
 	bad = pkt_parse_burst(b, n, rxq->in_port, w->isa);
-	w->sum = pmd_sum_up(b->mbuf, n);
 	evs_counter_add(&v->counters->rx_pkts, n);
-	evs_counter_add(&v->counters->rx_bytes, w->sum.bytes);
+	evs_counter_add(&v->counters->rx_bytes, b->sum.bytes);
 	stage(w, sample, PMD_STAGE_PARSE, &mark);
 
 	if (evs_unlikely(config & (PORT_CONFIG_DOWN | PORT_CONFIG_NO_RECV))) {
@@ -174,7 +173,8 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n, c
 }
 
 /* The same with a time stamp after each stage, for one burst in PMD_SAMPLE_PERIOD. */
-static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned n)
+static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_view *v,
+                                     unsigned n)
 {
 	uint64_t *tsc = w->stage_tsc;
 
@@ -182,7 +182,7 @@ static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, 
 	w->sampling = true;
 	evs_counter_add(&w->stage_pkts, n);
 	evs_counter_add(&tsc[PMD_STAGE_RX], evs_clock_tsc() - w->now_tsc);
-	receive(w, rxq, n, true);
+	receive(w, rxq, v, n, true);
 }
 
 /* Returns how many packets there were; 1 for a busy port that sits out. */
@@ -203,9 +203,9 @@ EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq)
 		return 0;
 	evs_counter_add(&w->bursts, 1);
 	if (evs_unlikely(--w->sample == 0))
-		receive_sampled(w, rxq, n);
+		receive_sampled(w, rxq, v, n);
 	else
-		receive(w, rxq, n, false);
+		receive(w, rxq, v, n, false);
 
 	now = evs_clock_tsc();
 	evs_counter_add(&rxq->pkts, n);

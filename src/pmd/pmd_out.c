@@ -144,7 +144,7 @@ static void send_odd(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf *
 }
 
 EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                           const struct pmd_sum *sum)
+                           const struct pkt_sum *sum)
 {
 	const struct port *port = v->port;
 	unsigned n = sum->n;
@@ -167,7 +167,7 @@ EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_
 }
 
 static EVS_COLD void send_sampled(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                                  const struct pmd_sum *sum)
+                                  const struct pkt_sum *sum)
 {
 	uint64_t start = evs_clock_tsc();
 
@@ -178,13 +178,13 @@ static EVS_COLD void send_sampled(struct pmd_worker *w, struct pmd_view *v, stru
 EVS_HOT void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                               unsigned n)
 {
-	struct pmd_sum sum = pmd_sum_up(mbufs, n);
+	struct pkt_sum sum = pkt_sum_up(mbufs, n);
 
 	send_burst(w, v, mbufs, &sum);
 }
 
 EVS_HOT void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                              const struct pmd_sum *sum)
+                              const struct pkt_sum *sum)
 {
 	if (evs_unlikely(evs_load_acquire(&v->shaper) != NULL)) {
 		pmd_shape(w, v, mbufs, sum->n);
@@ -199,7 +199,7 @@ EVS_HOT void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct r
 EVS_HOT void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                           unsigned n)
 {
-	struct pmd_sum sum = pmd_sum_up(mbufs, n);
+	struct pkt_sum sum = pkt_sum_up(mbufs, n);
 
 	pmd_out_send_sum(w, v, mbufs, &sum);
 }

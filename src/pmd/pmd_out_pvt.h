@@ -12,26 +12,11 @@
 void pmd_out_send(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs, unsigned n);
 /* The same, where the sum is known. */
 void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                      const struct pmd_sum *sum);
+                      const struct pkt_sum *sum);
 void pmd_out_flush(struct pmd_worker *w);
 /* Past the shaper, if there is one. */
 void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                       unsigned n);
-
-EVS_INLINE struct pmd_sum pmd_sum_up(struct rte_mbuf *const *mbufs, unsigned n)
-{
-	struct pmd_sum sum = {.n = n};
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct rte_mbuf *m = mbufs[i];
-
-		sum.bytes += m->pkt_len;
-		sum.longest = EVS_MAX(sum.longest, m->pkt_len);
-		sum.flags |= m->ol_flags;
-		sum.segs |= m->nb_segs;
-	}
-	return sum;
-}
 
 /* Puts one packet into the output buffer of a port. */
 EVS_INLINE void pmd_out_one(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf *mbuf)

@@ -107,15 +107,6 @@ struct pmd_inject {
 	struct flow_prog_builder prog;
 };
 
-/* What the output must know of n packets: whether any of them needs more than to be passed on. */
-struct pmd_sum {
-	uint64_t bytes;
-	uint64_t flags;   /* all ol_flags together */
-	uint32_t longest; /* bytes */
-	uint32_t segs;    /* all nb_segs together: 1, or some packet has several */
-	unsigned n;
-};
-
 /* Indexes of a ring with one writer and one reader, each on its own line. */
 struct pmd_ring {
 	uint32_t head EVS_CACHE_ALIGNED; /* written so far [writer] */
@@ -157,7 +148,6 @@ struct pmd_worker {
 	uint64_t stage_pkts;
 
 	struct flow_found found EVS_CACHE_ALIGNED;
-	struct pmd_sum sum; /* of the burst as it was received; n is 0 if it is not that one */
 	struct pkt_burst burst EVS_CACHE_ALIGNED;
 	struct flow_xlate xlate EVS_CACHE_ALIGNED;
 	struct pmd_view *view[PKT_PORT_MAX + 1]; /* never NULL [ctl w, worker r] */
