@@ -198,7 +198,7 @@ int pkt_edit_eth(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_s
 
 int pkt_edit_vlan(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_vlan *set)
 {
-	int err = pkt_pull(m, PKT_ETH_SIZE + PKT_VLAN_SIZE);
+	int err = pkt_pull(m, 12 + PKT_VLAN_SIZE);
 	if (evs_unlikely(err))
 		return err;
 	set16(at(m, 12), set->value.tpid, set->mask.tpid);
@@ -206,7 +206,8 @@ int pkt_edit_vlan(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_
 	return 0;
 }
 
-int pkt_edit_ipv4(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_ipv4 *set)
+static int edit_ipv4(struct rte_mbuf *m, const struct pkt_offsets *ofs,
+                     const struct pkt_set_ipv4 *set)
 {
 	struct l4_info l4;
 	int err = find_l4(m, ofs, &l4);
@@ -226,7 +227,8 @@ int pkt_edit_ipv4(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_
 	return 0;
 }
 
-int pkt_edit_ipv6(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_ipv6 *set)
+static int edit_ipv6(struct rte_mbuf *m, const struct pkt_offsets *ofs,
+                     const struct pkt_set_ipv6 *set)
 {
 	struct l4_info l4;
 	int err = find_l4(m, ofs, &l4);
@@ -249,7 +251,13 @@ int pkt_edit_ipv6(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_
 	return 0;
 }
 
-int pkt_edit_l4(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_l4 *set)
+static bool has_ports(const uint8_t *p, const struct pkt_set_l4 *set)
+{
+	return !((pkt_ld16(p) ^ set->src) & set->src_mask) &&
+	       !((pkt_ld16(p + 2) ^ set->dst) & set->dst_mask);
+}
+
+static int edit_l4(struct rte_mbuf *m, const struct pkt_offsets *ofs, const struct pkt_set_l4 *set)
 {
 	struct l4_info l4;
 	int err = find_l4(m, ofs, &l4);
@@ -260,14 +268,15 @@ int pkt_edit_l4(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_se
 		return -EINVAL;
 	/* The CRC of a fragment's whole message can not be known here. */
 	if (evs_unlikely(is_sctp && l4.is_fragment))
-		return -EINVAL;
+		return has_ports(at(m, l4.ofs), set) ? 0 : -ENOTSUP;
 	uint64_t delta = set16(at(m, l4.ofs), set->src, set->src_mask);
 	delta += set16(at(m, l4.ofs + 2), set->dst, set->dst_mask);
 	csum_header(m, ofs, &l4, delta);
 	return 0;
 }
 
-int pkt_edit_icmp(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_icmp *set)
+static int edit_icmp(struct rte_mbuf *m, const struct pkt_offsets *ofs,
+                     const struct pkt_set_icmp *set)
 {
 	struct l4_info l4;
 	int err = find_l4(m, ofs, &l4);
@@ -281,7 +290,8 @@ int pkt_edit_icmp(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_
 	return 0;
 }
 
-int pkt_edit_arp(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_arp *set)
+static int edit_arp(struct rte_mbuf *m, const struct pkt_offsets *ofs,
+                    const struct pkt_set_arp *set)
 {
 	static const uint8_t ethernet_ipv4[6] = {0, 1, 8, 0, 6, 4};
 	if (ofs->l3 == 0)
@@ -328,7 +338,7 @@ static void find_nd_options(struct rte_mbuf *m, uint32_t l4, uint32_t end, struc
 	}
 }
 
-int pkt_edit_nd(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_nd *set)
+static int edit_nd(struct rte_mbuf *m, const struct pkt_offsets *ofs, const struct pkt_set_nd *set)
 {
 	struct l4_info l4;
 	struct nd_options nd;
@@ -365,7 +375,8 @@ static int find_l2_5(struct rte_mbuf *m, const struct pkt_offsets *ofs, uint16_t
 	return err;
 }
 
-int pkt_edit_mpls(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_mpls *set)
+static int edit_mpls(struct rte_mbuf *m, const struct pkt_offsets *ofs,
+                     const struct pkt_set_mpls *set)
 {
 	uint16_t type;
 	int err = find_l2_5(m, ofs, &type);
@@ -377,7 +388,8 @@ int pkt_edit_mpls(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_
 	return 0;
 }
 
-int pkt_edit_pbb(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_set_pbb *set)
+static int edit_pbb(struct rte_mbuf *m, const struct pkt_offsets *ofs,
+                    const struct pkt_set_pbb *set)
 {
 	uint16_t type;
 	int err = find_l2_5(m, ofs, &type);
@@ -388,3 +400,34 @@ int pkt_edit_pbb(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct pkt_s
 	set32(at(m, ofs->l2_5), set->itag, set->mask);
 	return 0;
 }
+
+static EVS_COLD bool any(const uint8_t *p, unsigned n)
+{
+	uint8_t bits = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bits |= p[i];
+	return bits;
+}
+
+/* A header that a frame lacks reads as zeroes in its key. So whoever looked there sees that an edit
+ * to zeroes changes nothing, and leaves it out; it comes to the same if nobody looked. */
+#define EDIT(name, values)                                                                         \
+	int pkt_edit_##name(struct rte_mbuf *m, struct pkt_offsets *ofs,                           \
+	                    const struct pkt_set_##name *set)                                      \
+	{                                                                                          \
+		int err = edit_##name(m, ofs, set);                                                \
+		if (evs_likely(err != -EINVAL))                                                    \
+			return err;                                                                \
+		return (values) ? err : 0;                                                         \
+	}
+
+EDIT(ipv4, set->src || set->dst || set->tos || set->ttl || set->proto)
+EDIT(ipv6,
+     any(set->src, 16) || any(set->dst, 16) || set->flabel || set->tc || set->hlimit || set->proto)
+EDIT(l4, set->src || set->dst)
+EDIT(icmp, set->type || set->code)
+EDIT(arp, set->op || set->spa || set->tpa || any(set->sha, 6) || any(set->tha, 6))
+EDIT(nd, any(set->target, 16) || any(set->sll, 6) || any(set->tll, 6))
+EDIT(mpls, set->lse)
+EDIT(pbb, set->itag)

@@ -17,8 +17,9 @@
  *    in a tunnel) follows push and pop.
  *  - Masked sets: new = (old & ~mask) | value, value within mask. The structs have the layout of
  *    the payloads of flow_prog.h, so that a program's payload can be passed as it is.
- *  - Result: 0; -EINVAL: the packet has no such header, or not whole (nothing was changed);
- *    -ENOBUFS: no room in the buffer (nothing was changed). The caller drops as BAD_ACTION.
+ *  - Result: 0; -EINVAL: the packet has no such header, or not whole, and is to have something else
+ *    than zeroes there (nothing was changed); -ENOTSUP: what would make the change right is not
+ *    in this packet; -ENOBUFS: no room in the buffer. The caller drops as BAD_ACTION.
  */
 #ifndef PKT_EDIT_H
 #define PKT_EDIT_H

@@ -109,9 +109,10 @@ static void edit_others(struct rte_mbuf *m, uint64_t *seed)
 {
 	struct pkt_key key;
 	struct pkt_offsets ofs;
-	struct pkt_set_icmp icmp = {.code = (uint8_t)test_rand(seed), .code_mask = 0xff};
+	struct pkt_set_icmp icmp = {.code = 1 | (uint8_t)test_rand(seed), .code_mask = 0xff};
 	struct pkt_set_nd nd;
 	struct pkt_set_arp arp;
+	struct pkt_set_arp no_arp = {.op_mask = 0xffff, .spa_mask = UINT32_MAX};
 	fill(&nd, sizeof(nd), seed);
 	fill(&arp, sizeof(arp), seed);
 	parse(m, &key, &ofs);
@@ -121,6 +122,8 @@ static void edit_others(struct rte_mbuf *m, uint64_t *seed)
 		assert_true(key.base.ip_proto == PKT_IP_ICMP || key.base.ip_proto == PKT_IP_ICMPV6);
 	int err = pkt_edit_arp(m, &ofs, &arp);
 	assert_int_equal(err == 0, key.base.eth_type == RTE_BE16(PKT_ETH_ARP));
+	/* what a frame lacks reads as zeroes, and may be set to zeroes */
+	assert_int_equal(pkt_edit_arp(m, &ofs, &no_arp), 0);
 }
 
 static void edits_keep_checksums(void **state)

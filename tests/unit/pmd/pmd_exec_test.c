@@ -263,7 +263,7 @@ static void test_bad_action(void **state)
 	struct pkt_set_arp *set;
 
 	set = (void *)flow_prog_add(&env_progs[1], FLOW_OP_SET_ARP, 0)->payload;
-	set->op_mask = 0xffff;
+	set->op = set->op_mask = 0xffff;
 	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
 	env_put(a, env_frame(1, 9, ENV_FRAME_SIZE)); /* UDP has no ARP fields */
 	expect_drops(a, PKT_DROP_BAD_ACTION, 1);
