@@ -37,11 +37,15 @@ const struct api_method api_route_show = {
         .name = "route.show",
         .flags = API_READ,
         .help = "Show routes and the networks of bridges",
+        .more = "Routes of the host's kernel whose next hop is in a bridge's network are "
+                "followed; what `route add` says about a network goes before them.",
         .example = "route show",
         .columns = COLUMNS{{"NETWORK", "dst"},
                            {"VIA", "via"},
                            {"BRIDGE", "bridge"},
                            {"FROM", "src"},
+                           {"VLAN", "vlan", API_COL_RIGHT},
+                           {"BY", "by"},
                            {"STATE", "state"},
                            {0}},
 };

@@ -19,8 +19,18 @@
 	         "without a controller: switch as a learning switch, or not at all (standalone)"}, \
 	        {"internal", API_BOOL, API_NULL, "on|off",                                         \
 	         "have the host take part through a device named like the bridge (on)"},           \
-	        {"address", API_STR, API_NULL, "IP/LEN",                                           \
-	         "address of the bridge: of its internal device, or answered by evs"},             \
+	        {"address", API_STR, API_NULL, "IP/LEN[@VLAN],...",                                \
+	         "addresses of the bridge: of its internal device, or answered by evs"},           \
+	        {"follow-kernel", API_BOOL, API_NULL, "on|off",                                    \
+	         "addresses of its internal device, and routes of the kernel by its networks, "    \
+	         "serve tunnels (on)"},                                                            \
+	        {"neigh-age",                                                                      \
+	         API_UINT,                                                                         \
+	         API_NULL,                                                                         \
+	         "SECONDS",                                                                        \
+	         "neighbours are asked again after this (60)",                                     \
+	         1,                                                                                \
+	         86400},                                                                           \
 	        {"fdb-age", API_UINT, API_NULL, "SECONDS", "MAC entries age out after this (300)", \
 	         10,        1000000},                                                              \
 	        {"fdb-size", API_UINT, API_NULL, "N", "most MAC entries (8192)", 10, 1000000},     \

@@ -60,7 +60,7 @@ static int check_params(const json_t *params, struct evs_error *err)
 		return evs_error_set(err, -EINVAL,
 		                     "hwaddr must be the address of one host: not zero, and its "
 		                     "first byte even");
-	return address ? ctl_netdev_address_check(address, err) : 0;
+	return ctl_address_check(address, ctl_param_bool(params, "internal", true), err);
 }
 
 static struct ctl_port *local_port(struct ctl_bridge *bridge)
@@ -77,7 +77,6 @@ static struct ctl_port *local_port(struct ctl_bridge *bridge)
 /* The bridge works without; so what fails here is a warning. */
 static void open_local(struct ctl_bridge *bridge, const json_t *params, struct ctl_call *call)
 {
-	const char *address = ctl_param_str(params, "address", NULL);
 	struct port_args args = {.n = 1};
 	struct ctl_port_spec spec = {
 	        .type = "internal", .name = bridge->name, .local = true, .args = &args};
@@ -93,26 +92,7 @@ static void open_local(struct ctl_bridge *bridge, const json_t *params, struct c
 		              err.text);
 		return;
 	}
-	if (address && ctl_netdev_address(bridge->name, address, true, &err))
-		ctl_call_warn(call, "bridge '%s': %s", bridge->name, err.text);
-}
-
-/* Tunnels stand on it, with and without a device of the host. */
-static int own_address(struct ctl_bridge *bridge, const json_t *params, bool add,
-                       struct evs_error *err)
-{
-	const char *text = ctl_param_str(params, "address", NULL);
-	struct pl_prefix address;
-	int ret;
-
-	if (!text)
-		return 0;
-	ret = ctl_prefix_parse(text, &address, err);
-	if (ret == 0 && add)
-		ret = pl_address_add(bridge->pl, &address, err);
-	else if (ret == 0)
-		pl_address_del(bridge->pl, &address);
-	return ret;
+	ctl_address_device(bridge, NULL, ctl_param_str(params, "address", NULL), call);
 }
 
 static int make(const char *name, const json_t *params, struct ctl_bridge **bridgep,
@@ -153,7 +133,6 @@ static void bridge_event(const char *name, const char *event)
 int ctl_bridge_add(struct ctl_call *call)
 {
 	const char *name = ctl_param_str(call->params, "name", "");
-	struct evs_error err = {0};
 	struct ctl_bridge *bridge;
 	json_t *params;
 	int ret;
@@ -173,9 +152,9 @@ int ctl_bridge_add(struct ctl_call *call)
 	if (ret == 0) {
 		if (ctl_param_bool(params, "internal", true))
 			open_local(bridge, params, call);
-		if (own_address(bridge, params, true, &err))
-			ctl_call_warn(call, "bridge '%s': no tunnels: %s", name, err.text);
 		ctl_conf_put("bridge", name, params);
+		/* Tunnels stand on it, with and without a device of the host. */
+		ctl_address_change(bridge, NULL, ctl_param_str(params, "address", NULL), call);
 		json_object_set(ctl_call_result(call), "dpid", json_object_get(params, "dpid"));
 		bridge_event(name, "added");
 	}
@@ -285,19 +264,10 @@ static void set_address(struct ctl_bridge *bridge, const json_t *old, const json
 {
 	const char *before = ctl_param_str(old, "address", NULL);
 	const char *after = ctl_param_str(new, "address", NULL);
-	struct evs_error err = {0};
 
-	if (before && after && !strcmp(before, after))
-		return;
-	own_address(bridge, old, false, NULL);
-	if (own_address(bridge, new, true, &err))
-		ctl_call_warn(call, "bridge '%s': no tunnels: %s", bridge->name, err.text);
-	if (!local_port(bridge))
-		return;
-	if (before)
-		ctl_netdev_address(bridge->name, before, false, NULL);
-	if (after && ctl_netdev_address(bridge->name, after, true, &err))
-		ctl_call_warn(call, "bridge '%s': %s", bridge->name, err.text);
+	ctl_address_change(bridge, before, after, call);
+	if (local_port(bridge))
+		ctl_address_device(bridge, before, after, call);
 }
 
 static void set_hwaddr(struct ctl_bridge *bridge, const json_t *old, const json_t *new,

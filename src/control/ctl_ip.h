@@ -19,6 +19,23 @@ int ctl_prefix_parse(const char *text, struct pl_prefix *prefix, struct evs_erro
 const char *ctl_ip_text(const uint8_t addr[16], char text[CTL_IP_LEN]);
 const char *ctl_prefix_text(const struct pl_prefix *prefix, char text[CTL_IP_LEN]);
 
+/* Addresses of a bridge: "10.0.0.1/24,fd00::1/64", or with a VLAN "10.0.0.1/24@100"; NULL: none.
+ * -EINVAL with err. */
+int ctl_address_check(const char *text, bool internal, struct evs_error *err);
+/* From one list to another, in the pipeline; at the internal device. What fails is a warning. */
+void ctl_address_change(struct ctl_bridge *bridge, const char *before, const char *after,
+                        struct ctl_call *call);
+void ctl_address_device(struct ctl_bridge *bridge, const char *before, const char *after,
+                        struct ctl_call *call);
+/* An address of a host's device: set, and the device brought up, or taken away. */
+int ctl_netdev_address(const char *ifname, const struct pl_prefix *prefix, bool add,
+                       struct evs_error *err);
+
+/* Following addresses and routes of the kernel; without rtnetlink evs goes on without. */
+void ctl_kernel_init(void);
+void ctl_kernel_fini(void);
+void ctl_kernel_look(void); /* bridges or their addresses changed: look again, soon */
+
 /* Options of a tunnel port; 1: the type is no tunnel. -EINVAL with err. */
 int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_tunnel *tunnel,
                       struct evs_error *err);

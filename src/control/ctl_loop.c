@@ -176,6 +176,8 @@ int ctl_init(const struct ctl_config *config, struct evs_error *err)
 	if (ret == 0)
 		ret = ctl_capture_init(err);
 	if (ret == 0)
+		ctl_kernel_init();
+	if (ret == 0)
 		ret = ctl_retry_init(err);
 	return ret ? ret : ctl_conf_init(config->config_file, err);
 }
@@ -240,6 +242,7 @@ void ctl_fini(void)
 	ctl_rpc_fini();
 	ctl_retry_fini();
 	ctl_capture_fini();
+	ctl_kernel_fini();
 	ctl_net_fini();
 	free_events();
 	ctl_conf_fini();

@@ -15,10 +15,10 @@
 #include "base/evs_clock.h"
 #include "base/evs_log.h"
 
-#define ASK_MS     1000  /* between two questions */
-#define N_ASKS     3     /* without answer: it is not there */
-#define REST_MS    3000  /* then nobody asks for so long */
-#define FRESH_MS   60000 /* an answer is good for so long; then it is asked again */
+#define ASK_MS     1000 /* between two questions */
+#define N_ASKS     3    /* without answer: it is not there */
+#define REST_MS    3000 /* then nobody asks for so long */
+#define FRESH_S    60   /* an answer is good for so long; then it is asked again */
 #define MOVE_MS    1000
 #define MAX_NEIGHS 1024
 
@@ -50,9 +50,13 @@ static struct neigh *make(uint32_t bridge, const uint8_t addr[16])
 {
 	struct neigh *n = &neighs[n_neighs];
 
-	if (n_neighs == MAX_NEIGHS)
+	if (n_neighs == MAX_NEIGHS) /* what did not answer makes room */
+		for (n = neighs; n < &neighs[MAX_NEIGHS] && n->state != FAILED;)
+			n++;
+	else
+		n_neighs++;
+	if (n == &neighs[MAX_NEIGHS])
 		return NULL;
-	n_neighs++;
 	*n = (struct neigh){.bridge = bridge, .moved_ms = evs_clock_ms() - MOVE_MS};
 	memcpy(n->addr, addr, sizeof(n->addr));
 	return n;
@@ -86,6 +90,14 @@ void ctl_neigh_wanted(uint32_t bridge, const uint8_t addr[16])
 	ask(n, evs_clock_ms());
 }
 
+static uint32_t fresh_ms(uint32_t index)
+{
+	const struct pl_bridge *bridge = pl_bridge_at(index);
+	const json_t *params = bridge ? ctl_conf_get("bridge", pl_bridge_name(bridge)) : NULL;
+
+	return 1000 * (uint32_t)ctl_param_uint(params, "neigh-age", FRESH_S);
+}
+
 void ctl_neigh_heard(uint32_t bridge, const uint8_t addr[16], const uint8_t mac[6])
 {
 	struct neigh *n = find(bridge, addr);
@@ -106,7 +118,7 @@ void ctl_neigh_heard(uint32_t bridge, const uint8_t addr[16], const uint8_t mac[
 	n->state = REACHABLE;
 	n->n_asks = 0;
 	n->heard_ms = now_ms;
-	n->due_ms = now_ms + FRESH_MS;
+	n->due_ms = now_ms + fresh_ms(bridge);
 	memcpy(n->mac, mac, sizeof(n->mac));
 	if (!known || moved)
 		pl_neigh_set(bridge, addr, mac);

@@ -69,11 +69,6 @@ void ctl_port_close(struct ctl_port *port, void (*gone)(void *arg, int ret), voi
 void ctl_port_state_changed(struct ctl_port *port);
 void ctl_port_event(const struct ctl_port *port, const char *event);
 
-/* IP address of a host interface: set and brought up, or taken away. "IP/LEN". */
-int ctl_netdev_address(const char *ifname, const char *address, bool add, struct evs_error *err);
-/* 0 if the text is an address with a prefix length. */
-int ctl_netdev_address_check(const char *address, struct evs_error *err);
-
 /* Removes a port and its static MAC entries from the document. */
 void ctl_forget_port(const char *name);
 

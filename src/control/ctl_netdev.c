@@ -1,118 +1,93 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The address of a bridge's internal device, by ioctl (netdevice(7)). Threads: control.
+ * Addresses of a bridge's internal device, by rtnetlink(7). Threads: control.
  */
-#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control/ctl_net.h"
+#include "control/ctl_ip.h"
 
-/* linux/ipv6.h, which has it, clashes with netinet/in.h. */
-struct in6_ifreq_abi {
-	struct in6_addr addr;
-	uint32_t prefixlen;
-	int ifindex;
-};
-
-struct prefix {
-	int family;
-	unsigned len;
-	struct in_addr v4;
-	struct in6_addr v6;
-};
-
-static int parse(const char *text, struct prefix *prefix, struct evs_error *err)
+static int bring_up(const char *ifname)
 {
-	const char *slash = strchr(text, '/');
-	char ip[INET6_ADDRSTRLEN] = "", *end = NULL;
-	unsigned long len = slash ? strtoul(slash + 1, &end, 10) : 0;
-
-	if (slash && (size_t)(slash - text) < sizeof(ip))
-		memcpy(ip, text, (size_t)(slash - text));
-	prefix->family = inet_pton(AF_INET, ip, &prefix->v4) == 1    ? AF_INET
-	                 : inet_pton(AF_INET6, ip, &prefix->v6) == 1 ? AF_INET6
-	                                                             : 0;
-	prefix->len = (unsigned)len;
-	if (!prefix->family || !end || end == slash + 1 || *end ||
-	    len > (prefix->family == AF_INET ? 32 : 128))
-		return evs_error_set(err, -EINVAL,
-		                     "address '%.60s' is not of the form 10.0.0.1/24 or "
-		                     "fd00::1/64",
-		                     text);
-	return 0;
-}
-
-int ctl_netdev_address_check(const char *address, struct evs_error *err)
-{
-	struct prefix prefix;
-
-	return parse(address, &prefix, err);
-}
-
-static int set_v4(int fd, const char *ifname, const struct prefix *prefix, bool add)
-{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret = 0;
 	struct ifreq ifr = {0};
-	struct sockaddr_in *sin = (struct sockaddr_in *)&ifr.ifr_addr;
 
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
-	sin->sin_family = AF_INET;
-	if (add)
-		sin->sin_addr = prefix->v4; /* else 0.0.0.0, which takes the address away */
-	if (ioctl(fd, SIOCSIFADDR, &ifr))
+	if (fd < 0)
 		return -errno;
-	if (!add)
-		return 0;
-	sin->sin_addr.s_addr = prefix->len ? htonl(~0u << (32 - prefix->len)) : 0;
-	return ioctl(fd, SIOCSIFNETMASK, &ifr) ? -errno : 0;
-}
-
-static int set_v6(int fd, const char *ifname, const struct prefix *prefix, bool add)
-{
-	struct in6_ifreq_abi req = {.addr = prefix->v6, .prefixlen = prefix->len};
-
-	req.ifindex = (int)if_nametoindex(ifname);
-	if (!req.ifindex)
-		return -ENODEV;
-	if (ioctl(fd, add ? SIOCSIFADDR : SIOCDIFADDR, &req))
-		return add && errno == EEXIST ? 0 : -errno;
-	return 0;
-}
-
-static int bring_up(int fd, const char *ifname)
-{
-	struct ifreq ifr = {0};
-
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
 	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
-		return -errno;
+		ret = -errno;
 	ifr.ifr_flags |= IFF_UP;
-	return ioctl(fd, SIOCSIFFLAGS, &ifr) ? -errno : 0;
+	if (ret == 0 && ioctl(fd, SIOCSIFFLAGS, &ifr))
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
-int ctl_netdev_address(const char *ifname, const char *address, bool add, struct evs_error *err)
+/* Sends a request and waits for the kernel's answer, which comes at once. */
+static int ask(struct nlmsghdr *request)
 {
-	struct prefix prefix;
-	int fd, ret = parse(address, &prefix, err);
+	char answer[4096];
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	ssize_t size;
+	int ret = 0;
 
-	if (ret)
-		return ret;
-	fd = socket(prefix.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return evs_error_set(err, -errno, "cannot make a socket: %s", strerror(errno));
+	if (!nl)
+		return -errno;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
+		ret = -errno;
+	if (ret == 0) {
+		size = mnl_socket_recvfrom(nl, answer, sizeof(answer));
+		if (size < 0 || mnl_cb_run(answer, (size_t)size, request->nlmsg_seq,
+		                           mnl_socket_get_portid(nl), NULL, NULL) < 0)
+			ret = -errno;
+	}
+	mnl_socket_close(nl);
+	return ret;
+}
+
+static int request_address(const char *ifname, const struct pl_prefix *prefix, bool add)
+{
+	char buffer[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	bool v4 = pl_ip_is_v4(prefix->addr);
+	const uint8_t *addr = v4 ? prefix->addr + 12 : prefix->addr;
+	size_t size = v4 ? 4 : 16;
+	struct ifaddrmsg *ifa;
+
+	request->nlmsg_type = add ? RTM_NEWADDR : RTM_DELADDR;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+	request->nlmsg_seq = 1;
+	ifa = mnl_nlmsg_put_extra_header(request, sizeof(*ifa));
+	ifa->ifa_family = v4 ? AF_INET : AF_INET6;
+	ifa->ifa_prefixlen = v4 ? prefix->len - 96 : prefix->len;
+	ifa->ifa_index = if_nametoindex(ifname);
+	if (!ifa->ifa_index)
+		return -ENODEV;
+	mnl_attr_put(request, IFA_LOCAL, size, addr);
+	mnl_attr_put(request, IFA_ADDRESS, size, addr);
+	return ask(request);
+}
+
+int ctl_netdev_address(const char *ifname, const struct pl_prefix *prefix, bool add,
+                       struct evs_error *err)
+{
 	/* IPv6 addresses go when a device goes down, so it comes up first. */
-	ret = add ? bring_up(fd, ifname) : 0;
+	int ret = add ? bring_up(ifname) : 0;
+	char text[CTL_IP_LEN];
+
 	if (ret == 0)
-		ret = prefix.family == AF_INET ? set_v4(fd, ifname, &prefix, add)
-		                               : set_v6(fd, ifname, &prefix, add);
-	close(fd);
+		ret = request_address(ifname, prefix, add);
 	if (ret)
 		return evs_error_set(err, ret, "cannot %s address %s of device %s: %s",
-		                     add ? "set" : "remove", address, ifname, strerror(-ret));
+		                     add ? "set" : "remove", ctl_prefix_text(prefix, text), ifname,
+		                     strerror(-ret));
 	return 0;
 }

@@ -23,6 +23,7 @@ struct frame {
 	struct pl_bridge *bridge;
 	uint32_t index;
 	const uint8_t *mac; /* of the bridge */
+	uint16_t vlan;      /* its tag is taken off; 0: none */
 	bool has_device;
 	uint32_t size;
 	uint8_t data[FRAME_MAX];
@@ -45,7 +46,18 @@ static struct rte_mbuf *mbuf_from(const uint8_t *data, uint32_t size)
 	return room ? m : NULL;
 }
 
-static void send_own(struct pl_bridge *bridge, const uint8_t *data, uint32_t size)
+static void put_tag(struct rte_mbuf *m, uint16_t vlan)
+{
+	uint8_t *p = (uint8_t *)rte_pktmbuf_prepend(m, PKT_VLAN_SIZE);
+
+	if (!p) /* a fresh buffer has headroom */
+		return;
+	memmove(p, p + PKT_VLAN_SIZE, 12);
+	pkt_st16(p + 12, RTE_BE16(PKT_ETH_VLAN));
+	pkt_st16(p + 14, rte_cpu_to_be_16(vlan));
+}
+
+static void send_own(struct pl_bridge *bridge, uint16_t vlan, const uint8_t *data, uint32_t size)
 {
 	static struct pl_injection injection;
 	static struct pkt_key key;
@@ -53,6 +65,8 @@ static void send_own(struct pl_bridge *bridge, const uint8_t *data, uint32_t siz
 
 	if (!m)
 		return; /* asked again later */
+	if (vlan)
+		put_tag(m, vlan);
 	memset(&key, 0, sizeof(key));
 	if (pkt_parse_one(m, &key, &(struct pkt_offsets){0}) == 0) {
 		pl_send_own(bridge, &key, &injection);
@@ -75,7 +89,7 @@ static uint8_t *put_eth(uint8_t *p, const uint8_t dst[6], const uint8_t src[6], 
 /* ---- ARP ---- */
 
 struct arp {
-	uint16_t op;
+	uint16_t op, vlan;
 	const uint8_t *sha, *spa, *tha, *tpa;
 };
 
@@ -92,7 +106,16 @@ static void send_arp(struct pl_bridge *bridge, const uint8_t dst[6], const struc
 	memcpy(p + 14, arp->spa, 4);
 	memcpy(p + 18, arp->tha, 6);
 	memcpy(p + 24, arp->tpa, 4);
-	send_own(bridge, frame, sizeof(frame));
+	send_own(bridge, arp->vlan, frame, sizeof(frame));
+}
+
+/* A neighbour speaks where its network is, or it is not believed. */
+static void heard(const struct frame *f, const uint8_t addr[16], const uint8_t mac[6])
+{
+	const struct pl_address *own = pl_address_towards(f->index, addr);
+
+	if (own && own->vlan == f->vlan)
+		ctl_neigh_heard(f->index, addr, mac);
 }
 
 static void take_arp(struct frame *f)
@@ -109,9 +132,10 @@ static void take_arp(struct frame *f)
 	pl_ip_from_v4(spa, sender);
 	pl_ip_from_v4(tpa, target);
 	if (spa)
-		ctl_neigh_heard(f->index, sender, p + 8);
-	if (pkt_be16(p + 6) == 1 && !f->has_device && pl_address_is_own(f->index, target)) {
-		struct arp reply = {2, f->mac, p + 24, p + 8, p + 14};
+		heard(f, sender, p + 8);
+	if (pkt_be16(p + 6) == 1 && !f->has_device &&
+	    pl_address_is_own(f->index, f->vlan, target)) {
+		struct arp reply = {2, f->vlan, f->mac, p + 24, p + 8, p + 14};
 
 		send_arp(f->bridge, p + 8, &reply);
 	}
@@ -122,6 +146,7 @@ static void take_arp(struct frame *f)
 /* A message of ND_SIZE bytes: type, target, and one link-layer option with our address. */
 struct nd {
 	uint8_t type;
+	uint16_t vlan;
 	const uint8_t *dst_mac, *src, *dst, *target;
 };
 
@@ -148,7 +173,7 @@ static void send_nd(struct pl_bridge *bridge, const struct nd *message)
 	memcpy(nd + 26, mac, 6);
 	sum = pkt_csum_add(pkt_csum_pseudo(ip, IPPROTO_ICMPV6, size), nd, size);
 	pkt_st16(nd + 2, (uint16_t)~pkt_csum_fold(sum));
-	send_own(bridge, frame, sizeof(frame));
+	send_own(bridge, message->vlan, frame, sizeof(frame));
 }
 
 /* The link-layer address in the options; NULL: none. */
@@ -180,16 +205,17 @@ static void take_nd(struct frame *f, uint8_t *ip, uint32_t size)
 	memcpy(target, nd + 8, 16);
 	if (nd[0] == PKT_ND_ADVERT) {
 		mac = nd_option(nd, size, PKT_ND_OPT_TLL);
-		ctl_neigh_heard(f->index, target, mac ? mac : f->data + 6);
+		heard(f, target, mac ? mac : f->data + 6);
 		return;
 	}
 	mac = nd_option(nd, size, PKT_ND_OPT_SLL);
 	if (!memcmp(src, zero, sizeof(src)))
 		return; /* duplicate address detection: we defend by our own traffic only */
 	if (mac)
-		ctl_neigh_heard(f->index, src, mac);
-	if (!f->has_device && pl_address_is_own(f->index, target)) {
-		struct nd advert = {PKT_ND_ADVERT, mac ? mac : f->data + 6, target, src, target};
+		heard(f, src, mac);
+	if (!f->has_device && pl_address_is_own(f->index, f->vlan, target)) {
+		struct nd advert = {PKT_ND_ADVERT, f->vlan, mac ? mac : f->data + 6,
+		                    target,        src,     target};
 
 		send_nd(f->bridge, &advert);
 	}
@@ -217,7 +243,7 @@ static void answer_echo(struct frame *f, uint8_t *ip, uint8_t *icmp, uint8_t typ
 	swap(ip + (v4 ? 12 : 8), ip + (v4 ? 16 : 24), v4 ? 4 : 16);
 	icmp[0] = type;
 	pkt_st16(icmp + 2, pkt_csum_update16(pkt_ld16(icmp + 2), old, pkt_ld16(icmp)));
-	send_own(f->bridge, f->data, f->size);
+	send_own(f->bridge, f->vlan, f->data, f->size);
 }
 
 static void take_ipv4(struct frame *f)
@@ -257,6 +283,16 @@ static void take_ipv6(struct frame *f)
 
 /* ---- in and out ---- */
 
+static void take_tag(struct frame *f)
+{
+	f->vlan = 0;
+	if (f->size < PKT_ETH_SIZE + PKT_VLAN_SIZE || pkt_be16(f->data + 12) != PKT_ETH_VLAN)
+		return;
+	f->vlan = pkt_be16(f->data + 14) & 0xfff;
+	f->size -= PKT_VLAN_SIZE;
+	memmove(f->data + 12, f->data + 12 + PKT_VLAN_SIZE, f->size - 12);
+}
+
 void ctl_own_input(const struct pmd_punt *punt)
 {
 	static struct frame f;
@@ -272,6 +308,7 @@ void ctl_own_input(const struct pmd_punt *punt)
 		data = rte_pktmbuf_read(punt->mbuf, 0, f.size, f.data);
 		if (data != f.data)
 			memcpy(f.data, data, f.size);
+		take_tag(&f);
 		switch (pkt_be16(f.data + 12)) {
 		case PKT_ETH_ARP:
 			take_arp(&f);
@@ -291,15 +328,16 @@ void ctl_own_ask(uint32_t index, const uint8_t addr[16])
 {
 	static const uint8_t everyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, nobody[6];
 	struct pl_bridge *bridge = pl_bridge_at(index);
-	const uint8_t *own = bridge ? pl_address_towards(index, addr) : NULL;
+	const struct pl_address *from = bridge ? pl_address_towards(index, addr) : NULL;
+	const uint8_t *own = from ? from->prefix.addr : NULL;
 	uint8_t group[16] = {0xff, 0x02, [11] = 0x01, [12] = 0xff}, mac[6] = {0x33, 0x33, 0xff};
-	struct nd solicit = {PKT_ND_SOLICIT, mac, own, group, addr};
+	struct nd solicit = {PKT_ND_SOLICIT, from ? from->vlan : 0, mac, own, group, addr};
 
-	if (!own)
+	if (!from)
 		return;
 	if (pl_ip_is_v4(addr)) {
 		const uint8_t *hwaddr = pl_bridge_config(bridge)->hwaddr.addr_bytes;
-		struct arp request = {1, hwaddr, own + 12, nobody, addr + 12};
+		struct arp request = {1, from->vlan, hwaddr, own + 12, nobody, addr + 12};
 
 		send_arp(bridge, everyone, &request);
 		return;

@@ -60,14 +60,19 @@ static void visit(const struct pl_route *route, void *arg)
 	const struct pl_bridge *bridge = route->active ? pl_bridge_at(route->bridge) : NULL;
 	char dst[CTL_IP_LEN], via[CTL_IP_LEN], src[CTL_IP_LEN];
 
-	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s}", "dst",
-	                                     ctl_prefix_text(&route->dst, dst), "via",
-	                                     route->connected ? "" : ctl_ip_text(route->via, via),
-	                                     "bridge", bridge ? pl_bridge_name(bridge) : "", "src",
-	                                     bridge ? ctl_ip_text(route->src, src) : "", "state",
-	                                     route->connected ? "connected"
-	                                     : bridge         ? "active"
-	                                                      : "unreachable"));
+	static const char *const origins[] = {"address", "configured", "kernel"};
+
+	json_array_append_new(
+	        arg,
+	        json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s}", "dst",
+	                  ctl_prefix_text(&route->dst, dst), "via",
+	                  route->origin == PL_ROUTE_ADDRESS ? "" : ctl_ip_text(route->via, via),
+	                  "bridge", bridge ? pl_bridge_name(bridge) : "", "src",
+	                  bridge ? ctl_ip_text(route->src, src) : "", "vlan", route->vlan, "by",
+	                  origins[route->origin], "state",
+	                  route->origin == PL_ROUTE_ADDRESS ? "connected"
+	                  : bridge                          ? "active"
+	                                                    : "unreachable"));
 }
 
 int ctl_route_show(struct ctl_call *call)

@@ -261,6 +261,7 @@ static bool to_bridge(struct pl_xlate *x, const struct inner *inner)
 	const struct pl_view *local = pl_snap_port(snap, PL_OFPORT_LOCAL);
 	const uint8_t *dst = x->pkt.key.pkt.base.eth_dst;
 	bool is_own = !memcmp(dst, &snap->config.hwaddr, 6);
+	struct pl_tags tags;
 
 	if (!(is_own || (dst[0] & 1)) || !pl_underlay_any(snap->bridge->index))
 		return false;
@@ -273,6 +274,8 @@ static bool to_bridge(struct pl_xlate *x, const struct inner *inner)
 		return false;
 	if (is_own)
 		x->reason = PKT_DROP_NO_OUTPUT;
+	dress_tags(inner, inner->vlan ? DRESS_TAGGED : DRESS_PLAIN, &tags);
+	pl_tags_set(x, &tags);
 	return pl_own_packet(x, false) || is_own;
 }
 

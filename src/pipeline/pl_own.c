@@ -25,6 +25,17 @@ static void to_host(struct pl_xlate *x)
 	PL_TRACE(x, "Bridge '%s' takes it for an address of its own", x->snap->bridge->name);
 }
 
+/* The VLAN of the tag that is looked at before. */
+static uint16_t vlan_of(const struct pl_xlate *x)
+{
+	return rte_be_to_cpu_16(x->pkt.key.pkt.base.vlan[0].tci) & 0xfff;
+}
+
+static bool is_own_address(const struct pl_xlate *x, const uint8_t addr[16])
+{
+	return pl_address_is_own(x->snap->bridge->index, vlan_of(x), addr);
+}
+
 /* Requests and answers that name one of our addresses as target. */
 static void own_arp(struct pl_xlate *x)
 {
@@ -32,7 +43,7 @@ static void own_arp(struct pl_xlate *x)
 
 	PL_LOOK(x, pkt.base.arp_tpa);
 	pl_ip_from_v4(x->pkt.key.pkt.base.arp_tpa, addr);
-	if (pl_address_is_own(x->snap->bridge->index, addr))
+	if (is_own_address(x, addr))
 		to_host(x);
 }
 
@@ -45,7 +56,7 @@ static void own_icmpv6(struct pl_xlate *x, bool is_own, bool has_device)
 	type = rte_be_to_cpu_16(key->base.tp_src);
 	if (type == 135 || type == 136)
 		PL_LOOK(x, pkt.ext.ipv6.nd_target);
-	if ((type == 135 && pl_address_is_own(x->snap->bridge->index, key->ext.ipv6.nd_target)) ||
+	if ((type == 135 && is_own_address(x, key->ext.ipv6.nd_target)) ||
 	    (type == 136 && is_own) || (type == 128 && is_own && !has_device))
 		to_host(x);
 }
@@ -80,7 +91,7 @@ static bool own_ip(struct pl_xlate *x, bool has_device)
 		PL_LOOK(x, pkt.ext.ipv6.dst);
 		memcpy(addr, key->ext.ipv6.dst, sizeof(addr));
 	}
-	is_own = pl_address_is_own(x->snap->bridge->index, addr);
+	is_own = is_own_address(x, addr);
 	if (!v4 && key->base.ip_proto == IPPROTO_ICMPV6) {
 		own_icmpv6(x, is_own, has_device);
 		return false;
@@ -106,7 +117,8 @@ bool pl_own_packet(struct pl_xlate *x, bool has_device)
 	if (!pl_underlay_any(x->snap->bridge->index))
 		return false;
 	PL_LOOK(x, pkt.base.vlan[0].tci);
-	if (base->vlan[0].tci || x->pkt.stale)
+	PL_LOOK(x, pkt.base.vlan[1].tci);
+	if (x->pkt.tags.n > 1 || x->pkt.stale)
 		return false;
 	switch (rte_be_to_cpu_16(base->eth_type)) {
 	case 0x0806:

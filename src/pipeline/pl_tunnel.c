@@ -123,6 +123,10 @@ static enum pl_neigh try_hop(struct pl_xlate *x, const struct pl_hop *hop, struc
 	if (!*snap)
 		return PL_NEIGH_UNKNOWN;
 	known = pl_neigh_lookup(x, hop->bridge, hop->next, outer->eth_dst);
+	outer->vlan = (struct pkt_vlan){0};
+	if (hop->vlan)
+		outer->vlan = (struct pkt_vlan){RTE_BE16(0x8100),
+		                                rte_cpu_to_be_16(hop->vlan | PKT_VLAN_PRESENT)};
 	if (known == PL_NEIGH_KNOWN)
 		memcpy(outer->eth_src, (*snap)->config.hwaddr.addr_bytes, sizeof(outer->eth_src));
 	else
@@ -168,6 +172,7 @@ static void fill_key(struct pkt_key *key, const struct tun_outer *outer)
 	base->lines = 0;
 	memcpy(base->eth_dst, outer->eth_dst, sizeof(base->eth_dst));
 	memcpy(base->eth_src, outer->eth_src, sizeof(base->eth_src));
+	base->vlan[0] = outer->vlan;
 	base->ip_proto = tun_kinds[outer->kind].ip_proto;
 	base->ip_tos = outer->tos;
 	base->ip_ttl = outer->ttl;

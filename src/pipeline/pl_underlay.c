@@ -9,7 +9,7 @@
 
 struct address {
 	uint32_t bridge;
-	struct pl_prefix prefix;
+	struct pl_address at;
 };
 
 /* What workers see. */
@@ -22,8 +22,8 @@ struct list {
 static struct list *current; /* [ctl w, worker r] */
 /* control only */
 static struct address addrs[PL_MAX_ADDRESSES];
-static struct pl_route routes[PL_MAX_ROUTES]; /* those that were configured */
-static uint32_t n_addrs, n_routes;
+static struct pl_route routes[PL_MAX_ROUTES]; /* those that were configured, and the kernel's */
+static uint32_t n_addrs, n_routes;            /* n_routes: both */
 
 bool pl_ip_within(const uint8_t addr[16], const struct pl_prefix *prefix)
 {
@@ -50,8 +50,8 @@ static const struct address *connected_to(const uint8_t addr[16])
 	const struct address *best = NULL;
 
 	for (uint32_t i = 0; i < n_addrs; i++)
-		if (pl_ip_within(addr, &addrs[i].prefix) &&
-		    (!best || addrs[i].prefix.len > best->prefix.len))
+		if (pl_ip_within(addr, &addrs[i].at.prefix) &&
+		    (!best || addrs[i].at.prefix.len > best->at.prefix.len))
 			best = &addrs[i];
 	return best;
 }
@@ -59,26 +59,47 @@ static const struct address *connected_to(const uint8_t addr[16])
 static struct pl_route route_connected(const struct address *address)
 {
 	struct pl_route route = {
-	        .dst = address->prefix,
+	        .dst = address->at.prefix,
 	        .bridge = address->bridge,
-	        .connected = true,
+	        .vlan = address->at.vlan,
+	        .origin = PL_ROUTE_ADDRESS,
 	        .active = true,
 	};
 
-	memcpy(route.src, address->prefix.addr, sizeof(route.src));
+	memcpy(route.src, address->at.prefix.addr, sizeof(route.src));
 	prefix_clear_host(&route.dst);
 	return route;
 }
 
-static struct pl_route route_resolved(const struct pl_route *configured)
+/* What a person said about a network counts, not what the kernel says. */
+static bool is_overruled(const struct pl_route *route)
 {
-	const struct address *by = connected_to(configured->via);
-	struct pl_route route = *configured;
+	if (route->origin != PL_ROUTE_KERNEL)
+		return false;
+	for (uint32_t i = 0; i < n_routes; i++)
+		if (routes[i].origin == PL_ROUTE_CONFIGURED &&
+		    prefix_equal(&routes[i].dst, &route->dst))
+			return true;
+	for (uint32_t i = 0; i < n_addrs; i++) {
+		struct pl_prefix net = addrs[i].at.prefix;
 
-	route.active = by != NULL;
+		prefix_clear_host(&net);
+		if (prefix_equal(&net, &route->dst))
+			return true;
+	}
+	return false;
+}
+
+static struct pl_route route_resolved(const struct pl_route *told)
+{
+	const struct address *by = connected_to(told->via);
+	struct pl_route route = *told;
+
+	route.active = by && !is_overruled(told);
 	if (by) {
 		route.bridge = by->bridge;
-		memcpy(route.src, by->prefix.addr, sizeof(route.src));
+		route.vlan = by->at.vlan;
+		memcpy(route.src, by->at.prefix.addr, sizeof(route.src));
 	}
 	return route;
 }
@@ -119,12 +140,14 @@ static int publish(struct evs_error *err)
 	return 0;
 }
 
-int pl_address_add(struct pl_bridge *bridge, const struct pl_prefix *address, struct evs_error *err)
+int pl_address_add(struct pl_bridge *bridge, const struct pl_address *address,
+                   struct evs_error *err)
 {
 	int rc;
 
 	for (uint32_t i = 0; i < n_addrs; i++)
-		if (!memcmp(addrs[i].prefix.addr, address->addr, sizeof(address->addr)))
+		if (!memcmp(addrs[i].at.prefix.addr, address->prefix.addr,
+		            sizeof(address->prefix.addr)))
 			return evs_error_set(err, -EEXIST, "a bridge has this address already");
 	if (n_addrs == PL_MAX_ADDRESSES)
 		return evs_error_set(err, -ENOSPC, "more than %d addresses", PL_MAX_ADDRESSES);
@@ -138,7 +161,7 @@ int pl_address_add(struct pl_bridge *bridge, const struct pl_prefix *address, st
 void pl_address_del(struct pl_bridge *bridge, const struct pl_prefix *address)
 {
 	for (uint32_t i = 0; i < n_addrs; i++) {
-		if (addrs[i].bridge != bridge->index || !prefix_equal(&addrs[i].prefix, address))
+		if (addrs[i].bridge != bridge->index || !prefix_equal(&addrs[i].at.prefix, address))
 			continue;
 		addrs[i] = addrs[--n_addrs];
 		publish(NULL);
@@ -169,22 +192,22 @@ bool pl_underlay_any(uint32_t bridge)
 	return false;
 }
 
-bool pl_address_is_own(uint32_t bridge, const uint8_t addr[16])
+bool pl_address_is_own(uint32_t bridge, uint16_t vlan, const uint8_t addr[16])
 {
 	const struct list *list = evs_load_acquire(&current);
 
 	for (uint32_t i = 0; list && i < list->n_addrs; i++)
-		if (list->addrs[i].bridge == bridge &&
-		    !memcmp(list->addrs[i].prefix.addr, addr, 16))
+		if (list->addrs[i].bridge == bridge && list->addrs[i].at.vlan == vlan &&
+		    !memcmp(list->addrs[i].at.prefix.addr, addr, 16))
 			return true;
 	return false;
 }
 
-const uint8_t *pl_address_towards(uint32_t bridge, const uint8_t addr[16])
+const struct pl_address *pl_address_towards(uint32_t bridge, const uint8_t addr[16])
 {
 	for (uint32_t i = 0; i < n_addrs; i++)
-		if (addrs[i].bridge == bridge && pl_ip_within(addr, &addrs[i].prefix))
-			return addrs[i].prefix.addr;
+		if (addrs[i].bridge == bridge && pl_ip_within(addr, &addrs[i].at.prefix))
+			return &addrs[i].at;
 	return NULL;
 }
 
@@ -207,20 +230,22 @@ unsigned pl_route_lookup(const uint8_t dst[16], uint32_t n, struct pl_hop *hop)
 		return 0;
 	route += n % n_hops;
 	hop->bridge = route->bridge;
+	hop->vlan = route->vlan;
 	memcpy(hop->src, route->src, sizeof(hop->src));
-	memcpy(hop->next, route->connected ? dst : route->via, sizeof(hop->next));
+	memcpy(hop->next, route->origin == PL_ROUTE_ADDRESS ? dst : route->via, sizeof(hop->next));
 	return n_hops;
 }
 
 int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_error *err)
 {
-	struct pl_route route = {.dst = *dst};
+	struct pl_route route = {.dst = *dst, .origin = PL_ROUTE_CONFIGURED};
 	int rc;
 
 	prefix_clear_host(&route.dst);
 	memcpy(route.via, via, sizeof(route.via));
 	for (uint32_t i = 0; i < n_routes; i++)
-		if (prefix_equal(&routes[i].dst, &route.dst) &&
+		if (routes[i].origin == PL_ROUTE_CONFIGURED &&
+		    prefix_equal(&routes[i].dst, &route.dst) &&
 		    !memcmp(routes[i].via, via, sizeof(route.via)))
 			return evs_error_set(err, -EEXIST,
 			                     "there is this route already: 'evsctl route show'");
@@ -242,7 +267,8 @@ int pl_route_del(const struct pl_prefix *dst, uint8_t via[16], struct evs_error 
 
 	prefix_clear_host(&net);
 	for (uint32_t i = 0; i < n_routes; i++) {
-		if (!prefix_equal(&routes[i].dst, &net) ||
+		if (routes[i].origin != PL_ROUTE_CONFIGURED ||
+		    !prefix_equal(&routes[i].dst, &net) ||
 		    (by_via && memcmp(routes[i].via, via, sizeof(any))))
 			continue;
 		if (found)
@@ -256,6 +282,50 @@ int pl_route_del(const struct pl_prefix *dst, uint8_t via[16], struct evs_error 
 	memcpy(via, found->via, sizeof(found->via));
 	*found = routes[--n_routes];
 	return publish(err);
+}
+
+static bool route_equal(const struct pl_route *a, const struct pl_route *b)
+{
+	return prefix_equal(&a->dst, &b->dst) && !memcmp(a->via, b->via, sizeof(a->via));
+}
+
+/* The kernel's routes as they are kept, in their order, are these. */
+static bool is_followed(const struct pl_route *followed, uint32_t n)
+{
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < n_routes; i++)
+		if (routes[i].origin == PL_ROUTE_KERNEL &&
+		    (at == n || !route_equal(&routes[i], &followed[at++])))
+			return false;
+	return at == n;
+}
+
+int pl_route_follow(const struct pl_route *followed, uint32_t n)
+{
+	uint32_t kept = 0, taken;
+	int rc;
+
+	if (is_followed(followed, n))
+		return 0;
+	for (uint32_t i = 0; i < n_routes; i++)
+		if (routes[i].origin != PL_ROUTE_KERNEL)
+			routes[kept++] = routes[i];
+	taken = EVS_MIN(n, PL_MAX_ROUTES - kept);
+	for (uint32_t i = 0; i < taken; i++) {
+		routes[kept + i] = followed[i];
+		routes[kept + i].origin = PL_ROUTE_KERNEL;
+	}
+	n_routes = kept + taken;
+	rc = publish(NULL);
+	return rc ? rc : taken < n ? -ENOSPC : 0;
+}
+
+struct pl_bridge *pl_route_bridge(const uint8_t via[16])
+{
+	const struct address *by = connected_to(via);
+
+	return by ? pl_bridge_at(by->bridge) : NULL;
 }
 
 void pl_route_walk(void (*visit)(const struct pl_route *route, void *arg), void *arg)

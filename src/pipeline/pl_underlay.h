@@ -46,13 +46,22 @@ struct pl_prefix {
 	uint8_t len;
 };
 
+/* Of a bridge; its network is a route. */
+struct pl_address {
+	struct pl_prefix prefix; /* host bits included */
+	uint16_t vlan;           /* in which it is; 0: untagged */
+};
+
+enum pl_route_origin { PL_ROUTE_ADDRESS, PL_ROUTE_CONFIGURED, PL_ROUTE_KERNEL };
+
 struct pl_route {
 	struct pl_prefix dst;
 	uint8_t via[16]; /* all zero: the destination itself, on `bridge` */
 	uint32_t bridge; /* index; of what `via` says where that is not zero */
 	uint8_t src[16]; /* address to send from */
-	bool connected;  /* by an address of the bridge */
-	bool active;     /* a bridge leads to `via` */
+	uint16_t vlan;   /* of that address */
+	uint8_t origin;  /* enum pl_route_origin */
+	bool active;     /* a bridge leads to `via`, and no route of the user is in its way */
 };
 
 EVS_INLINE bool pl_ip_is_v4(const uint8_t addr[16])
@@ -70,20 +79,25 @@ EVS_INLINE void pl_ip_from_v4(rte_be32_t v4, uint8_t addr[16])
 bool pl_ip_within(const uint8_t addr[16], const struct pl_prefix *prefix);
 
 /* [ctl] Addresses of a bridge; their networks are routes. -EEXIST, -ENOSPC, -ENOMEM with err. */
-int pl_address_add(struct pl_bridge *bridge, const struct pl_prefix *address,
+int pl_address_add(struct pl_bridge *bridge, const struct pl_address *address,
                    struct evs_error *err);
 void pl_address_del(struct pl_bridge *bridge, const struct pl_prefix *address);
 void pl_address_forget(const struct pl_bridge *bridge); /* all of a bridge that goes */
-/* [any] The bridge's own address? */
-bool pl_address_is_own(uint32_t bridge, const uint8_t addr[16]);
+/* [any] The bridge's own address, in this VLAN? */
+bool pl_address_is_own(uint32_t bridge, uint16_t vlan, const uint8_t addr[16]);
 /* [ctl] The bridge's address in the network of addr. NULL: it has none there. */
-const uint8_t *pl_address_towards(uint32_t bridge, const uint8_t addr[16]);
+const struct pl_address *pl_address_towards(uint32_t bridge, const uint8_t addr[16]);
 
 /* [ctl] Routes to a network by a next hop (via), or several, which share the flows. -EEXIST,
  * -ENOENT, -ENOSPC, -ENOMEM with err. */
 int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_error *err);
 /* via all zero: the only one, which it becomes. */
 int pl_route_del(const struct pl_prefix *dst, uint8_t via[16], struct evs_error *err);
+/* [ctl] The routes of the host's kernel: they replace those told before. A route that was
+ * configured to the same network goes before them. -ENOSPC (some were left out), -ENOMEM. */
+int pl_route_follow(const struct pl_route *followed, uint32_t n);
+/* [ctl] The bridge in whose networks `via` is; NULL: none. */
+struct pl_bridge *pl_route_bridge(const uint8_t via[16]);
 void pl_route_walk(void (*visit)(const struct pl_route *route, void *arg), void *arg);
 
 /* [ctl] A neighbour resolved, moved, or is not there any more. */

@@ -12,6 +12,7 @@
 /* Where a packet to an address goes. */
 struct pl_hop {
 	uint32_t bridge;
+	uint16_t vlan;
 	uint8_t src[16], next[16];
 };
 /* How many next hops there are to dst; hop: the one of them that n, modulo their number, says. */
