@@ -218,6 +218,7 @@ static int on_new_device(int vid)
 		facts.n_regions = conn->facts.n_regions;
 		facts.memory_bytes = conn->facts.memory_bytes;
 		conn->facts = facts;
+		vhu_resume(vid, &facts);
 		conn->is_ready = true;
 		serve(vhu, conn);
 	}

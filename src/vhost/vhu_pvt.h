@@ -91,6 +91,12 @@ bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts);
 /* The capabilities of a port whose guest has negotiated these features. */
 uint32_t vhu_caps(uint64_t features);
 
+/* vhu_resume.c: [vhost] before the rings are served */
+void vhu_resume(int vid, const struct vhu_facts *facts);
+struct vring_packed_desc;
+/* The device's place in a packed ring: index, and wrap counter in the highest bit. */
+uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size);
+
 /* vhu_vet.c: [vhost] from now on each message of the connection is vetted */
 void vhu_vet(struct vhu_conn *conn);
 

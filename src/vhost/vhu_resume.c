@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where to go on in the rings of a guest that was served before: by an evsd that was killed, say.
+ * Threads: vhost, before the device is served. Owner: the ring is the guest's memory.
+ *
+ * Of a split ring the library finds the place in the ring. Of a packed one (virtio 1.1, 2.7) QEMU
+ * tells the place where the device was last stopped in good order, or the beginning: the guest
+ * would wait for ever. But the descriptors know. Each carries two bits: the driver sets "avail"
+ * to its wrap counter and "used" to the opposite; the device, when done, "used" to the same. So in
+ * order of time, from the driver's place round to it, the ring holds used ones, then available
+ * ones, and the device's place is between them.
+ *
+ *      | used, this lap | available | used, the lap before |
+ *      0                device      driver                 size
+ *
+ * That holds while each buffer takes one descriptor: with indirect descriptors, and towards the
+ * guest with mergeable buffers, as all common drivers have them. Else what QEMU says stands.
+ * A device that was killed while it gave back a burst can have left out the first one of it (the
+ * library writes that last). All from there on is given back then, as empty.
+ */
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <rte_vhost.h>
+
+#include "base/evs_log.h"
+#include "vhost/vhu_pvt.h"
+
+#define AVAIL     (1u << VRING_PACKED_DESC_F_AVAIL)
+#define USED      (1u << VRING_PACKED_DESC_F_USED)
+#define WRAP      (1u << 15) /* of a base, beside the index */
+#define BURST_MAX 64         /* descriptors given back at once */
+
+static bool is_avail_set(const struct vring_packed_desc *desc)
+{
+	return evs_load_relaxed(&desc->flags) & AVAIL;
+}
+
+static bool is_used(const struct vring_packed_desc *desc)
+{
+	const uint16_t flags = evs_load_relaxed(&desc->flags);
+
+	return !(flags & AVAIL) == !(flags & USED);
+}
+
+static void give_back(struct vring_packed_desc *desc)
+{
+	desc->len = 0;
+	evs_store_release(&desc->flags, is_avail_set(desc) ? AVAIL | USED : 0);
+}
+
+/* Descriptors that the driver made available since the one after which it began this lap. */
+static unsigned find_driver(const struct vring_packed_desc *ring, unsigned size, bool *wrap)
+{
+	unsigned i = 1;
+
+	*wrap = is_avail_set(&ring[0]);
+	while (i < size && is_avail_set(&ring[i]) == *wrap)
+		i++;
+	if (i < size)
+		return i;
+	*wrap = !*wrap;
+	return 0;
+}
+
+uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size)
+{
+	unsigned n_avail = 0, gap = 0, place;
+	bool wrap;
+	const unsigned driver = find_driver(ring, size, &wrap);
+
+	while (n_avail < size && !is_used(&ring[(driver + size - 1 - n_avail) % size]))
+		n_avail++;
+	for (unsigned i = n_avail + 1; i < size && i <= n_avail + BURST_MAX; i++)
+		if (!is_used(&ring[(driver + size - 1 - i) % size]))
+			gap = i + 1 - n_avail;
+	place = (driver + size - n_avail) % size;
+	for (unsigned i = 1; i <= gap; i++) /* the oldest last, for which the driver waits */
+		give_back(&ring[(place + size - i) % size]);
+	return (uint16_t)(place | (wrap == (n_avail <= driver) ? WRAP : 0));
+}
+
+/* Does each buffer of the ring take one descriptor? */
+static bool is_simple(unsigned ring, uint64_t features)
+{
+	const unsigned needed = ring & 1 ? VIRTIO_RING_F_INDIRECT_DESC : VIRTIO_NET_F_MRG_RXBUF;
+
+	if (features & 1ull << VIRTIO_F_IN_ORDER)
+		return false; /* one used descriptor may stand for many */
+	return features & 1ull << needed;
+}
+
+static void resume(int vid, uint16_t i, struct rte_vhost_vring *ring)
+{
+	const uint16_t place = vhu_resume_place((void *)ring->desc_packed, ring->size);
+	uint16_t avail = 0, used = 0;
+
+	if (rte_vhost_get_vring_base(vid, i, &avail, &used) || avail == place)
+		return;
+	EVS_LOG_LIMITED(vhost, INFO, "ring %u of device %d goes on at %u, not at %u", i, vid,
+	                place & ~WRAP, avail & ~WRAP);
+	rte_vhost_set_vring_base(vid, i, place, place);
+}
+
+void vhu_resume(int vid, const struct vhu_facts *facts)
+{
+	for (uint16_t i = 0; i < facts->n_rings; i++) {
+		struct rte_vhost_vring ring = {0};
+
+		if (rte_vhost_get_vhost_vring(vid, i, &ring) || !ring.desc || !ring.size)
+			continue;
+		if (facts->features & 1ull << VIRTIO_F_RING_PACKED && is_simple(i, facts->features))
+			resume(vid, i, &ring);
+		rte_vhost_vring_call(vid, i); /* who served it before may not have come to it */
+	}
+}
