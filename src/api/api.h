@@ -39,6 +39,8 @@
 	X(worker_add)                                                                              \
 	X(worker_del)                                                                              \
 	X(worker_rebalance)                                                                        \
+	X(worker_set)                                                                              \
+	X(worker_reset)                                                                            \
 	X(queue_show)                                                                              \
 	X(queue_move)                                                                              \
 	X(qos_set)                                                                                 \

@@ -57,6 +57,37 @@ const struct api_method api_worker_rebalance = {
         .example = "worker rebalance",
 };
 
+const struct api_method api_worker_set = {
+        .name = "worker.set",
+        .flags = API_WRITE,
+        .help = "Show or set how workers sleep, share queues, and bound new flows",
+        .more = "sleep: a worker without traffic naps, ever longer, until it costs under 5 % of "
+                "its "
+                "CPU; auto does so unless its CPU was isolated for polling. rebalance: seconds "
+                "between two looks at the load, 0 for none; where a worker is over 70 % busy and "
+                "would gain, queues move, without loss or reordering. miss-budget: new flows a "
+                "second that a port may start on a worker, 0 for any number; packets beyond it are "
+                "dropped as miss-budget.",
+        .example = "worker set sleep=on rebalance=10 miss-budget=200000",
+        .params = PARAMS{{"sleep", API_CHOICE, API_NULL, "auto|on|off", "nap while idle"},
+                         {"rebalance", API_UINT, API_NULL, "SECONDS",
+                          "distribute queues by load so often (10)", 0, 3600},
+                         {"miss-budget", API_UINT, API_NULL, "N",
+                          "new flows a second, worker and port (0: any)", 0, 100000000},
+                         {0}},
+        .columns = COLUMNS{{"SLEEP", "sleep"},
+                           {"REBALANCE", "rebalance", API_COL_RIGHT},
+                           {"MISS-BUDGET", "miss-budget", API_COL_RIGHT},
+                           {0}},
+};
+
+const struct api_method api_worker_reset = {
+        .name = "worker.reset",
+        .flags = API_WRITE,
+        .help = "Put what 'worker set' changed back to its defaults",
+        .example = "worker reset",
+};
+
 const struct api_method api_queue_show = {
         .name = "queue.show",
         .flags = API_READ,

@@ -26,6 +26,7 @@ static uint64_t generation, saved;
 const struct ctl_kind ctl_kinds[] = {
         {"log", "room", "log.level", "log.level", NULL, {"room", "level"}},
         {"worker", "cpu", "worker.add", "worker.del", NULL, {"cpu"}},
+        {"workers", NULL, "worker.set", "worker.reset", "worker.set", {NULL}},
         {"bridge", "name", "bridge.add", "bridge.del", "bridge.set", {"name"}},
         {"port", "name", "port.add", "port.del", "port.set", {"name"}},
         {"ssl", NULL, "ssl.set", "ssl.del", "ssl.set", {NULL}},
@@ -139,6 +140,8 @@ static const char *name_of(const struct ctl_kind *kind, const json_t *params, ch
 		         ctl_param_str(params, "target", ""));
 	else if (!strcmp(kind->name, "ssl"))
 		return "openflow";
+	else if (!strcmp(kind->name, "workers"))
+		return "all";
 	else if (json_is_integer(value))
 		snprintf(buf, 128, "%d", (int)json_integer_value(value));
 	else

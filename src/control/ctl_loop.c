@@ -42,6 +42,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	ctl_neigh_tick();
 	ctl_hold_tick();
 	ctl_qos_tick();
+	ctl_worker_tick();
 }
 
 static void take_punt(const struct pmd_punt *punt, void *arg)
@@ -172,6 +173,7 @@ int ctl_init(const struct ctl_config *config, struct evs_error *err)
 	if (!ctl_base || !run_dir)
 		return evs_error_set(err, -ENOMEM, "no memory for the event loop");
 	ctl_log_remember_defaults();
+	ctl_worker_init();
 	ret = make_events(err);
 	if (ret == 0)
 		ret = ctl_capture_init(err);

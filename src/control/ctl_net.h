@@ -81,6 +81,9 @@ void ctl_capture_port_gone(const struct port *port);
 void ctl_qos_tick(void);
 void ctl_qos_forget(void); /* the samples, at the end */
 
+void ctl_worker_init(void); /* after pmd_init */
+void ctl_worker_tick(void); /* now and then queues go to other workers */
+
 void ctl_net_fini(void); /* closes all ports and bridges; waits for grace periods */
 
 #endif

@@ -60,6 +60,7 @@ struct pmd_config {
 
 int pmd_init(const struct pmd_config *config, struct evs_error *err); /* [ctl] */
 void pmd_configure(const struct pmd_config *config);                  /* [ctl] under traffic */
+const struct pmd_config *pmd_configured(void);                        /* [ctl] as it is now */
 /* [ctl] Stops all workers, credits their flows, runs what waits for them; bounded, under 1 s.
  * Ports that are still attached are as if detached. */
 void pmd_fini(void);
@@ -84,6 +85,8 @@ int pmd_port_queues_changed(struct port *port, struct evs_error *err);
  * busiest worker gains by it). */
 int pmd_queue_move(struct port *port, uint16_t queue, unsigned cpu, struct evs_error *err);
 int pmd_rebalance(struct evs_error *err);
+/* [ctl] The same, but only if some worker is busy for more than this share of its time (0 to 1). */
+void pmd_rebalance_above(double load);
 
 /* What a worker hands to the control thread (packet-in, MAC learning, ARP, …). */
 enum pmd_punt_kind { PMD_PUNT_CONTROLLER, PMD_PUNT_LEARN, PMD_PUNT_TUNNEL };

@@ -238,6 +238,16 @@ int pmd_rebalance(struct evs_error *err)
 	return 0;
 }
 
+void pmd_rebalance_above(double load)
+{
+	if (pmd_n_workers() < 2)
+		return;
+	pmd_place_measure();
+	loads_sum();
+	if (load_max() > load)
+		pmd_place_spread(true);
+}
+
 void pmd_place_leave(struct pmd_worker *w)
 {
 	QUEUE_FOREACH(q)

@@ -277,6 +277,11 @@ bool pmd_worker_is_ending(unsigned cpu)
 	return false;
 }
 
+const struct pmd_config *pmd_configured(void)
+{
+	return &pmd_config;
+}
+
 void pmd_configure(const struct pmd_config *config)
 {
 	uint64_t flush_us = config->flush_us ? config->flush_us : FLUSH_US_DEFAULT;

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers follow the load: they nap without traffic, share queues, and bound what new flows cost.
+
+    null (packets without end) --\\
+    null (packets without end) ---- br0 --> null sink
+    null (silent) ---------------/
+"""
+import os
+
+import pytest
+from evslib import wait_for
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
+
+DEFAULTS = [{"sleep": "auto", "rebalance": 10, "miss-budget": 0}]
+
+
+def test_settings_last_and_go_back(lab):
+    evsd = lab.evsd(config=True)
+    assert evsd.call("worker.set") == DEFAULTS
+    wanted = [{"sleep": "off", "rebalance": 0, "miss-budget": 1000}]
+    assert evsd.call("worker.set", sleep="off", rebalance=0, miss_budget=1000) == wanted
+    evsd.kill()
+    evsd.start()
+    assert evsd.call("worker.set") == wanted
+    assert evsd.call("worker.set", miss_budget=None)[0]["miss-budget"] == 0
+    evsd.call("worker.reset")
+    assert evsd.call("worker.set") == DEFAULTS
+    evsd.kill()
+    evsd.start()
+    assert evsd.call("worker.set") == DEFAULTS
+
+
+def test_an_idle_worker_naps_unless_told_not_to(lab):
+    evsd = lab.evsd()
+    evsd.call("worker.set", sleep="on")
+    before = evsd.worker_sum("sleeps")
+    wait_for(lambda: evsd.worker_sum("sleeps") > before + 100, "the worker naps")
+    evsd.call("worker.set", sleep="off")
+    seen = []
+
+    def quiet():  # a nap that had begun may end after the answer
+        seen.append(evsd.worker_sum("sleeps"))
+        return len(seen) > 2 and seen[-1] == seen[-2]
+    wait_for(quiet, "no naps any more")
+
+
+def cpus(evsd):
+    return {row["port"]: row["cpu"] for row in evsd.call("queue.show")}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two workers need two CPUs")
+def test_busy_queues_go_apart_by_themselves(lab):
+    one, two = sorted(os.sched_getaffinity(0))[:2]
+    evsd = lab.evsd(workers=f"{one},{two}")
+    evsd.call("worker.set", rebalance=0)
+    for name, silent in (("a", ""), ("b", ""), ("c", ",no-rx=1"), ("sink", ",no-rx=1")):
+        evsd.call("port.add", bridge="br0", name=name, type="dpdk", devargs=f"net_null_{lab.token}{name}{silent}")
+    wait_for(lambda: set(cpus(evsd).values()) == {one, two}, "all queues are polled")
+    for name in "abc":
+        evsd.call("queue.move", port=name, queue=0, cpu=one)
+    wait_for(lambda: [cpus(evsd)[name] for name in "abc"] == [one] * 3, "one worker has all of them")
+    evsd.call("worker.set", rebalance=1)
+    wait_for(lambda: {cpus(evsd)["a"], cpus(evsd)["b"]} == {one, two}, "each busy queue has a worker")
+    for name in "ab":
+        evsd.call("port.del", name=name)
+    evsd.check_accounts()
+
+
+def test_new_flows_beyond_the_budget_have_a_name(lab):
+    evsd = lab.evsd()
+    evsd.call("worker.set", miss_budget=1)
+    frames = [Ether(src=f"02:00:00:00:{i >> 8:02x}:{i & 255:02x}", dst="02:00:00:01:00:00", type=0x88B5) / bytes(46)
+              for i in range(2000)]
+    wrpcap(str(lab.dir / "in.pcap"), frames)
+    evsd.call("port.add", bridge="br0", name="sink", type="dpdk", devargs=f"net_null_{lab.token}s,no-rx=1")
+    evsd.call("port.add", bridge="br0", name="in", type="dpdk",
+              devargs=f"net_pcap_{lab.token},rx_pcap={lab.dir / 'in.pcap'}")
+    wait_for(lambda: evsd.port("in")["rx-pkts"] == len(frames), "all are received")
+    evsd.check_accounts()
+    dropped = evsd.drops().get(("in", "miss-budget"), 0)
+    assert 0 < dropped < len(frames) - 200, "a burst of new flows is let pass"
+    assert evsd.port("sink")["tx-pkts"] == len(frames) - dropped
