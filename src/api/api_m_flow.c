@@ -82,11 +82,16 @@ const struct api_method api_flow_replace = {
         .more = "The file has one rule a line, as flow add takes it; empty lines and lines that "
                 "begin with # do not count. Rules that are there already keep their counters "
                 "and cached flows; rules that the file lacks go. No packet meets a mixture of "
-                "old and new rules. If a line is refused, nothing changes." ANSWERED,
+                "old and new rules. If a line is refused, nothing changes. A list that is longer "
+                "than a "
+                "request may be goes in several, all but the last with more=on; evsctl does so by "
+                "itself." ANSWERED,
         .example = "flow replace br0 rules.txt",
         .params = PARAMS{BRIDGE,
                          {"flows", API_STRS, API_REQUIRED | API_POS | API_LINES, "FILE",
                           "file of rules, - for standard input; the method takes its lines"},
+                         {"more", API_BOOL, 0, "on|off",
+                          "keep these lines, further requests of this connection follow (off)"},
                          {0}},
 };
 

@@ -22,6 +22,7 @@ static void client_free(struct ctl_client *client)
 	if (client->answers)
 		evbuffer_free(client->answers);
 	json_decref(client->message);
+	ctl_flow_list_free(client->flow_list);
 	free(client);
 }
 

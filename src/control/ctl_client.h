@@ -14,6 +14,9 @@
 #define CTL_ANSWER_MAX (64u << 20) /* bytes of one answer */
 #define CTL_STALL_S    30          /* unread output for so long ends the connection */
 
+struct ctl_flow_list; /* ctl_flow_replace.c */
+void ctl_flow_list_free(struct ctl_flow_list *list);
+
 struct ctl_client {
 	TAILQ_ENTRY(ctl_client) link;
 	struct bufferevent *bev; /* NULL: gone, waits for its call to end */
@@ -26,6 +29,8 @@ struct ctl_client {
 	bool closing;    /* close when all is written */
 	size_t last_unread;
 	unsigned stalled_s;
+
+	struct ctl_flow_list *flow_list; /* what flow.replace collects; NULL: nothing */
 
 	/* the line that is being served */
 	json_t *message;          /* NULL: none */

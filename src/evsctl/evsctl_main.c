@@ -109,8 +109,7 @@ static int call(const struct options *o, const struct evsctl_request *request)
 
 	if (!conn)
 		return EVSCTL_NO_EVSD;
-	result =
-	        evsctl_conn_call(conn, request->method->name, json_incref(request->params), &error);
+	result = evsctl_conn_call_parts(conn, request, &error);
 	if (!result) {
 		status = refused(error, o->socket);
 	} else if (!strcmp(request->method->name, "rpc.subscribe")) {

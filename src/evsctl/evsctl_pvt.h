@@ -31,6 +31,9 @@ void evsctl_conn_close(struct evsctl_conn *conn);
  * connection broke). params is taken over. */
 json_t *evsctl_conn_call(struct evsctl_conn *conn, const char *method, json_t *params_new,
                          json_t **errorp);
+/* evsctl_parts.c: the same for a request, whose list of lines goes in as many parts as it needs. */
+json_t *evsctl_conn_call_parts(struct evsctl_conn *conn, const struct evsctl_request *request,
+                               json_t **errorp);
 json_t *evsctl_conn_next(struct evsctl_conn *conn); /* the next message; NULL: end */
 
 /* evsctl_print.c */

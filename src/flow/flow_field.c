@@ -69,7 +69,9 @@ const struct flow_field *flow_field_by_oxm(uint16_t oxm_class, uint8_t oxm_field
 
 static bool name_is(const char *name, const char *text, size_t len)
 {
-	return strncasecmp(name, text, len) == 0 && name[len] == '\0';
+	/* most names differ in their first letter */
+	return ((name[0] ^ text[0]) & ~0x20) == 0 && strncasecmp(name, text, len) == 0 &&
+	       name[len] == '\0';
 }
 
 /* The legacy names that several fields share are the text parser's to tell apart. */

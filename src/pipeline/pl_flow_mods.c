@@ -94,22 +94,32 @@ static void take_back(const struct note *n)
 		rule->table->bridge->tables->implicit = rule;
 }
 
+void pl_journal_begin(void)
+{
+	journal.n = 0;
+	journal.on = true;
+}
+
+void pl_journal_end(bool keep)
+{
+	journal.on = false;
+	while (!keep && journal.n)
+		take_back(&journal.notes[--journal.n]);
+	free(journal.notes);
+	journal.notes = NULL;
+	journal.n = journal.cap = 0;
+}
+
 int pl_flow_mods(struct pl_bridge *bridge, const struct of_flow_mod *mods, uint32_t n,
                  uint32_t *failed, struct of_error *err)
 {
 	int rc = 0;
 
-	journal.n = 0;
-	journal.on = true;
+	pl_journal_begin();
 	for (uint32_t i = 0; rc == 0 && i < n; i++) {
 		rc = pl_flow_mod(bridge, &mods[i], err);
 		*failed = i;
 	}
-	journal.on = false;
-	while (rc && journal.n)
-		take_back(&journal.notes[--journal.n]);
-	free(journal.notes);
-	journal.notes = NULL;
-	journal.n = journal.cap = 0;
+	pl_journal_end(rc == 0);
 	return rc;
 }

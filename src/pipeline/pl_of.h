@@ -28,6 +28,19 @@ int pl_flow_mod(struct pl_bridge *bridge, const struct of_flow_mod *mod, struct 
  * taken back and *failed is its index. */
 int pl_flow_mods(struct pl_bridge *bridge, const struct of_flow_mod *mods, uint32_t n,
                  uint32_t *failed, struct of_error *err);
+/* The rules of all tables become those of a list, wholly or not at all; rules that are the same
+ * keep their counters and cached flows. The list is read twice. next: 1 with the next rule, 0 at
+ * the end, or a negative errno; of equal rules the last one remains. */
+struct pl_flow_source {
+	int (*next)(void *arg, struct of_flow_mod *mod);
+	void (*rewind)(void *arg);
+	void *arg;
+};
+struct pl_replaced {
+	uint32_t deleted, written, kept;
+};
+int pl_flow_replace(struct pl_bridge *bridge, const struct pl_flow_source *source,
+                    struct pl_replaced *done, struct of_error *err);
 int pl_group_mod(struct pl_bridge *bridge, const struct of_group_mod *mod, struct of_error *err);
 int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct of_error *err);
 int pl_table_mod(struct pl_bridge *bridge, const struct of_table_mod *mod, struct of_error *err);

@@ -178,7 +178,10 @@ EVS_INLINE struct pl_table *pl_table_at(struct pl_bridge *bridge, unsigned id)
 	return &bridge->tables->table[id];
 }
 
-/* pl_flow_mods.c [ctl]: notes for taking back what a list of flow-mods did */
+/* pl_flow_mods.c [ctl]: notes for taking back what a list of flow-mods did. end: unless it is to be
+ * kept, it is taken back. */
+void pl_journal_begin(void);
+void pl_journal_end(bool keep);
 void pl_journal_insert(struct pl_rule *rule);
 void pl_journal_remove(struct pl_rule *rule);
 

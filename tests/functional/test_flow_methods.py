@@ -135,6 +135,51 @@ def test_replace_of_many(evsd):
     assert len(evsd.call("flow.dump", bridge="br0", limit=3)) == 3
 
 
+def test_replace_in_parts(evsd):
+    """A file of more rules than one request may hold: at one moment, or not at all."""
+    rule = lambda i, port: f"table={i % 3},priority={i % 7 + 1},udp,nw_dst=10.{i >> 16}.{i >> 8 & 255}.{i & 255},actions=output:{port}"  # noqa: E731
+    n = 21000
+    many = [rule(i, 1) for i in range(n)]
+    count = lambda: len(evsd.call("flow.dump", bridge="br0", filter="table=0", limit=n))  # noqa: E731
+    done = evsd.evsctl("flow", "replace", "br0", "-", stdin="\n".join(many), json_output=True)
+    assert done == {"deleted": 1, "written": n, "kept": 0}  # NORMAL of the fresh bridge went
+    assert count() == (n + 2) // 3
+    # One line that is refused, at its end: nothing changes, and the line is named.
+    for bad, line in (("ip,actions=group:9", n + 1), ("ip,actions=nonsense", n + 1)):
+        run = evsd.evsctl("flow", "replace", "br0", "-", stdin="\n".join(many + [bad]), check=False)
+        assert run.returncode == 1 and f"line {line}" in run.stderr, run.stderr
+        assert count() == (n + 2) // 3
+    # Of equal rules the last one counts.
+    some = [rule(i, 1 + i % 2) for i in range(1000, n)] + [rule(1000, 3), rule(1000, 1), rule(0, 2), rule(0, 2)]
+    done = evsd.evsctl("flow", "replace", "br0", "-", stdin="\n".join(some), json_output=True)
+    assert done == {"deleted": 999, "written": (n - 1000) // 2 + 2, "kept": (n - 1000) // 2 - 1}
+    assert evsd.evsctl("flow", "replace", "br0", "-", stdin="\n".join(some), json_output=True)["written"] == 1
+
+
+def test_replace_collects_by_connection(evsd):
+    part = lambda client, flows, **kw: client.call("flow.replace", bridge="br0", flows=flows, **kw)  # noqa: E731
+    evsd.call("bridge.add", name="br1", internal=False)
+    with evsd.connect() as one, evsd.connect() as two:
+        assert part(one, ["udp,actions=drop", "# tcp", ""], more=True) == {"lines": 3}
+        assert part(two, ["icmp,actions=drop"], more=True) == {"lines": 1}
+        assert matches(evsd) == {(0, 0, ""): "NORMAL"}  # nothing happened
+        with pytest.raises(RpcError, match="collects rules for bridge 'br0'"):
+            one.call("flow.replace", bridge="br1", flows=["udp,actions=drop"])
+        assert part(one, ["sctp,actions=drop"]) == {"deleted": 1, "written": 2, "kept": 0}
+        assert {key[2] for key in matches(evsd)} == {"udp", "sctp"}
+        # What was collected is gone after an error, and with its connection.
+        with pytest.raises(RpcError, match="line 2"):
+            part(two, ["nonsense"], more=True)
+        assert part(two, ["arp,actions=drop"]) == {"deleted": 2, "written": 1, "kept": 0}
+        part(two, ["udp,actions=drop"], more=True)
+    with evsd.connect() as three:
+        assert part(three, ["arp,actions=drop"]) == {"deleted": 0, "written": 0, "kept": 1}
+        part(three, ["udp,actions=drop"], more=True)
+        evsd.call("bridge.del", name="br0")
+        with pytest.raises(RpcError, match="br0"):
+            part(three, ["udp,actions=drop"])
+
+
 @pytest.mark.skipif(not shutil.which("ovs-ofctl"), reason="ovs-ofctl is not installed")
 def test_dump_is_that_of_ovs_ofctl(null_ports):
     evsd = null_ports
