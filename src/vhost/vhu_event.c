@@ -326,6 +326,7 @@ static void on_disconnect(int vid)
 		conn->vid = VHU_NO_DEVICE;
 	}
 	pthread_mutex_unlock(&vhu->lock);
+	tell_control(vhu);
 }
 
 static void on_kick(int vid)

@@ -101,6 +101,18 @@ static void apply(struct port *port, struct vhu *vhu)
 		EVS_LOG(vhost, ERR, "%s", err.text);
 }
 
+/* Is there no guest yet, and it is up to us to find it? */
+static bool wait_for_guest(struct vhu *vhu, uint64_t now)
+{
+	struct vhu_facts facts;
+	bool waits = vhu->is_client && !vhu_get_facts(vhu, &facts);
+
+	vhu_hurry_wait(vhu, waits);
+	if (waits)
+		vhu_hurry(now);
+	return waits;
+}
+
 static void vhu_get_link(struct port *port, struct port_link *link)
 {
 	const uint64_t receiving = 0x55555555;
@@ -112,12 +124,20 @@ static void vhu_get_link(struct port *port, struct port_link *link)
 		*link = port->link;
 		return;
 	}
-	port->link_polled = false;
+	port->link_polled = wait_for_guest(vhu, now);
 	vhu->last_look_ns = now;
 	apply(port, vhu);
 	*link = (struct port_link){.full_duplex = true};
 	link->up = !(port->config & PORT_CONFIG_DOWN) && evs_load_acquire(&vhu->vid) >= 0 &&
 	           (evs_load_acquire(&vhu->rings) & receiving);
+}
+
+static const char *tell_obstacle(const char *path, char *text, size_t size)
+{
+	if (access(path, W_OK) == 0)
+		return "connecting (nobody listens)";
+	snprintf(text, size, "connecting (%s)", strerror(errno));
+	return text;
 }
 
 static void vhu_get_status(struct port *port,
@@ -132,7 +152,10 @@ static void vhu_get_status(struct port *port,
 
 	add(arg, "path", vhu->path);
 	add(arg, "mode", vhu->is_client ? "client" : "server");
-	add(arg, "socket", connected ? "connected" : vhu->is_client ? "connecting" : "listening");
+	add(arg, "socket",
+	    connected        ? "connected"
+	    : vhu->is_client ? tell_obstacle(vhu->path, text, sizeof(text))
+	                     : "listening");
 	add(arg, "guest", ready ? "ready" : "not ready");
 	vhu_features_format(vhu->driver_features, text, sizeof(text));
 	add(arg, "features_offered", text);
@@ -356,6 +379,7 @@ static int vhu_create(struct port *port, const struct port_args *args, struct ev
 	ret = start(vhu, args, flags, err);
 	if (ret)
 		goto fail_list;
+	port_link_wake(); /* to look for the guest from now on */
 	return 0;
 
 fail_list:
@@ -376,6 +400,7 @@ static void vhu_destroy(struct port *port)
 		EVS_LOG(vhost, ERR, "port '%s': DPDK's vhost keeps the socket '%s'", port->name,
 		        vhu->path);
 	vhu_list_del(vhu);
+	vhu_hurry_wait(vhu, false);
 	free_vhu(vhu);
 	port_pool_put(port->pool);
 }

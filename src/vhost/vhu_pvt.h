@@ -64,7 +64,7 @@ struct vhu {
 	uint64_t driver_features;
 	uint64_t rings_seen;
 	uint64_t last_look_ns;
-	bool is_client, is_closing, iommu, postcopy;
+	bool is_client, is_closing, is_waiting, iommu, postcopy;
 	char path[VHU_PATH_LEN];
 	struct vhu_txq txq[EVS_MAX_WORKERS];
 };
@@ -90,6 +90,10 @@ void vhu_memory_changed(struct vhu_conn *conn); /* [vhost] the library has a new
 bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts);
 /* The capabilities of a port whose guest has negotiated these features. */
 uint32_t vhu_caps(uint64_t features);
+
+/* vhu_hurry.c: [ctl] */
+void vhu_hurry_wait(struct vhu *vhu, bool waits); /* for a guest to make its socket */
+void vhu_hurry(uint64_t now_ns);                  /* while a port waits, often */
 
 /* vhu_resume.c: [vhost] before the rings are served */
 void vhu_resume(int vid, const struct vhu_facts *facts);
