@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The port type `vhost-user`: sockets, queues as the guest has them, status.
+ * The port type `vhost-user`: its life, queues as the guest has them, status.
  * Threads: control. Owner: struct vhu is the port's priv.
  */
 #include <rte_log.h>
@@ -8,9 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/evs_clock.h"
@@ -18,8 +15,7 @@
 #include "port/port_args.h"
 #include "vhost/vhu_pvt.h"
 
-#define LOOK_PAUSE_NS     5000000 /* at least between two changes of queues */
-#define BUFFERS_IN_FLIGHT (1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) /* see vhu_vet.c */
+#define LOOK_PAUSE_NS 5000000 /* at least between two changes of queues */
 
 static void put_pool(void *pool)
 {
@@ -216,116 +212,6 @@ static int vhu_set_mac(struct port *port, const struct rte_ether_addr *mac, stru
 	return vhu_announce_set(port->priv, mac, err);
 }
 
-/* A socket that a daemon left behind when it was killed; one that answers is not touched. */
-static int remove_stale(const char *path, struct evs_error *err)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct stat st;
-	int fd, ret;
-
-	if (lstat(path, &st))
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return evs_error_set(err, -EEXIST,
-		                     "'%s' is there and is no socket: choose another "
-		                     "path, or remove it",
-		                     path);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	ret = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
-	close(fd);
-	if (ret != ECONNREFUSED)
-		return evs_error_set(err, -EADDRINUSE,
-		                     "another process listens on '%s': choose another path, or "
-		                     "mode=client if it is the guest's",
-		                     path);
-	return unlink(path) ? -errno : 0;
-}
-
-static int parse(struct vhu *vhu, const struct port_args *args, uint64_t *flags,
-                 struct evs_error *err)
-{
-	const char *path = port_arg(args, "path"), *mode = port_arg(args, "mode");
-	int ret;
-
-	if (*path != '/' || strlen(path) >= sizeof(vhu->path))
-		return evs_error_set(err, -EINVAL,
-		                     "path=%s: use an absolute path of less than %d "
-		                     "characters",
-		                     path, VHU_PATH_LEN);
-	snprintf(vhu->path, sizeof(vhu->path), "%s", path);
-	vhu->is_client = !mode || !strcmp(mode, "client");
-	if (!vhu->is_client && strcmp(mode, "server"))
-		return evs_error_set(err, -EINVAL,
-		                     "mode=%s: use client (the guest makes the "
-		                     "socket) or server",
-		                     mode);
-	ret = port_arg_bool(args, "iommu", &vhu->iommu, err);
-	if (!ret)
-		ret = port_arg_bool(args, "postcopy", &vhu->postcopy, err);
-	*flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS |
-	         (vhu->is_client ? RTE_VHOST_USER_CLIENT : 0) |
-	         (vhu->iommu ? RTE_VHOST_USER_IOMMU_SUPPORT : 0) |
-	         (vhu->postcopy ? RTE_VHOST_USER_POSTCOPY_SUPPORT : 0);
-	return ret;
-}
-
-static int choose_features(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
-{
-	const char *text = port_arg(args, "features");
-	uint64_t supported = 0, protocol = 0, wanted;
-	int ret = rte_vhost_driver_get_features(vhu->path, &supported);
-
-	if (ret)
-		return evs_error_set(err, -EIO, "DPDK's vhost does not know '%s'", vhu->path);
-	wanted = supported;
-	ret = text ? vhu_features_parse(text, &wanted, err) : 0;
-	if (ret)
-		return ret;
-	if (wanted & ~supported)
-		return evs_error_set(err, -EOPNOTSUPP, "features=%s: not all are supported", text);
-	vhu->driver_features = wanted;
-	if (rte_vhost_driver_get_protocol_features(vhu->path, &protocol) ||
-	    rte_vhost_driver_set_protocol_features(vhu->path, protocol & ~BUFFERS_IN_FLIGHT) ||
-	    rte_vhost_driver_disable_features(vhu->path, supported & ~wanted))
-		return evs_error_set(err, -EIO, "DPDK's vhost refuses features %#llx",
-		                     (unsigned long long)wanted);
-	return 0;
-}
-
-/* What the library says of its own accord is worth reading; a guest can make it say things as often
- * as it likes. */
-static void set_library_log(uint32_t level)
-{
-	rte_log_set_level_pattern("lib.vhost.config", level);
-}
-
-static int start(struct vhu *vhu, const struct port_args *args, uint64_t flags,
-                 struct evs_error *err)
-{
-	int ret = vhu->is_client ? 0 : remove_stale(vhu->path, err);
-
-	if (ret)
-		return ret;
-	set_library_log(RTE_LOG_ERR);
-	if (rte_vhost_driver_register(vhu->path, flags))
-		return evs_error_set(err, -EIO,
-		                     "DPDK's vhost refuses the socket '%s' (its log says why)",
-		                     vhu->path);
-	ret = choose_features(vhu, args, err);
-	if (!ret && (rte_vhost_driver_callback_register(vhu->path, &vhu_ops) ||
-	             rte_vhost_driver_start(vhu->path)))
-		ret = evs_error_set(err, -EIO,
-		                    "could not %s '%s': check that its directory is there and "
-		                    "may be %s",
-		                    vhu->is_client ? "connect to" : "listen on", vhu->path,
-		                    vhu->is_client ? "read" : "written");
-	set_library_log(RTE_LOG_CRIT);
-	if (ret)
-		rte_vhost_driver_unregister(vhu->path);
-	return ret;
-}
-
 static struct vhu *alloc_vhu(struct port *port)
 {
 	struct vhu *vhu = aligned_alloc(EVS_CACHE_LINE, sizeof(*vhu));
@@ -355,7 +241,7 @@ static int vhu_create(struct port *port, const struct port_args *args, struct ev
 
 	if (!vhu)
 		return evs_error_set(err, -ENOMEM, "no memory for port '%s'", port->name);
-	ret = parse(vhu, args, &flags, err);
+	ret = vhu_open_parse(vhu, args, &flags, err);
 	if (ret)
 		goto fail;
 	port->pool = vhu->pool = get_pool(port->mtu, port->numa_node, err);
@@ -376,7 +262,7 @@ static int vhu_create(struct port *port, const struct port_args *args, struct ev
 		evs_error_set(err, ret, "socket '%s' belongs to another port", vhu->path);
 		goto fail_pool;
 	}
-	ret = start(vhu, args, flags, err);
+	ret = vhu_open(vhu, args, flags, err);
 	if (ret)
 		goto fail_list;
 	port_link_wake(); /* to look for the guest from now on */
@@ -408,6 +294,8 @@ static void vhu_destroy(struct port *port)
 static const struct port_option options[] = {
         {"path", "SOCKET", "Unix socket, shared with the guest", PORT_OPTION_REQUIRED},
         {"mode", "client|server", "client (default): the guest makes the socket, evs connects", 0},
+        {"socket-owner", "USER:GROUP", "of the socket, in mode=server; evsd's user by default", 0},
+        {"socket-mode", "OCTAL", "of the socket, in mode=server, as 0660; by umask else", 0},
         {"features", "[-]NAME,...", "virtio features to offer or not to offer, as packed,-tso", 0},
         {"iommu", "on|off", "offer a guest's IOMMU; off by default", 0},
         {"postcopy", "on|off", "postcopy live migration; off by default", 0},
@@ -430,7 +318,7 @@ const struct port_type vhu_port_type = {
 
 void vhu_init(void)
 {
-	set_library_log(RTE_LOG_CRIT);
+	vhu_open_log(RTE_LOG_CRIT);
 	rte_log_set_level_pattern("lib.vhost.data", RTE_LOG_CRIT);
 	vhu_guard_init();
 	port_type_add(&vhu_port_type);

@@ -7,6 +7,7 @@
 #define VHU_PVT_H
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "vhost/vhu.h"
 
@@ -65,6 +66,9 @@ struct vhu {
 	uint64_t rings_seen;
 	uint64_t last_look_ns;
 	bool is_client, is_closing, is_waiting, iommu, postcopy;
+	uid_t uid;   /* of a socket of ours; -1: as it comes */
+	gid_t gid;   /* likewise */
+	mode_t mode; /* 0: as it comes */
 	char path[VHU_PATH_LEN];
 	struct vhu_txq txq[EVS_MAX_WORKERS];
 };
@@ -94,6 +98,12 @@ uint32_t vhu_caps(uint64_t features);
 /* vhu_hurry.c: [ctl] */
 void vhu_hurry_wait(struct vhu *vhu, bool waits); /* for a guest to make its socket */
 void vhu_hurry(uint64_t now_ns);                  /* while a port waits, often */
+
+/* vhu_open.c: [ctl] the options, then the socket; what the library logs of it */
+int vhu_open_parse(struct vhu *vhu, const struct port_args *args, uint64_t *flags,
+                   struct evs_error *err);
+int vhu_open(struct vhu *vhu, const struct port_args *args, uint64_t flags, struct evs_error *err);
+void vhu_open_log(uint32_t level);
 
 /* vhu_resume.c: [vhost] before the rings are served */
 void vhu_resume(int vid, const struct vhu_facts *facts);

@@ -69,6 +69,10 @@ static void test_refusals(void **state)
 	        {{2, {{"path", "/tmp/x"}, {"iommu", "maybe"}}}, "on or off"},
 	        {{2, {{"path", "/tmp/evs-none"}, {"features", "x"}}}, "unknown virtio feature"},
 	        {{2, {{"path", "/nonexistent/dir/s"}, {"mode", "server"}}}, "directory"},
+	        {{2, {{"path", "/tmp/x"}, {"socket-mode", "0660"}}}, "mode=server"},
+	        {{3, {{"path", "/tmp/x"}, {"mode", "server"}, {"socket-mode", "rw"}}}, "octal"},
+	        {{3, {{"path", "/tmp/x"}, {"mode", "server"}, {"socket-owner", "nobody:?"}}},
+	         "of this host"},
 	        {{2, {{"path", "/etc/passwd"}, {"mode", "server"}}}, "no socket"},
 	};
 

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening the socket of a port: its options, what was left behind at its path, who may connect,
+ * the features to offer.
+ * Threads: control.
+ */
+#include <grp.h>
+#include <pwd.h>
+#include <rte_log.h>
+#include <rte_vhost.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "port/port_args.h"
+#include "vhost/vhu_pvt.h"
+
+#define BUFFERS_IN_FLIGHT (1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) /* see vhu_vet.c */
+
+/* A socket that a daemon left behind when it was killed; one that answers is not touched. */
+static int remove_stale(const char *path, struct evs_error *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct stat st;
+	int fd, ret;
+
+	if (lstat(path, &st))
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return evs_error_set(err, -EEXIST,
+		                     "'%s' is there and is no socket: choose another "
+		                     "path, or remove it",
+		                     path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ret = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
+	close(fd);
+	if (ret != ECONNREFUSED)
+		return evs_error_set(err, -EADDRINUSE,
+		                     "another process listens on '%s': choose another path, or "
+		                     "mode=client if it is the guest's",
+		                     path);
+	return unlink(path) ? -errno : 0;
+}
+
+/* USER, USER:GROUP or :GROUP */
+static int parse_owner(struct vhu *vhu, const char *text, struct evs_error *err)
+{
+	char name[64];
+	const char *group = strchr(text, ':');
+	const struct passwd *user_entry;
+	const struct group *group_entry;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ":"), text);
+	user_entry = *name ? getpwnam(name) : NULL;
+	group_entry = group ? getgrnam(group + 1) : NULL;
+	if ((*name && !user_entry) || (group && !group_entry) || (!*name && !group))
+		return evs_error_set(err, -EINVAL,
+		                     "socket-owner=%s: use USER, USER:GROUP or :GROUP of this "
+		                     "host, as libvirt-qemu:kvm",
+		                     text);
+	vhu->uid = user_entry ? user_entry->pw_uid : (uid_t)-1;
+	vhu->gid = group_entry ? group_entry->gr_gid : (gid_t)-1;
+	return 0;
+}
+
+/* Who may connect to the socket that evs makes. */
+static int parse_access(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
+{
+	const char *owner = port_arg(args, "socket-owner"), *mode = port_arg(args, "socket-mode");
+	char *end = NULL;
+
+	vhu->uid = (uid_t)-1;
+	vhu->gid = (gid_t)-1;
+	if ((owner || mode) && vhu->is_client)
+		return evs_error_set(err, -EINVAL,
+		                     "socket-owner and socket-mode are of mode=server: in mode "
+		                     "client the guest's side makes the socket");
+	vhu->mode = mode ? (mode_t)strtoul(mode, &end, 8) : 0;
+	if (mode && (*end || vhu->mode == 0 || vhu->mode > 0777))
+		return evs_error_set(err, -EINVAL, "socket-mode=%s: use octal digits, as 0660",
+		                     mode);
+	return owner ? parse_owner(vhu, owner, err) : 0;
+}
+
+int vhu_open_parse(struct vhu *vhu, const struct port_args *args, uint64_t *flags,
+                   struct evs_error *err)
+{
+	const char *path = port_arg(args, "path"), *mode = port_arg(args, "mode");
+	int ret;
+
+	if (*path != '/' || strlen(path) >= sizeof(vhu->path))
+		return evs_error_set(err, -EINVAL,
+		                     "path=%s: use an absolute path of less than %d "
+		                     "characters",
+		                     path, VHU_PATH_LEN);
+	snprintf(vhu->path, sizeof(vhu->path), "%s", path);
+	vhu->is_client = !mode || !strcmp(mode, "client");
+	if (!vhu->is_client && strcmp(mode, "server"))
+		return evs_error_set(err, -EINVAL,
+		                     "mode=%s: use client (the guest makes the "
+		                     "socket) or server",
+		                     mode);
+	ret = parse_access(vhu, args, err);
+	if (!ret)
+		ret = port_arg_bool(args, "iommu", &vhu->iommu, err);
+	if (!ret)
+		ret = port_arg_bool(args, "postcopy", &vhu->postcopy, err);
+	*flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS |
+	         (vhu->is_client ? RTE_VHOST_USER_CLIENT : 0) |
+	         (vhu->iommu ? RTE_VHOST_USER_IOMMU_SUPPORT : 0) |
+	         (vhu->postcopy ? RTE_VHOST_USER_POSTCOPY_SUPPORT : 0);
+	return ret;
+}
+
+static int choose_features(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
+{
+	const char *text = port_arg(args, "features");
+	uint64_t supported = 0, protocol = 0, wanted;
+	int ret = rte_vhost_driver_get_features(vhu->path, &supported);
+
+	if (ret)
+		return evs_error_set(err, -EIO, "DPDK's vhost does not know '%s'", vhu->path);
+	wanted = supported;
+	ret = text ? vhu_features_parse(text, &wanted, err) : 0;
+	if (ret)
+		return ret;
+	if (wanted & ~supported)
+		return evs_error_set(err, -EOPNOTSUPP, "features=%s: not all are supported", text);
+	vhu->driver_features = wanted;
+	if (rte_vhost_driver_get_protocol_features(vhu->path, &protocol) ||
+	    rte_vhost_driver_set_protocol_features(vhu->path, protocol & ~BUFFERS_IN_FLIGHT) ||
+	    rte_vhost_driver_disable_features(vhu->path, supported & ~wanted))
+		return evs_error_set(err, -EIO, "DPDK's vhost refuses features %#llx",
+		                     (unsigned long long)wanted);
+	return 0;
+}
+
+/* What the library says of its own accord is worth reading; a guest can make it say things as often
+ * as it likes. */
+void vhu_open_log(uint32_t level)
+{
+	rte_log_set_level_pattern("lib.vhost.config", level);
+}
+
+static int set_access(const struct vhu *vhu, struct evs_error *err)
+{
+	if ((vhu->uid != (uid_t)-1 || vhu->gid != (gid_t)-1) &&
+	    chown(vhu->path, vhu->uid, vhu->gid))
+		return evs_error_set(err, -errno, "could not give '%s' to socket-owner: %s",
+		                     vhu->path, strerror(errno));
+	if (vhu->mode && chmod(vhu->path, vhu->mode))
+		return evs_error_set(err, -errno, "could not set socket-mode of '%s': %s",
+		                     vhu->path, strerror(errno));
+	return 0;
+}
+
+int vhu_open(struct vhu *vhu, const struct port_args *args, uint64_t flags, struct evs_error *err)
+{
+	int ret = vhu->is_client ? 0 : remove_stale(vhu->path, err);
+
+	if (ret)
+		return ret;
+	vhu_open_log(RTE_LOG_ERR);
+	if (rte_vhost_driver_register(vhu->path, flags))
+		return evs_error_set(err, -EIO,
+		                     "DPDK's vhost refuses the socket '%s' (its log says why)",
+		                     vhu->path);
+	ret = choose_features(vhu, args, err);
+	if (!ret && (rte_vhost_driver_callback_register(vhu->path, &vhu_ops) ||
+	             rte_vhost_driver_start(vhu->path)))
+		ret = evs_error_set(err, -EIO,
+		                    "could not %s '%s': check that its directory is there and "
+		                    "may be %s",
+		                    vhu->is_client ? "connect to" : "listen on", vhu->path,
+		                    vhu->is_client ? "read" : "written");
+	vhu_open_log(RTE_LOG_CRIT);
+	if (!ret && !vhu->is_client)
+		ret = set_access(vhu, err);
+	if (ret)
+		rte_vhost_driver_unregister(vhu->path);
+	return ret;
+}
