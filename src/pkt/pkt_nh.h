@@ -90,7 +90,8 @@ PKT_TARGET_AVX512 EVS_INLINE struct pkt_nh pkt_nh_avx512(const void *line, const
 
 typedef struct pkt_nh pkt_nh_fn(const void *line, const void *mask);
 
-/* Hash of the first line without its volatile bytes, and of one more; nh: a body of above. */
+/* Hash of the first line without its volatile bytes, and of one more, which goes on from the 32
+ * bits that a burst keeps; nh: a body of above. */
 EVS_INLINE uint64_t pkt_nh_base(const void *base, pkt_nh_fn *nh)
 {
 	return pkt_nh_end(0, nh(base, pkt_nh_mask));
@@ -98,7 +99,7 @@ EVS_INLINE uint64_t pkt_nh_base(const void *base, pkt_nh_fn *nh)
 
 EVS_INLINE uint64_t pkt_nh_line(uint64_t hash, const void *line, pkt_nh_fn *nh)
 {
-	return pkt_nh_end(hash, nh(line, pkt_nh_mask + 8));
+	return pkt_nh_end((uint32_t)hash, nh(line, pkt_nh_mask + 8));
 }
 
 /* Hash of a whole key: what pkt_key_base.hash holds in a burst. */

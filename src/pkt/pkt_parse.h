@@ -26,6 +26,9 @@ const char *pkt_isa_name(enum pkt_isa isa);
  */
 uint32_t pkt_parse_burst(struct pkt_burst *burst, unsigned n, uint16_t in_port, enum pkt_isa isa);
 
+/* The same for frames that came out of a tunnel port: burst->ext[i].tun is filled already. */
+uint32_t pkt_parse_inner(struct pkt_burst *burst, unsigned n, uint16_t in_port, enum pkt_isa isa);
+
 /* Whoever changed keys of a parsed burst: sets hashes, heads and lines anew. */
 void pkt_parse_rehash(struct pkt_burst *burst, unsigned n, enum pkt_isa isa);
 

@@ -75,3 +75,12 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx2(struct pkt_burst *burst, unsigned n
 	burst->sum = pkt_sum_up(burst->mbuf, n);
 	return drop;
 }
+
+TARGET EVS_HOT uint32_t pkt_parse_inner_avx2(struct pkt_burst *burst, unsigned n, uint16_t in_port)
+{
+	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
+	pkt_add_tunnel_lines(burst, n);
+	pkt_parse_rehash_avx2(burst, n);
+	burst->sum = pkt_sum_up(burst->mbuf, n);
+	return drop;
+}

@@ -143,10 +143,11 @@ TARGET EVS_INLINE __m512i load_front(const struct rte_mbuf *m)
 	return _mm512_maskz_loadu_epi8(there, rte_pktmbuf_mtod(m, const void *));
 }
 
-TARGET EVS_INLINE struct loop begin(uint16_t in_port)
+/* head: the first four bytes of every key. */
+TARGET EVS_INLINE struct loop begin(uint32_t head)
 {
 	return (struct loop){
-	        .head = _mm512_zextsi128_si512(_mm_cvtsi32_si128(in_port)),
+	        .head = _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)head)),
 	        .secret = _mm512_loadu_si512(pkt_hash_secret),
 	        .first = pkt_hash_secret[0],
 	        .second = pkt_hash_secret[1],
@@ -285,7 +286,7 @@ TARGET EVS_INLINE bool parse_ipv6_at(struct loop *l, struct pkt_burst *burst, un
 	        _mm256_and_si256(label, _mm256_set1_epi32((int)pkt_ld32(ip))), 1);
 	_mm512_store_si512(base, key);
 	_mm512_store_si512(&burst->ext[i].ipv6, line);
-	hash = pkt_nh_end(hash_of(l, key), pkt_nh_sum(_mm512_add_epi32(line, l->secret)));
+	hash = pkt_nh_end((uint32_t)hash_of(l, key), pkt_nh_sum(_mm512_add_epi32(line, l->secret)));
 	base->hash = (uint32_t)hash;
 	ofs = (uint64_t)l3_len << 48 | (uint64_t)(l3 + PKT_IPV6_SIZE) << 32 | l3 << 16;
 	memcpy(&burst->ofs[i], &ofs, sizeof(ofs));
@@ -420,14 +421,20 @@ TARGET EVS_INLINE unsigned count_repeats(const struct pkt_burst *burst, unsigned
 	return k - i - 1;
 }
 
-TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned n,
-                                               uint16_t in_port)
+struct shapes {
+	uint32_t odd;      /* not the common one */
+	uint32_t repeated; /* byte by byte the odd one before */
+	struct heads heads;
+};
+
+/* The packets of the common shape; the others are told. */
+TARGET EVS_INLINE struct shapes parse_all(struct pkt_burst *burst, unsigned n, uint32_t head)
 {
 	const __m256i zero = _mm256_setzero_si256();
 	uint8_t differ[PKT_BURST_MAX] EVS_ALIGNED(32) = {0};
 	struct heads heads = {zero, zero, zero};
-	struct loop l = begin(in_port);
-	uint32_t odd = 0, repeated = 0, drop;
+	struct loop l = begin(head);
+	uint32_t odd = 0, repeated = 0;
 	__m256i differs;
 
 	l.differ = differ;
@@ -450,7 +457,45 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned
 	differs = _mm256_load_si256((const __m256i *)differ);
 	burst->lines = 0;
 	burst->heads = _mm256_test_epi8_mask(differs, differs) | (odd & 1);
-	drop = evs_unlikely(odd) ? parse_odd(burst, n, odd, repeated, in_port) : 0;
-	burst->sum = heads_sum(&heads, burst, n);
+	return (struct shapes){odd, repeated, heads};
+}
+
+TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned n,
+                                               uint16_t in_port)
+{
+	struct shapes s = parse_all(burst, n, in_port);
+	uint32_t drop = 0;
+
+	if (evs_unlikely(s.odd))
+		drop = parse_odd(burst, n, s.odd, s.repeated, in_port);
+	burst->sum = heads_sum(&s.heads, burst, n);
 	return drop;
+}
+
+TARGET EVS_HOT uint32_t pkt_parse_inner_avx512(struct pkt_burst *burst, unsigned n,
+                                               uint16_t in_port)
+{
+	struct shapes s = parse_all(burst, n, in_port | (uint32_t)PKT_LINE_TUN << 16);
+	uint32_t drop;
+
+	if (evs_unlikely(s.odd)) {
+		drop = parse_odd(burst, n, s.odd, s.repeated, in_port);
+		burst->sum = heads_sum(&s.heads, burst, n);
+		pkt_add_tunnel_lines(burst, n);
+		pkt_parse_rehash_avx512(burst, n);
+		return drop;
+	}
+	burst->sum = heads_sum(&s.heads, burst, n);
+	burst->lines = PKT_LINE_TUN;
+	for (unsigned i = 0; i < n; i++) {
+		const struct pkt_key_tun *tun = &burst->ext[i].tun;
+
+		burst->base[i].hash =
+		        (uint32_t)pkt_nh_line(burst->base[i].hash, tun, pkt_nh_avx512);
+		if (evs_unlikely(!(burst->heads >> i & 1)))
+			burst->heads |=
+			        (uint32_t)(memcmp(tun, &burst->ext[i - 1].tun, sizeof(*tun)) != 0)
+			        << i;
+	}
+	return 0;
 }

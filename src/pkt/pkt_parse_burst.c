@@ -131,19 +131,35 @@ EVS_HOT uint32_t pkt_parse_burst_c(struct pkt_burst *burst, unsigned n, uint16_t
 	return drop;
 }
 
+EVS_HOT uint32_t pkt_parse_inner_c(struct pkt_burst *burst, unsigned n, uint16_t in_port)
+{
+	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
+	pkt_add_tunnel_lines(burst, n);
+	pkt_parse_rehash_c(burst, n);
+	burst->sum = pkt_sum_up(burst->mbuf, n);
+	return drop;
+}
+
 static const struct {
-	pkt_parse_burst_fn *parse;
+	pkt_parse_burst_fn *parse, *inner;
 	pkt_parse_rehash_fn *rehash;
 } variants[PKT_N_ISAS] = {
-        [PKT_ISA_C] = {pkt_parse_burst_c, pkt_parse_rehash_c},
-        [PKT_ISA_AVX2] = {pkt_parse_burst_avx2, pkt_parse_rehash_avx2},
-        [PKT_ISA_AVX512] = {pkt_parse_burst_avx512, pkt_parse_rehash_avx512},
+        [PKT_ISA_C] = {pkt_parse_burst_c, pkt_parse_inner_c, pkt_parse_rehash_c},
+        [PKT_ISA_AVX2] = {pkt_parse_burst_avx2, pkt_parse_inner_avx2, pkt_parse_rehash_avx2},
+        [PKT_ISA_AVX512] = {pkt_parse_burst_avx512, pkt_parse_inner_avx512,
+                            pkt_parse_rehash_avx512},
 };
 
 EVS_HOT uint32_t pkt_parse_burst(struct pkt_burst *burst, unsigned n, uint16_t in_port,
                                  enum pkt_isa isa)
 {
 	return variants[isa].parse(burst, n, in_port);
+}
+
+EVS_HOT uint32_t pkt_parse_inner(struct pkt_burst *burst, unsigned n, uint16_t in_port,
+                                 enum pkt_isa isa)
+{
+	return variants[isa].inner(burst, n, in_port);
 }
 
 EVS_HOT void pkt_parse_rehash(struct pkt_burst *burst, unsigned n, enum pkt_isa isa)

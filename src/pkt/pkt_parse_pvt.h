@@ -25,6 +25,7 @@ uint32_t pkt_parse_rare(struct pkt_burst *burst, unsigned i, uint16_t in_port);
 
 typedef uint32_t pkt_parse_burst_fn(struct pkt_burst *burst, unsigned n, uint16_t in_port);
 pkt_parse_burst_fn pkt_parse_burst_c, pkt_parse_burst_avx2, pkt_parse_burst_avx512;
+pkt_parse_burst_fn pkt_parse_inner_c, pkt_parse_inner_avx2, pkt_parse_inner_avx512;
 typedef void pkt_parse_rehash_fn(struct pkt_burst *burst, unsigned n);
 pkt_parse_rehash_fn pkt_parse_rehash_c, pkt_parse_rehash_avx2, pkt_parse_rehash_avx512;
 
@@ -115,6 +116,13 @@ EVS_INLINE bool pkt_same_key(const struct pkt_burst *burst, unsigned a, unsigned
 	         (lines & PKT_LINE_TUN && memcmp(&x->tun, &y->tun, sizeof(x->tun))) ||
 	         (lines & PKT_LINE_CT && memcmp(&x->ct, &y->ct, sizeof(x->ct))) ||
 	         (lines & PKT_LINE_TMD && memcmp(&x->tmd, &y->tmd, sizeof(x->tmd))));
+}
+
+/* Every key has a tunnel line; hashes and heads are of before. */
+EVS_INLINE void pkt_add_tunnel_lines(struct pkt_burst *burst, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		burst->base[i].lines |= PKT_LINE_TUN;
 }
 
 /* Hash of packet i by the body of the instruction set; its bit if it begins a run. */
