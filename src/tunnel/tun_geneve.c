@@ -14,6 +14,11 @@
 #define OPTION_SIZE 4
 #define OPTION_C    0x80 /* of an option's type: critical */
 
+const struct tun_plain tun_geneve_plain = {
+        .want = {0, 0, TUN_ETHERTYPE_TEB >> 8, TUN_ETHERTYPE_TEB & 0xff},
+        .care = {0xff, FLAG_O | FLAG_C, 0xff, 0xff},
+};
+
 /* RFC 8926, 3.5: each option's length within what is left. */
 static bool options_are_well_formed(const uint8_t *options, size_t size)
 {

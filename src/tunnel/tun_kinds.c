@@ -18,6 +18,7 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .build = tun_vxlan_build,
                         .finish = tun_udp_finish,
                         .parse = tun_vxlan_parse,
+                        .plain = &tun_vxlan_plain,
                 },
         [TUN_VXLAN_GPE] =
                 {
@@ -29,6 +30,7 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .build = tun_gpe_build,
                         .finish = tun_udp_finish,
                         .parse = tun_gpe_parse,
+                        .plain = &tun_gpe_plain,
                 },
         [TUN_GENEVE] =
                 {
@@ -39,6 +41,7 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .build = tun_geneve_build,
                         .finish = tun_udp_finish,
                         .parse = tun_geneve_parse,
+                        .plain = &tun_geneve_plain,
                 },
         [TUN_GRE] =
                 {

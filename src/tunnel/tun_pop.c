@@ -29,6 +29,17 @@ static void read_addresses(const uint8_t *ip, struct pkt_key_tun *tun)
 	}
 }
 
+/* RFC 1122, 3.2.1.2: a datagram whose header has a wrong checksum is dropped. */
+static bool ip_is_good(const struct rte_mbuf *m, uint32_t l3)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3);
+
+	if (ip[0] >> 4 != 4 ||
+	    (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		return true;
+	return pkt_csum_fold(pkt_csum_add(0, ip, 4u * (ip[0] & 0xf))) == 0xffff;
+}
+
 /* RFC 768: a checksum that is there must be right; RFC 7348, 5 and RFC 8926, 3.3 allow zero. */
 static bool udp_is_good(const struct rte_mbuf *m, const struct pkt_offsets *ofs, const uint8_t *udp)
 {
@@ -76,7 +87,7 @@ enum pkt_drop EVS_HOT tun_pop(enum tun_kind kind, struct rte_mbuf *m, const stru
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint32_t l4 = l4_offset(m, ofs, ops->ip_proto), payload, skip, size;
 
-	if (l4 == 0 || ofs->l3_len < l4 - ofs->l3 || m->data_len <= l4)
+	if (l4 == 0 || ofs->l3_len < l4 - ofs->l3 || m->data_len <= l4 || !ip_is_good(m, ofs->l3))
 		return PKT_DROP_TUN_BAD_HEADER;
 	payload = ofs->l3_len - (l4 - ofs->l3);
 	memset(tun, 0, sizeof(*tun));

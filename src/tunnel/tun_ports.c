@@ -19,6 +19,7 @@ struct service {
 struct table {
 	uint32_t n, mask;
 	uint8_t n_wilds, wilds[8]; /* those that occur, most specific first */
+	uint8_t open;              /* what all of them leave open */
 	uint32_t n_services;
 	struct service services[TUN_N_SERVICES];
 	struct tun_match slots[]; /* index PKT_PORT_NONE: free */
@@ -101,6 +102,7 @@ static void note_wild(struct table *table, uint8_t wild)
 	memmove(&table->wilds[i + 1], &table->wilds[i], table->n_wilds - i);
 	table->wilds[i] = wild;
 	table->n_wilds++;
+	table->open &= wild;
 }
 
 static int insert(struct table *table, const struct tun_match *match, struct evs_error *err)
@@ -130,6 +132,7 @@ static int rebuild(uint16_t without, const struct tun_match *more, struct evs_er
 	if (!table)
 		return evs_error_set(err, -ENOMEM, "no memory for the table of tunnels");
 	table->mask = size - 1;
+	table->open = TUN_ANY_LOCAL | TUN_ANY_REMOTE | TUN_ANY_KEY;
 	for (uint32_t i = 0; old && i <= old->mask && rc == 0; i++)
 		if (old->slots[i].index != PKT_PORT_NONE && old->slots[i].index != without)
 			rc = insert(table, &old->slots[i], err);
@@ -156,10 +159,11 @@ void tun_port_del(uint16_t index)
 }
 
 uint16_t EVS_HOT tun_port_lookup(enum tun_kind kind, uint16_t dst_port,
-                                 const struct pkt_key_tun *tun)
+                                 const struct pkt_key_tun *tun, uint8_t *open)
 {
 	const struct table *table = evs_load_acquire(&current);
 
+	*open = table ? table->open : 0;
 	for (unsigned i = 0; table && i < table->n_wilds; i++) {
 		struct tun_match match = {
 		        .kind = (uint8_t)kind, .wild = table->wilds[i], .dst_port = dst_port};

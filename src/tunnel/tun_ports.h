@@ -36,8 +36,10 @@ struct tun_match {
 int tun_port_add(const struct tun_match *match, struct evs_error *err);
 void tun_port_del(uint16_t index); /* [ctl] */
 
-/* [worker] The port for a packet whose outer header is tun; PKT_PORT_NONE: nobody's. */
-uint16_t tun_port_lookup(enum tun_kind kind, uint16_t dst_port, const struct pkt_key_tun *tun);
+/* [worker] The port for a packet whose outer header is tun; PKT_PORT_NONE: nobody's. Packets that
+ * differ in nothing but what *open names (enum tun_wild) have the same. */
+uint16_t tun_port_lookup(enum tun_kind kind, uint16_t dst_port, const struct pkt_key_tun *tun,
+                         uint8_t *open);
 /* [worker, ctl] The kind that packets of this protocol and UDP port have; TUN_NONE: no tunnel. */
 enum tun_kind tun_service_lookup(uint8_t ip_proto, uint16_t dst_port);
 

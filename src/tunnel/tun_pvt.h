@@ -23,6 +23,7 @@ TUN_KIND_FUNCTIONS(gpe);
 TUN_KIND_FUNCTIONS(geneve);
 TUN_KIND_FUNCTIONS(gre);
 TUN_KIND_FUNCTIONS(nvgre);
+extern const struct tun_plain tun_vxlan_plain, tun_gpe_plain, tun_geneve_plain;
 
 void tun_udp_finish(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint8_t *p,
                     uint32_t size);

@@ -20,6 +20,16 @@
 #define GPE_ETHERNET 3
 #define GBP_FLAGS    0x48
 
+const struct tun_plain tun_vxlan_plain = {
+        .want = {FLAG_I},
+        .care = {FLAG_I | FLAG_G},
+};
+const struct tun_plain tun_gpe_plain = {
+        .want = {FLAG_I | FLAG_P, 0, 0, GPE_ETHERNET},
+        .care = {FLAG_I | FLAG_P | FLAG_O | GPE_VERSION, 0, 0, 0xff},
+        .proto_type = GPE_ETHERNET,
+};
+
 static void put_vni(uint8_t *p, rte_be64_t key)
 {
 	tun_put32(p + 4, (uint32_t)rte_be_to_cpu_64(key) << 8);

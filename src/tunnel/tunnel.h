@@ -60,6 +60,13 @@ struct tun_inner {
 	uint16_t options_size;
 };
 
+/* The ordinary header of a kind: eight bytes behind UDP with a network in bytes 4 to 6, no
+ * extension, Ethernet inside; parse finds in it a key and proto_type, nothing else. */
+struct tun_plain {
+	uint8_t want[8], care[8]; /* masked bytes */
+	uint8_t proto_type;
+};
+
 struct tun_kind_ops {
 	const char *name;
 	const char *help;
@@ -76,6 +83,7 @@ struct tun_kind_ops {
 	 * p: fills key but for addresses, tos and ttl; returns the header's bytes, or 0 if
 	 * malformed. */
 	size_t (*parse)(const uint8_t *p, uint32_t size, uint32_t avail, struct tun_inner *inner);
+	const struct tun_plain *plain; /* for tun_template.h; NULL: has no such header */
 };
 
 extern const struct tun_kind_ops tun_kinds[TUN_N_KINDS];
