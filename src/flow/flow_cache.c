@@ -117,6 +117,13 @@ struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *b
 	return cache->ops->one(cache, burst, i, now_ms);
 }
 
+void flow_cache_hit(struct flow_cache *cache, struct flow *flow, uint32_t n_pkts, uint64_t n_bytes,
+                    uint32_t now_ms)
+{
+	flow_count(flow, n_pkts, n_bytes, 0, now_ms);
+	evs_counter_add(&cache->stats.exact_hits, n_pkts);
+}
+
 void flow_cache_stats_get(const struct flow_cache *cache, struct flow_cache_stats *stats)
 {
 	const uint64_t *from = (const uint64_t *)&cache->stats;

@@ -180,6 +180,11 @@ uint32_t flow_cache_lookup(struct flow_cache *cache, struct pkt_burst *burst, un
 struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
                                    uint32_t now_ms);
 
+/* [worker] Counts packets to a flow that the caller found by other means: it is alive (its gen is
+ * what it was when it was found by look-up), and they match it. */
+void flow_cache_hit(struct flow_cache *cache, struct flow *flow, uint32_t n_pkts, uint64_t n_bytes,
+                    uint32_t now_ms);
+
 /* [worker] Installs a translation for packet i and counts the packet to it. NULL: run
  * xlate->prog without caching. `cycles` is what the translation cost (for the wide cache). */
 struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,

@@ -132,7 +132,7 @@ struct pmd_account { /* [worker w, ctl r] */
 };
 
 /* Figures of a worker. */
-#define PMD_N_STAGES 8
+#define PMD_N_STAGES 10
 struct pmd_worker_stats {
 	unsigned cpu;
 	int numa_node;

@@ -8,7 +8,8 @@
 const char *const pmd_stage_names[PMD_N_STAGES] = {
         [PMD_STAGE_RX] = "receive",        [PMD_STAGE_PARSE] = "parse",
         [PMD_STAGE_LOOKUP] = "lookup",     [PMD_STAGE_MISS] = "miss",
-        [PMD_STAGE_ACTIONS] = "actions",   [PMD_STAGE_TX] = "transmit",
+        [PMD_STAGE_ACTIONS] = "actions",   [PMD_STAGE_ENCAP] = "encapsulate",
+        [PMD_STAGE_DECAP] = "decapsulate", [PMD_STAGE_TX] = "transmit",
         [PMD_STAGE_AGAIN] = "recirculate", [PMD_STAGE_OTHER] = "other",
 };
 
@@ -112,18 +113,50 @@ EVS_INLINE void run(struct pmd_worker *w, unsigned n)
 EVS_INLINE void walk(struct pmd_worker *w, unsigned n, const bool sample, uint64_t *mark)
 {
 	uint32_t missed = flow_cache_lookup(w->cache, &w->burst, n, &w->found, w->now_ms);
-	uint64_t tx_tsc;
+	uint64_t nested;
 
 	stage(w, sample, PMD_STAGE_LOOKUP, mark);
 	if (evs_unlikely(missed)) {
 		pmd_miss(w, missed);
 		stage(w, sample, PMD_STAGE_MISS, mark);
 	}
-	tx_tsc = w->stage_tsc[PMD_STAGE_TX];
+	nested = w->nested_tsc;
 	run(w, n);
 	stage(w, sample, PMD_STAGE_ACTIONS, mark);
-	if (sample) /* what was sent on the way is counted by pmd_out_send */
-		w->stage_tsc[PMD_STAGE_ACTIONS] -= w->stage_tsc[PMD_STAGE_TX] - tx_tsc;
+	if (sample)
+		w->stage_tsc[PMD_STAGE_ACTIONS] -= w->nested_tsc - nested;
+}
+
+/* Packets that go round again. */
+EVS_INLINE void go_round(struct pmd_worker *w, const bool sample, uint64_t *mark)
+{
+	uint64_t nested = w->nested_tsc;
+
+	if (evs_likely(w->again_head == w->again_tail))
+		return;
+	pmd_again_run(w);
+	stage(w, sample, PMD_STAGE_AGAIN, mark);
+	if (sample)
+		w->stage_tsc[PMD_STAGE_AGAIN] -= w->nested_tsc - nested;
+}
+
+/* Of n packets, not parsed yet, those that come out of a known tunnel go their whole way here. The
+ * rest is the burst then; returns how many. */
+static EVS_HOT unsigned decapsulate(struct pmd_worker *w, struct pmd_view *v, unsigned n,
+                                    const bool sample, uint64_t *mark)
+{
+	struct pmd_decap_rest rest;
+
+	n = pmd_decap_take(w, v, n, &rest);
+	stage(w, sample, PMD_STAGE_DECAP, mark);
+	if (evs_likely(n)) {
+		w->depth = 1;
+		walk(w, n, sample, mark);
+		go_round(w, sample, mark);
+		w->depth = 0;
+	}
+	memcpy(w->burst.mbuf, rest.mbuf, rest.n * sizeof(rest.mbuf[0]));
+	return rest.n;
 }
 
 EVS_HOT void pmd_loop_walk(struct pmd_worker *w, unsigned n)
@@ -142,10 +175,16 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_vi
 	uint64_t mark = sample ? evs_clock_tsc() : 0;
 	uint32_t bad, config = evs_load_relaxed(&rxq->port->config);
 	struct qos_ingress *ingress = evs_load_acquire(&v->ingress);
+	const bool down = config & (PORT_CONFIG_DOWN | PORT_CONFIG_NO_RECV);
 
 	if (evs_unlikely(ingress != NULL)) {
 		n = pmd_ingress(w, v, ingress, n);
 		if (n == 0)
+			return;
+	}
+	if (evs_unlikely(v->decap_l3) && !down) {
+		n = decapsulate(w, v, n, sample, &mark);
+		if (evs_likely(n == 0))
 			return;
 	}
 	evs_counter_add(&w->account.rx, n);
@@ -154,7 +193,7 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_vi
 	evs_counter_add(&v->counters->rx_bytes, b->sum.bytes);
 	stage(w, sample, PMD_STAGE_PARSE, &mark);
 
-	if (evs_unlikely(config & (PORT_CONFIG_DOWN | PORT_CONFIG_NO_RECV))) {
+	if (evs_unlikely(down)) {
 		pmd_drop(w, v, b->mbuf, n, PKT_DROP_RX_PORT_DOWN);
 		return;
 	}
@@ -166,10 +205,7 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_vi
 	if (evs_unlikely(n == 0))
 		return;
 	walk(w, n, sample, &mark);
-	if (evs_unlikely(w->again_head != w->again_tail)) {
-		pmd_again_run(w);
-		stage(w, sample, PMD_STAGE_AGAIN, &mark);
-	}
+	go_round(w, sample, &mark);
 }
 
 /* The same with a time stamp after each stage, for one burst in PMD_SAMPLE_PERIOD. */

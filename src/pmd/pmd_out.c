@@ -169,10 +169,10 @@ EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_
 static EVS_COLD void send_sampled(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                                   const struct pkt_sum *sum)
 {
-	uint64_t start = evs_clock_tsc();
+	uint64_t start = pmd_nested_begin(w);
 
 	send_burst(w, v, mbufs, sum);
-	evs_counter_add(&w->stage_tsc[PMD_STAGE_TX], evs_clock_tsc() - start);
+	pmd_nested_end(w, PMD_STAGE_TX, start);
 }
 
 EVS_HOT void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,

@@ -12,6 +12,7 @@
 
 #include "base/evs_clock.h"
 #include "pmd/pmd.h"
+#include "pmd/pmd_decap_pvt.h"
 #include "pmd/pmd_fair_pvt.h"
 
 struct pmd_shaper;
@@ -31,6 +32,8 @@ enum pmd_stage {
 	PMD_STAGE_LOOKUP,
 	PMD_STAGE_MISS,
 	PMD_STAGE_ACTIONS,
+	PMD_STAGE_ENCAP,
+	PMD_STAGE_DECAP,
 	PMD_STAGE_TX,
 	PMD_STAGE_AGAIN,
 	PMD_STAGE_OTHER, /* the end of the loop: rest of the output, caches, injection */
@@ -83,6 +86,7 @@ struct pmd_view {
 	uint16_t txq; /* [ctl w, worker r] */
 	uint16_t n;   /* mbufs that wait */
 	bool listed;
+	uint8_t decap_l3; /* where IPv4 begins in packets of known tunnels; 0: none is known */
 	struct rte_mbuf *mbuf[PKT_BURST_MAX] EVS_CACHE_ALIGNED;
 	/* of a shaped port: for which of them a queue was chosen, which, and of whom */
 	uint32_t queued;
@@ -146,6 +150,7 @@ struct pmd_worker {
 	} nap;
 	uint64_t stage_tsc[PMD_N_STAGES] EVS_CACHE_ALIGNED;
 	uint64_t stage_pkts;
+	uint64_t nested_tsc; /* of stages within others */
 
 	struct flow_found found EVS_CACHE_ALIGNED;
 	struct pkt_burst burst EVS_CACHE_ALIGNED;
@@ -155,6 +160,7 @@ struct pmd_worker {
 	struct port_counters lost; /* of nowhere */
 	uint32_t again_head, again_tail;
 	struct pmd_again again[PMD_AGAIN_LEN];
+	struct pmd_decap decaps[PMD_N_DECAPS];
 
 	struct pmd_ring punt_ring;
 	struct pmd_punt punts[PMD_PUNT_LEN];
@@ -275,6 +281,23 @@ void pmd_attach_fini(void);                       /* workers have ended */
 EVS_INLINE struct pmd_view *pmd_view_of(struct pmd_worker *w, unsigned port)
 {
 	return evs_load_acquire(&w->view[port & PKT_PORT_MAX]);
+}
+
+/* A stage within another one: begins, and ends. */
+EVS_INLINE uint64_t pmd_nested_begin(const struct pmd_worker *w)
+{
+	return evs_unlikely(w->sampling) ? evs_clock_tsc() : 0;
+}
+
+EVS_INLINE void pmd_nested_end(struct pmd_worker *w, enum pmd_stage stage, uint64_t start)
+{
+	uint64_t tsc;
+
+	if (evs_likely(!w->sampling))
+		return;
+	tsc = evs_clock_tsc() - start;
+	evs_counter_add(&w->stage_tsc[stage], tsc);
+	w->nested_tsc += tsc;
 }
 
 /* Frees n packets (NULL: they do not exist) and counts them as dropped. */

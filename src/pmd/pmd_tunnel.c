@@ -4,7 +4,6 @@
  * Threads: worker. Owner of packets: the group, or the queue of those that go round again.
  */
 #include "pmd/pmd_tunnel_pvt.h"
-#include "tunnel/tun_ports.h"
 #include "tunnel/tunnel.h"
 
 #define RX_CSUM_FLAGS (RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK)
@@ -81,7 +80,7 @@ EVS_HOT void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
 		pmd_exec_drop(w, x, no_room, PKT_DROP_NO_MBUF);
 }
 
-/* The outer checksum is vouched for, or checked here; anything else that is asked of the sender
+/* The outer checksums are vouched for, or checked here; anything else that is asked of the sender
  * can not be done for a packet whose outer header goes. */
 static bool settle_requests(struct rte_mbuf *m)
 {
@@ -93,45 +92,23 @@ static bool settle_requests(struct rte_mbuf *m)
 		return false;
 	m->ol_flags &= ~(uint64_t)(PKT_TX_REQUEST | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
 	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	if (asked & RTE_MBUF_F_TX_IP_CKSUM)
+		m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 	return true;
 }
 
-/* Packets of one sender, network and tunnel port that follow each other: one look-up, one count. */
-struct run {
-	struct pkt_key_tun tun; /* of the last one */
-	uint16_t port;          /* PKT_PORT_NONE: no run */
-	struct port_counters *counters;
-	uint64_t pkts, bytes;
-};
-
-EVS_INLINE bool same_ends(const struct pkt_key_tun *a, const struct pkt_key_tun *b)
+EVS_HOT void pmd_ends_begin(struct pmd_worker *w, struct pmd_ends *ends,
+                            const struct pkt_key_tun *tun, uint32_t arg)
 {
-	return a->id == b->id && !memcmp(a->src, b->src, sizeof(a->src)) &&
-	       !memcmp(a->dst, b->dst, sizeof(a->dst)) && a->flags == b->flags;
-}
-
-static void run_end(struct run *run)
-{
-	if (run->port == PKT_PORT_NONE)
-		return;
-	evs_counter_add(&run->counters->rx_pkts, run->pkts);
-	evs_counter_add(&run->counters->rx_bytes, run->bytes);
-	run->pkts = run->bytes = 0;
-}
-
-/* Finds the port of tun and makes it the run's. */
-static EVS_HOT void run_begin(struct pmd_worker *w, struct run *run, const struct pkt_key_tun *tun,
-                              uint32_t arg)
-{
-	run_end(run);
-	run->port = tun_port_lookup((enum tun_kind)(arg >> 16), (uint16_t)arg, tun);
-	run->tun = *tun;
-	if (run->port != PKT_PORT_NONE)
-		run->counters = pmd_view_of(w, run->port)->counters;
+	pmd_ends_count(ends);
+	ends->port = tun_port_lookup((enum tun_kind)(arg >> 16), (uint16_t)arg, tun, &ends->open);
+	ends->tun = *tun;
+	if (ends->port != PKT_PORT_NONE)
+		ends->counters = pmd_view_of(w, ends->port)->counters;
 }
 
 EVS_INLINE enum pkt_drop pop_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, uint32_t arg,
-                                 struct run *run)
+                                 struct pmd_ends *ends)
 {
 	struct rte_mbuf *m = x->mbuf[i];
 	struct pkt_key_tun tun;
@@ -142,28 +119,32 @@ EVS_INLINE enum pkt_drop pop_one(struct pmd_worker *w, struct pmd_exec *x, unsig
 	reason = tun_pop((enum tun_kind)(arg >> 16), m, &x->ofs[i], &tun);
 	if (evs_unlikely(reason != PKT_DROP_NONE))
 		return reason;
-	if (run->port == PKT_PORT_NONE || !same_ends(&run->tun, &tun))
-		run_begin(w, run, &tun, arg);
-	if (evs_unlikely(run->port == PKT_PORT_NONE))
+	if (!pmd_ends_hold(ends, &tun))
+		pmd_ends_begin(w, ends, &tun, arg);
+	if (evs_unlikely(ends->port == PKT_PORT_NONE))
 		return PKT_DROP_TUN_UNKNOWN_KEY;
-	run->pkts++;
-	run->bytes += m->pkt_len;
-	return pmd_again_tunnel(w, m, run->port, &tun) ? PKT_DROP_NONE : PKT_DROP_RECURSION;
+	ends->pkts++;
+	ends->bytes += m->pkt_len;
+	return pmd_again_tunnel(w, m, ends->port, &tun) ? PKT_DROP_NONE : PKT_DROP_RECURSION;
 }
 
 EVS_HOT void pmd_tunnel_pop(struct pmd_worker *w, struct pmd_exec *x, uint32_t arg)
 {
-	struct run run = {.port = PKT_PORT_NONE};
+	struct pmd_ends ends = {.port = PKT_PORT_NONE};
+	uint64_t start = pmd_nested_begin(w);
 
+	if (w->depth == 0 && x->n)
+		pmd_decap_learn(w, x);
 	if (!x->is_private)
 		pmd_make_private(w, x);
 	for (unsigned i = 0; i < x->n; i++) {
-		enum pkt_drop reason = pop_one(w, x, i, arg, &run);
+		enum pkt_drop reason = pop_one(w, x, i, arg, &ends);
 		uint16_t in_port = w->burst.base[x->slot[i]].in_port;
 
 		if (evs_unlikely(reason != PKT_DROP_NONE))
 			pmd_drop(w, pmd_view_of(w, in_port), &x->mbuf[i], 1, reason);
 	}
-	run_end(&run);
+	pmd_ends_count(&ends);
 	x->n = 0;
+	pmd_nested_end(w, PMD_STAGE_DECAP, start);
 }

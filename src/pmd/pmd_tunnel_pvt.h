@@ -7,6 +7,7 @@
 #define PMD_TUNNEL_PVT_H
 
 #include "pmd/pmd_pvt.h"
+#include "tunnel/tun_ports.h"
 
 /* Port: index of the tunnel port, which counts. */
 void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
@@ -23,5 +24,36 @@ void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x);
  * often. */
 bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port,
                       const struct pkt_key_tun *tun);
+
+/* Packets of one sender, network and tunnel port that follow each other: one look-up, one count. */
+struct pmd_ends {
+	struct pkt_key_tun tun; /* of the first one */
+	uint16_t port;          /* PKT_PORT_NONE: nobody's, or none yet */
+	uint8_t open;           /* enum tun_wild: what may differ */
+	struct port_counters *counters;
+	uint64_t pkts, bytes;
+};
+
+EVS_INLINE bool pmd_ends_hold(const struct pmd_ends *ends, const struct pkt_key_tun *tun)
+{
+	const struct pkt_key_tun *first = &ends->tun;
+
+	return ends->port != PKT_PORT_NONE && (ends->open & TUN_ANY_KEY || first->id == tun->id) &&
+	       (ends->open & TUN_ANY_REMOTE || !memcmp(first->src, tun->src, sizeof(tun->src))) &&
+	       (ends->open & TUN_ANY_LOCAL || !memcmp(first->dst, tun->dst, sizeof(tun->dst)));
+}
+
+EVS_INLINE void pmd_ends_count(struct pmd_ends *ends)
+{
+	if (ends->port == PKT_PORT_NONE)
+		return;
+	evs_counter_add(&ends->counters->rx_pkts, ends->pkts);
+	evs_counter_add(&ends->counters->rx_bytes, ends->bytes);
+	ends->pkts = ends->bytes = 0;
+}
+
+/* Finds the port of tun for those that follow; arg: of the op. */
+void pmd_ends_begin(struct pmd_worker *w, struct pmd_ends *ends, const struct pkt_key_tun *tun,
+                    uint32_t arg);
 
 #endif

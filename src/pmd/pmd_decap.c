@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packets out of tunnels by templates: see pmd_decap_pvt.h.
+ * Threads: worker.
+ */
+#include "pmd/pmd_decap_pvt.h"
+
+#include <rte_prefetch.h>
+
+#include "flow/flow_mask.h"
+#include "pmd/pmd_tunnel_pvt.h"
+
+#define AHEAD 8 /* packets whose first line is asked for */
+
+/* What is known of the packets of a burst. */
+struct look {
+	struct pmd_decap *place[PKT_BURST_MAX];
+	uint32_t src[PKT_BURST_MAX]; /* of IPv4; 0: too short for that */
+	uint32_t fits;
+};
+
+EVS_INLINE struct pmd_decap *place_of(struct pmd_worker *w, uint16_t in_port, uint32_t src)
+{
+	uint32_t hash = (src ^ (uint32_t)in_port << 20) * 0x9e3779b1u;
+
+	return &w->decaps[hash >> 16 & (PMD_N_DECAPS - 1)];
+}
+
+EVS_INLINE bool is_alive(const struct pmd_decap *d)
+{
+	return evs_load_relaxed(&d->flow->gen) == d->gen;
+}
+
+/* Bit i: packet i fits. */
+EVS_INLINE uint32_t look_at(struct pmd_worker *w, const struct pmd_view *v, unsigned i,
+                            struct look *look)
+{
+	const struct rte_mbuf *m = w->burst.mbuf[i];
+	const uint32_t src_at = v->decap_l3 + 12u;
+	struct pmd_decap *d;
+
+	look->src[i] = 0;
+	if (evs_unlikely(m->data_len < src_at + 4))
+		return 0;
+	look->src[i] = pkt_ld32(rte_pktmbuf_mtod_offset(m, const uint8_t *, src_at));
+	d = place_of(w, v->port->index, look->src[i]);
+	look->place[i] = d;
+	return (uint32_t)(d->in_port == v->port->index && is_alive(d) && tun_template_may_fit(m) &&
+	                  tun_template_fits(&d->t, m))
+	       << i;
+}
+
+/* May packet i, which does not fit, be of the same inner flow as one that does? */
+static bool may_belong(const struct pmd_worker *w, const struct look *look, unsigned i, uint32_t l3)
+{
+	const struct rte_mbuf *m = w->burst.mbuf[i];
+	bool same = false;
+
+	if (m->data_len < l3 + PKT_IPV4_SIZE ||
+	    *rte_pktmbuf_mtod_offset(m, const uint8_t *, l3 + 9) != PKT_IP_UDP)
+		return false;
+	for (uint32_t left = look->fits; left; left &= left - 1)
+		same |= look->src[__builtin_ctz(left)] == look->src[i];
+	return same;
+}
+
+/* Divides the burst in those that fit and the rest; if that may change the order of packets of a
+ * flow, all are rest. */
+static void divide(struct pmd_worker *w, struct look *look, uint32_t all, uint32_t l3,
+                   struct pmd_decap_rest *rest)
+{
+	uint32_t odd = all & ~look->fits;
+
+	for (uint32_t left = look->fits ? odd : 0; left; left &= left - 1) {
+		if (may_belong(w, look, (unsigned)__builtin_ctz(left), l3)) {
+			look->fits = 0;
+			odd = all;
+			break;
+		}
+	}
+	for (; odd; odd &= odd - 1)
+		rest->mbuf[rest->n++] = w->burst.mbuf[__builtin_ctz(odd)];
+}
+
+/* Packets of one place that follow each other. */
+struct tally {
+	struct pmd_decap *place;
+	uint32_t pkts;
+	uint64_t bytes;
+};
+
+EVS_INLINE void tally_end(struct pmd_worker *w, struct tally *tally)
+{
+	if (tally->pkts)
+		flow_cache_hit(w->cache, tally->place->flow, tally->pkts, tally->bytes, w->now_ms);
+	tally->pkts = 0;
+	tally->bytes = 0;
+}
+
+static EVS_HOT void tally_begin(struct pmd_worker *w, struct tally *tally, struct pmd_decap *d,
+                                struct pmd_ends *ends)
+{
+	tally_end(w, tally);
+	if (tally->place && tally->place->arg != d->arg) {
+		pmd_ends_count(ends);
+		ends->port = PKT_PORT_NONE; /* another kind of tunnel */
+	}
+	tally->place = d;
+	d->used = true;
+}
+
+/* Takes those that fit out: they become the burst, with their tunnel lines; ports[i] is where
+ * packet i comes from now. Returns how many. */
+static EVS_HOT unsigned take_out(struct pmd_worker *w, struct pmd_view *v, const struct look *look,
+                                 uint16_t *ports)
+{
+	struct pkt_burst *b = &w->burst;
+	struct pmd_ends ends = {.port = PKT_PORT_NONE};
+	struct tally tally = {0};
+	uint64_t outer = 0;
+	unsigned n = 0;
+
+	for (uint32_t left = look->fits; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+		struct rte_mbuf *m = b->mbuf[i];
+		struct pkt_key_tun *tun = &b->ext[n].tun;
+
+		if (evs_unlikely(tally.place != look->place[i]))
+			tally_begin(w, &tally, look->place[i], &ends);
+		tally.pkts++;
+		tally.bytes += m->pkt_len;
+		outer += m->pkt_len;
+		tun_template_pop(&tally.place->t, m, tun);
+		if (evs_unlikely(!pmd_ends_hold(&ends, tun)))
+			pmd_ends_begin(w, &ends, tun, tally.place->arg);
+		if (evs_unlikely(ends.port == PKT_PORT_NONE)) {
+			pmd_drop(w, v, &m, 1, PKT_DROP_TUN_UNKNOWN_KEY);
+			continue;
+		}
+		ends.pkts++;
+		ends.bytes += m->pkt_len;
+		ports[n] = ends.port;
+		b->mbuf[n++] = m;
+	}
+	tally_end(w, &tally);
+	pmd_ends_count(&ends);
+	evs_counter_add(&v->counters->rx_bytes, outer);
+	return n;
+}
+
+/* Keys of the inner packets, which seldom come from several ports. */
+static EVS_HOT unsigned parse(struct pmd_worker *w, unsigned n, const uint16_t *ports)
+{
+	struct pkt_burst *b = &w->burst;
+	uint32_t bad = pkt_parse_inner(b, n, ports[0], w->isa);
+	uint16_t differs = 0;
+
+	for (unsigned i = 1; i < n; i++)
+		differs |= ports[i] ^ ports[0];
+	if (evs_unlikely(differs)) {
+		for (unsigned i = 1; i < n; i++)
+			b->base[i].in_port = ports[i];
+		pkt_parse_rehash(b, n, w->isa);
+	}
+	return evs_unlikely(bad) ? pmd_loop_sift(w, n, bad, PKT_DROP_RX_TRUNCATED) : n;
+}
+
+EVS_HOT unsigned pmd_decap_take(struct pmd_worker *w, struct pmd_view *v, unsigned n,
+                                struct pmd_decap_rest *rest)
+{
+	const uint32_t all = UINT32_MAX >> (PKT_BURST_MAX - n);
+	uint16_t ports[PKT_BURST_MAX];
+	unsigned n_fit, n_inner;
+	uint32_t fits = 0;
+	struct look look;
+
+	rest->n = 0;
+	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)AHEAD); i++)
+		rte_prefetch0(rte_pktmbuf_mtod(w->burst.mbuf[i], const void *));
+	for (unsigned i = 0; i < n; i++) {
+		if (i + AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(w->burst.mbuf[i + AHEAD], const void *));
+		fits |= look_at(w, v, i, &look);
+	}
+	look.fits = fits;
+	if (evs_unlikely(look.fits != all))
+		divide(w, &look, all, v->decap_l3, rest);
+	if (evs_unlikely(!look.fits))
+		return 0;
+	n_fit = (unsigned)__builtin_popcount(look.fits);
+	evs_counter_add(&w->account.rx, n_fit);
+	evs_counter_add(&v->counters->rx_pkts, n_fit);
+	n_inner = take_out(w, v, &look, ports);
+	return evs_likely(n_inner) ? parse(w, n_inner, ports) : 0;
+}
+
+/* Does the flow nothing but end a tunnel? Its program ends with that op. */
+static const struct flow_op *only_pop(const struct flow *flow)
+{
+	const struct flow_op *op;
+
+	if (!flow || evs_load_relaxed(&flow->gen) & 1)
+		return NULL;
+	op = (const struct flow_op *)flow->prog->ops;
+	return op->kind == FLOW_OP_TUNNEL_POP && op->size == flow->prog->size ? op : NULL;
+}
+
+/* Makes the flow's template the one of the sender. */
+static void learn(struct pmd_worker *w, struct pmd_decap *d, struct flow *flow, uint32_t arg)
+{
+	const struct pkt_key_base *mask = &flow->mask->mask.base;
+	struct pmd_view *v = pmd_view_of(w, flow->key.in_port);
+
+	if (mask->in_port != UINT16_MAX || flow->mask->lines || !v->port)
+		return;
+	d->in_port = PKT_PORT_NONE;
+	if (!tun_template_make((enum tun_kind)(arg >> 16), (uint16_t)arg, &flow->key, mask, &d->t))
+		return;
+	if (v->decap_l3 && v->decap_l3 != d->t.l3)
+		return; /* senders behind a tag and without one: only the first kind is known */
+	v->decap_l3 = d->t.l3;
+	d->flow = flow;
+	d->gen = evs_load_relaxed(&flow->gen);
+	d->arg = arg;
+	d->in_port = flow->key.in_port;
+	d->used = true;
+}
+
+EVS_HOT void pmd_decap_learn(struct pmd_worker *w, const struct pmd_exec *x)
+{
+	for (unsigned i = 0; i < x->n; i++) {
+		const struct pkt_key_base *base = &w->burst.base[x->slot[i]];
+		struct flow *flow = w->found.flow[x->slot[i]];
+		const struct flow_op *op = only_pop(flow);
+		struct pmd_decap *d;
+
+		if (!op || base->eth_type != RTE_BE16(PKT_ETH_IPV4) ||
+		    base->in_port != flow->key.in_port)
+			return;
+		d = place_of(w, base->in_port, base->ip_src);
+		if (d->in_port && is_alive(d)) {
+			if (d->flow == flow)
+				continue; /* it was not an ordinary one */
+			if (d->used) {
+				d->used = false;
+				continue;
+			}
+		}
+		learn(w, d, flow, op->arg);
+		return; /* one a burst is enough */
+	}
+}
