@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """evs, from a build folder; several builds may stand side by side under different names."""
+import json
 import os
 
 from ..guests import guest_path
@@ -61,7 +62,10 @@ class Evs:
         return Telemetry(self.prefix)
 
     def worker_show(self):
-        return self.ctl("worker", "show")
+        """Cycles per packet and stage, one line a worker."""
+        return "\n".join("%.1f cycles a packet: %s" % (worker["cycles-per-pkt"], ", ".join(
+            "%s %.1f" % stage for stage in worker["stage-cycles-per-pkt"].items() if stage[1]))
+            for worker in json.loads(self.ctl("--json", "worker", "show")))
 
     def stop(self):
         if self.daemon:
