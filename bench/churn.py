@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Throughput while a controller changes rules: 10,000 flows, 0, 1,000 and 10,000 changes a second,
-of rules that the traffic does not meet, and of rules that it does."""
+"""Throughput while a controller changes rules: 10,000 flows, 1,000 and 10,000 changes a second, of
+rules that the traffic does not meet, and of rules that it does; as a share of the throughput without."""
 import argparse
+import functools
 import json
 import os
+import statistics
 import sys
 import tempfile
 import threading
@@ -45,34 +47,64 @@ class Churn(threading.Thread):
         self.seconds = time.monotonic() - start
 
 
-def measure(switch, folder, seconds):
-    flows = traffic.flows(10000)
-    path = capture(folder, "udp4-10000", lambda: map(traffic.udp4, flows))
-    cases = {"none": (0, None)}
-    for rate in (1000, 10000):
-        cases["away-%d" % rate] = (rate, [(0xC0A80000 | i, 80) for i in range(1000)])
-        cases["touching-%d" % rate] = (rate, [(f[1], f[3]) for f in flows[:1000]])
+class Pause(threading.Thread):
+    """Nothing changes, but the client works as hard: it is not the switch that is measured by it."""
+
+    def __init__(self, rate):
+        super().__init__(daemon=True)
+        self.rate, self.done = rate, False
+
+    def run(self):
+        while not self.done:
+            for i in range(10):
+                openflow.flow_mod(openflow.ADD, 1000, openflow.udp_match(i, i), out_port=2)
+            time.sleep(10 / self.rate)
+
+
+def window(telemetry, worker, thread, seconds):
+    """Packets in a second of the worker's CPU time while the thread runs."""
+    thread.start()
+    time.sleep(0.2)
+    ports = telemetry.ethdevs()
+    sent, spent = telemetry.sent(ports), proc.run_time(worker)
+    time.sleep(seconds)
+    sent, spent = telemetry.sent(ports) - sent, proc.run_time(worker) - spent
+    thread.done = True
+    thread.join()
+    return sent / spent
+
+
+def measure(switch, folder, options):
+    """Windows without and with changes take turns: each is compared with its neighbours."""
+    flows = traffic.flows(options.flows)
+    path = capture(folder, "udp4-%d" % options.flows, lambda: map(traffic.udp4, flows))
+    away = [(0xC0A80000 | i, 80) for i in range(1000)]
+    touching = [(f[1], f[3]) for f in flows[:1000]]
     result = {}
     switch.start()
     try:
         switch.load([replay_device(0, path), sink_device(1)], FORWARD_UDP)
         telemetry = switch.telemetry()
         time.sleep(2)
-        for name, (rate, targets) in cases.items():
-            churn = Churn(switch.folder + "/br0.mgmt", rate, targets) if rate else None
-            if churn:
-                churn.start()
-                time.sleep(0.5)
-            windows = proc.rates(telemetry, seconds)
-            row = {"mpps_best": max(windows) / 1e6, "mpps_mean": sum(windows) / len(windows) / 1e6}
-            if churn:
-                churn.done = True
-                churn.join()
-                row["changes_per_s"] = churn.sent / churn.seconds
-                row["errors"] = churn.session.errors
-                churn.session.close()
-            result[name] = row
-            print("%-8s %-15s %s" % (switch.name, name, row), flush=True)
+        worker = proc.busiest_thread(switch.pid())
+        for rate in options.rates:
+            for where, targets in (("away", away), ("touching", touching)):
+                ratios, best = [], {"none": 0, "churn": 0}
+                for _ in range(options.repeat):
+                    none = window(telemetry, worker, Pause(rate), options.seconds)
+                    churn = Churn(switch.folder + "/br0.mgmt", rate, targets)
+                    with_churn = window(telemetry, worker, churn, options.seconds)
+                    churn.session.close()
+                    ratios.append(with_churn / none)
+                    best = {"none": max(best["none"], none), "churn": max(best["churn"], with_churn)}
+                row = {"kept": statistics.median(ratios), "spread": [min(ratios), max(ratios)],
+                       "mpps_none": best["none"] / 1e6, "mpps": best["churn"] / 1e6,
+                       "changes_per_s": churn.sent / churn.seconds, "errors": churn.session.errors}
+                result["%s-%d" % (where, rate)] = row
+                print("%-5s %-15s keeps %3.0f %% (%.0f to %.0f), best %.1f of %.1f Mpps, %.0f changes/s"
+                      % (switch.name, "%s-%d" % (where, rate), 100 * row["kept"],
+                         100 * min(ratios), 100 * max(ratios), row["mpps"], row["mpps_none"],
+                         row["changes_per_s"]), flush=True)
         telemetry.close()
     finally:
         switch.stop()
@@ -82,19 +114,23 @@ def measure(switch, folder, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build")
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--against", default="evs,ovs")
+    parser.add_argument("--seconds", type=float, default=0.8, help="of a window")
+    parser.add_argument("--repeat", type=int, default=5, help="pairs of windows")
+    parser.add_argument("--flows", type=int, default=10000)
+    parser.add_argument("--rates", type=int, nargs="+", default=[1000, 10000])
+    parser.add_argument("--memory", type=int, default=400, help="MB of huge pages for each switch")
+    parser.add_argument("--against", default="evs,ovs", help="evs, ovs, or build folders")
     parser.add_argument("--worker-cpu", type=int, default=0)
     parser.add_argument("--control-cpu", type=int, default=1)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     result = {}
-    with tempfile.TemporaryDirectory(prefix="evsbench-") as folder, hugepages.reserved(1400):
+    with tempfile.TemporaryDirectory(prefix="evsbench-") as folder, hugepages.reserved(options.memory // 2 + 50):
         for name in options.against.split(","):
             cpus = (options.worker_cpu, options.control_cpu)
-            switch = (Evs(folder, *cpus, build=options.build) if name == "evs"
-                      else Ovs(folder, *cpus))
-            result[name] = measure(switch, folder, options.seconds)
+            make = Ovs if name == "ovs" else functools.partial(
+                Evs, build=options.build if name == "evs" else name, name=name.replace("/", "-"))
+            result[name] = measure(make(folder, *cpus, memory_mb=options.memory), folder, options)
     if options.json:
         with open(options.json, "w") as out:
             json.dump(result, out, indent=1)

@@ -92,3 +92,18 @@ def rates(telemetry, seconds, window=0.25):
         result.append((count - before) / (now - last))
         before, last = count, now
     return result
+
+
+def busiest_thread(pid, seconds=0.5):
+    """The path of the run time of the thread that runs most: a poll-mode thread."""
+    folder = "/proc/%d/task" % pid
+    before = {path: run_time(path)
+              for path in ("%s/%s/schedstat" % (folder, tid) for tid in os.listdir(folder))}
+    time.sleep(seconds)
+    return max(before, key=lambda path: run_time(path) - before[path])
+
+
+def run_time(path):
+    """Seconds on a CPU. What is counted by these is right on a machine that others use too."""
+    with open(path) as file:
+        return int(file.read().split()[0]) / 1e9

@@ -76,6 +76,8 @@ int flow_cache_create(const struct flow_cache_config *config, struct flow_cache 
 		return evs_error_set(err, -ENOMEM, "no memory for a flow cache");
 	cache = self.base;
 	cache->ops = ops_of(config->isa);
+	cache->pool.born = config->born;
+	cache->pool.born_arg = config->born_arg;
 	if (init_parts(cache, config)) {
 		flow_cache_destroy(cache);
 		return evs_error_set(

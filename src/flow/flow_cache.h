@@ -62,7 +62,7 @@ enum flow_ref_kind {
 	FLOW_REF_PORT,       /* arg: port index whose state was looked at */
 	FLOW_REF_BRIDGE,     /* obj: bridge: depends on its configuration */
 	FLOW_REF_RECIRC,     /* arg: recirculation id that the program uses */
-	FLOW_REF_NEIGH,      /* obj: uint64_t, the number of the last change of neighbours there */
+	FLOW_REF_NEIGH,      /* obj: whatever stands for the neighbour */
 	FLOW_REF_MIRROR,     /* obj: mirror */
 };
 
@@ -145,6 +145,10 @@ struct flow_cache_config {
 	uint32_t max_masks;   /* of the wide cache (512) */
 	int numa_node;        /* -1: any */
 	enum pkt_isa isa;
+	/* [ctl] Called once for each flow, live and complete, before anything else is done with it:
+	 * see flow_cache_collect. NULL: nobody wants to know. */
+	void (*born)(struct flow *flow, void *arg);
+	void *born_arg;
 };
 
 /* Figures of one cache [worker w, ctl r]. */
@@ -194,11 +198,17 @@ struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burs
  * cache. The caller holds no flow and no program of this cache across it. */
 void flow_cache_poll(struct flow_cache *cache);
 
-/* [ctl] Calls visit for every live flow until it returns false. */
+/* [ctl] Flows travel to control by a ring: those that were installed so far are all before this
+ * mark. */
+uint32_t flow_cache_born(const struct flow_cache *cache);
+/* [ctl] Makes known, by the callback `born`, at most `max` of the flows before the mark `until`;
+ * returns whether there are more. Only flows that are known are walked over and killed. */
+bool flow_cache_collect(struct flow_cache *cache, uint32_t until, uint32_t max);
+/* [ctl] Calls visit for every live flow until it returns false; collects first. */
 void flow_cache_walk(struct flow_cache *cache, bool (*visit)(struct flow *flow, void *arg),
                      void *arg);
 /* [ctl] The same in slices of at most `max` slots, from *cursor (at first 0) on. Returns whether
- * there is more. Flows that were there before the first slice are all visited. */
+ * there is more. Flows that were known before the first slice are all visited. */
 bool flow_cache_walk_some(struct flow_cache *cache, uint32_t *cursor, uint32_t max,
                           bool (*visit)(struct flow *flow, void *arg), void *arg);
 /* [ctl] Kills a live flow: from the next look-up on nobody finds it. */
@@ -217,6 +227,7 @@ void flow_cache_masks_walk(const struct flow_cache *cache,
                            void *arg);
 /* Index of a flow in its pool: its name in `cache dump`. */
 uint32_t flow_cache_flow_index(const struct flow_cache *cache, const struct flow *flow);
+struct flow *flow_cache_flow(const struct flow_cache *cache, uint32_t index); /* the reverse */
 
 /* Reference i of a flow, wherever it is stored. */
 EVS_INLINE const struct flow_ref *flow_ref_at(const struct flow *flow, unsigned i)

@@ -8,28 +8,32 @@
 
 #include "flow/flow_cache_pvt.h"
 
-#define WALK_AHEAD 12 /* flows prefetched ahead; a guess, not yet measured */
+#define WALK_AHEAD    12 /* flows prefetched ahead; a guess, not yet measured */
+#define COLLECT_AHEAD 4
+#define N_RINGS       4
 
 int flow_pool_init(struct flow_pool *pool, uint32_t n_flows, int numa_node)
 {
-	struct flow_ring *const rings[] = {&pool->killed, &pool->unlinked, &pool->freed};
+	struct flow_ring *const rings[N_RINGS] = {&pool->killed, &pool->unlinked, &pool->freed,
+	                                          &pool->newborn};
 	size_t ring_len = 1;
 
 	while (ring_len < n_flows)
 		ring_len *= 2;
 	if (flow_region_map(&pool->region, n_flows * sizeof(struct flow), true, numa_node))
 		return -ENOMEM;
-	if (flow_region_map(&pool->ring_region, 3 * ring_len * sizeof(uint32_t), false,
-	                    numa_node)) {
+	if (flow_region_map(&pool->ring_region, N_RINGS * ring_len * sizeof(uint32_t) + n_flows,
+	                    false, numa_node)) {
 		flow_region_unmap(&pool->region);
 		return -ENOMEM;
 	}
 	pool->flows = pool->region.base;
 	pool->n_flows = n_flows;
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < N_RINGS; i++) {
 		rings[i]->slots = (uint32_t *)pool->ring_region.base + i * ring_len;
 		rings[i]->mask = (uint32_t)ring_len - 1;
 	}
+	pool->known = (uint8_t *)pool->ring_region.base + N_RINGS * ring_len * sizeof(uint32_t);
 	return 0;
 }
 
@@ -67,8 +71,37 @@ void flow_pool_untake(struct flow_pool *pool, struct flow *flow)
 
 void flow_pool_publish(struct flow_pool *pool, struct flow *flow)
 {
-	evs_store_release(&flow->state, FLOW_LIVE);
+	evs_store_relaxed(&flow->state, FLOW_LIVE);
+	flow_ring_push(&pool->newborn, flow_pool_index(pool, flow));
 	evs_counter_add(&pool->n_installs, 1);
+}
+
+static void prefetch_flow(const struct flow *flow)
+{
+	for (unsigned line = 0; line < sizeof(*flow); line += EVS_CACHE_LINE)
+		rte_prefetch0((const uint8_t *)flow + line);
+}
+
+uint32_t flow_cache_born(const struct flow_cache *cache)
+{
+	return evs_load_acquire(&cache->pool.newborn.head);
+}
+
+bool flow_cache_collect(struct flow_cache *cache, uint32_t until, uint32_t max)
+{
+	struct flow_pool *pool = &cache->pool;
+	struct flow_ring *ring = &pool->newborn;
+	uint32_t index;
+
+	for (uint32_t n = 0; n < max && (int32_t)(until - ring->tail) > 0; n++) {
+		prefetch_flow(&pool->flows[ring->slots[(ring->tail + COLLECT_AHEAD) & ring->mask]]);
+		if (!flow_ring_pop(ring, &index))
+			return false; /* the mark is of a cache that was here before */
+		pool->known[index] = true;
+		if (pool->born)
+			pool->born(&pool->flows[index], pool->born_arg);
+	}
+	return (int32_t)(until - ring->tail) > 0;
 }
 
 bool flow_cache_walk_some(struct flow_cache *cache, uint32_t *cursor, uint32_t max,
@@ -79,14 +112,11 @@ bool flow_cache_walk_some(struct flow_cache *cache, uint32_t *cursor, uint32_t m
 	uint32_t end = *cursor < n && max < n - *cursor ? *cursor + max : n;
 
 	while (*cursor < end) {
-		struct flow *flow = &pool->flows[*cursor];
-		const uint8_t *ahead = (const uint8_t *)(flow + WALK_AHEAD);
+		uint32_t i = (*cursor)++;
 
-		if (*cursor + WALK_AHEAD < n)
-			for (unsigned line = 0; line < sizeof(*flow); line += EVS_CACHE_LINE)
-				rte_prefetch0(ahead + line);
-		++*cursor;
-		if (evs_load_acquire(&flow->state) == FLOW_LIVE && !visit(flow, arg))
+		if (i + WALK_AHEAD < n && pool->known[i + WALK_AHEAD])
+			prefetch_flow(&pool->flows[i + WALK_AHEAD]);
+		if (pool->known[i] && !visit(&pool->flows[i], arg))
 			return false;
 	}
 	return end < n;
@@ -97,17 +127,22 @@ void flow_cache_walk(struct flow_cache *cache, bool (*visit)(struct flow *flow, 
 {
 	uint32_t cursor = 0;
 
+	flow_cache_collect(cache, flow_cache_born(cache), UINT32_MAX);
 	flow_cache_walk_some(cache, &cursor, UINT32_MAX, visit, arg);
 }
 
 void flow_cache_kill(struct flow_cache *cache, struct flow *flow)
 {
 	struct flow_pool *pool = &cache->pool;
+	uint32_t index = flow_pool_index(pool, flow);
 
 	assert(flow->state == FLOW_LIVE);
+	if (evs_unlikely(!pool->known[index]))
+		flow_cache_collect(cache, flow_cache_born(cache), UINT32_MAX);
+	pool->known[index] = false;
 	evs_store_relaxed(&flow->gen, flow->gen + 1);
 	evs_store_relaxed(&flow->state, FLOW_DEAD);
-	flow_ring_push(&pool->killed, flow_pool_index(pool, flow));
+	flow_ring_push(&pool->killed, index);
 	pool->n_kills++;
 	pool->n_under_way++;
 }
@@ -141,4 +176,9 @@ uint32_t flow_cache_live(const struct flow_cache *cache)
 uint32_t flow_cache_flow_index(const struct flow_cache *cache, const struct flow *flow)
 {
 	return flow_pool_index(&cache->pool, flow);
+}
+
+struct flow *flow_cache_flow(const struct flow_cache *cache, uint32_t index)
+{
+	return &cache->pool.flows[index];
 }

@@ -4,7 +4,10 @@
  * Threads: each function says which.
  *
  * An index is in exactly one place: the untouched end, the worker's free list, LIVE, one of three
- * rings, or in the hands of a thread. So rings as large as the pool never overflow.
+ * rings, or in the hands of a thread. The fourth ring, of newborn flows, names LIVE ones that
+ * control does not know yet; it kills no other than known ones. So rings as large as the pool never
+ * overflow. What is known stands in an array of control's own: a walk reads no line of a flow that
+ * is free.
  * The worker reuses the index it got back last, which keeps live flows dense for the walk.
  */
 #ifndef FLOW_POOL_PVT_H
@@ -34,7 +37,10 @@ struct flow_pool {
 	/* control */
 	uint64_t n_kills EVS_CACHE_ALIGNED;
 	uint32_t n_under_way; /* killed, not yet free */
-	struct flow_ring killed, unlinked, freed;
+	uint8_t *known;       /* by index: live, and born() was told */
+	void (*born)(struct flow *flow, void *arg);
+	void *born_arg;
+	struct flow_ring killed, unlinked, freed, newborn;
 };
 
 int flow_pool_init(struct flow_pool *pool, uint32_t n_flows, int numa_node); /* [ctl] */

@@ -31,6 +31,7 @@ uint32_t pl_tick(void)
 {
 	uint32_t now_ms = evs_clock_ms();
 
+	pl_collect();
 	pl_sweep(now_ms, false);
 	for (unsigned i = 0; i < PL_MAX_BRIDGES; i++)
 		if (pl_globals.bridges[i])

@@ -10,11 +10,11 @@
  * Data structure. Rules carry the range of versions in which they exist; tables are hash tables
  * that one writer changes under readers. A worker reads the published version once per packet and
  * sees the rules of that version only. Changes collect in the next version; pl_commit publishes it.
- * After a grace period every newer translation is of the new version; then the control thread walks
- * the cached flows once and kills those that the collected changes can affect; then the callbacks
- * of pl_barrier run. Ports and the configuration of bridges are immutable snapshots, published
- * when changed; MAC tables are chained hash tables with one writer. Cached flows that depend on
- * those are killed by the same walk.
+ * After a grace period every newer translation is of the new version; then the control thread kills
+ * the cached flows that the collected changes can affect, which an index of its own names
+ * (pl_index_pvt.h); then the callbacks of pl_barrier run. Ports and the configuration of bridges
+ * are immutable snapshots, published when changed; MAC tables are chained hash tables with one
+ * writer. Cached flows that depend on those are killed by the same pass.
  *
  * The pipeline knows ports by number and state only: what a port is, is the business of src/port.
  */
@@ -173,6 +173,9 @@ struct pl_sync_cursor {
 bool pl_stats_sync_some(struct pl_sync_cursor *cursor);
 /* [ctl] Kills every cached flow (of one worker, or of all: worker < 0). */
 void pl_cache_flush(int worker);
+/* [ctl] What a flow cache calls for each new flow (flow_cache_config.born), with the worker's
+ * number as arg. */
+void pl_flow_born(struct flow *flow, void *worker);
 /* [ctl] What flow_cache_reap calls for each flow that left the cache of a worker, with the worker's
  * number as arg: takes its last statistics. For a worker that ended: pl_cache_flush before. */
 void pl_flow_left(struct flow *flow, void *worker);

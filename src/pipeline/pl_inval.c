@@ -4,13 +4,13 @@
  * Threads: control. Owner: this file owns passes; killed flows are the cache's.
  *
  * Problem. After a barrier no cached flow may tell an older story; a flow that a change cannot
- * affect must live on; ten thousand changes against a hundred thousand flows must be cheap.
+ * affect must live on, and changes must cost neither it nor the worker that uses it anything.
  *
  * Data structure. Changes collect in a pass. When no other pass is under way, it starts: a grace
- * period, after which every translation is newer than its changes; then one walk over all caches
- * for all of its changes; then the callbacks of barriers. An object that changed carries the
- * number of the pass, so that a flow's reference is checked by one compare; MAC addresses are a
- * hash set; added rules are hashed by mask (pl_added.c).
+ * period, after which every translation is newer than its changes; then the flows that were born
+ * until then enter the index (pl_index_pvt.h), which names those that the changes can affect, and
+ * these are killed; then the callbacks of barriers run. Only changes of ports and bridges, which
+ * are rare, and which most flows refer to, take a walk over all flows.
  *
  * Invariants. A change that comes while a pass waits belongs to the next one. An object is marked
  * with a pass number that only grows, so an early kill is possible and harmless, a late one not.
@@ -20,12 +20,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/evs_log.h"
-#include "pipeline/pl_of_pvt.h"
-#include "pipeline/pl_pvt.h"
+#include "base/evs_clock.h"
+#include "pipeline/pl_index_pvt.h"
 #include "pkt/pkt_hash.h"
 
-#define SLICE_LEN 65536 /* flows of a cache between two turns of the event loop */
+#define TURN_NS     1000000 /* a pass works so long between two turns of the event loop */
+#define WALK_LEN    4096    /* flows of a cache in one step */
+#define COLLECT_LEN 2048    /* newborn flows in one step */
+#define KILL_LEN    1024    /* victims in one step */
+#define MACS_LEN    1024    /* slots in one step */
 
 struct call {
 	struct call *next;
@@ -44,14 +47,21 @@ struct mac_change {
 	uint8_t kinds;
 };
 
+/* What a pass does, in this order. */
+enum stage { STAGE_COLLECT, STAGE_RULES, STAGE_ADDED, STAGE_MACS, STAGE_WALK, STAGE_DONE };
+
 struct pass {
 	uint64_t seq;
-	bool any; /* there is something to walk for */
-	bool all; /* kill everything */
+	bool any;  /* there is something to look for */
+	bool walk; /* the index does not name all flows */
+	bool all;  /* kill everything */
 	bool any_index;
-	bool is_walking;
-	unsigned worker; /* where the walk is */
+	bool is_under_way;
+	enum stage stage;
+	unsigned worker; /* where the stage is */
 	uint32_t cursor;
+	uint32_t born[EVS_MAX_WORKERS]; /* flows up to here may be older than the changes */
+	struct pl_vec neighs;
 	uint64_t indexes[(PKT_PORT_MAX + 1) / 64];
 	struct mac_change *macs;
 	uint32_t n_macs, mac_slots; /* slots: a power of two or 0 */
@@ -143,23 +153,33 @@ static void macs_grow(struct pass *pass)
 	pass->mac_slots = slots;
 }
 
-static bool mac_hit(const struct pass *pass, const struct flow *flow, const struct flow_ref *ref)
+/* An address is found where it was at first: the packets' own flow may stay. */
+static bool came_by(uint32_t handle, const void *port)
 {
-	const struct mac_change *mac;
+	return pl_index_flow(handle)->key.in_port == *(const uint16_t *)port;
+}
 
-	if (!pass->n_macs)
-		return false;
-	mac = mac_slot(pass->macs, pass->mac_slots, ref->obj, ref->arg);
-	if (!mac->bridge)
-		return false;
-	if (ref->kind == FLOW_REF_FDB)
-		return mac->kinds & PL_FDB_CHANGE_DST;
-	return (mac->kinds & PL_FDB_CHANGE_SRC) && flow->key.in_port != mac->keep_index;
+static void mac_doom(const struct mac_change *mac)
+{
+	if (mac->kinds & PL_FDB_CHANGE_DST)
+		pl_index_doom(FLOW_REF_FDB, mac->bridge, mac->id, NULL, NULL);
+	if (mac->kinds & PL_FDB_CHANGE_SRC)
+		pl_index_doom(FLOW_REF_FDB_SRC, mac->bridge, mac->id, came_by, &mac->keep_index);
+}
+
+static bool macs_step(struct pass *pass)
+{
+	uint32_t end = EVS_MIN(pass->mac_slots, pass->cursor + MACS_LEN);
+
+	for (; pass->cursor < end; pass->cursor++)
+		if (pass->macs[pass->cursor].bridge)
+			mac_doom(&pass->macs[pass->cursor]);
+	return pass->cursor < pass->mac_slots;
 }
 
 /* The walk */
 
-static bool ref_hit(const struct pass *pass, const struct flow *flow, const struct flow_ref *ref)
+static bool ref_hit(const struct pass *pass, const struct flow_ref *ref)
 {
 	const struct pl_bridge *bridge = ref->obj;
 	const struct pl_port *port = ref->obj;
@@ -167,22 +187,16 @@ static bool ref_hit(const struct pass *pass, const struct flow *flow, const stru
 	switch (ref->kind) {
 	case FLOW_REF_FDB:
 	case FLOW_REF_FDB_SRC:
-		if (mac_hit(pass, flow, ref))
-			return true;
-		/* fall through */
 	case FLOW_REF_BRIDGE:
 		return bridge->change_seq[PL_CHANGE_ALL] >= pass->seq ||
-		       (ref->flags & PL_REF_ANY) ||
 		       ((ref->flags & PL_REF_FLOOD) &&
 		        bridge->change_seq[PL_CHANGE_STATE] >= pass->seq);
 	case FLOW_REF_PORT:
 		return port->change_seq[PL_CHANGE_ALL] >= pass->seq ||
 		       ((ref->flags & PL_REF_STATE) &&
 		        port->change_seq[PL_CHANGE_STATE] >= pass->seq);
-	case FLOW_REF_NEIGH:
-		return *(const uint64_t *)ref->obj >= pass->seq;
 	default:
-		return pl_of_ref_hit(pass->seq, flow, ref);
+		return false; /* the index knows */
 	}
 }
 
@@ -193,7 +207,7 @@ static bool flow_hit(const struct pass *pass, const struct flow *flow)
 	if (pass->all || (pass->any_index && pass->indexes[in_port / 64] >> (in_port % 64) & 1))
 		return true;
 	for (unsigned i = 0; i < flow->n_refs; i++)
-		if (ref_hit(pass, flow, flow_ref_at(flow, i)))
+		if (ref_hit(pass, flow_ref_at(flow, i)))
 			return true;
 	return false;
 }
@@ -218,15 +232,14 @@ static struct flow_cache *cache_of(unsigned worker)
 	return pl_globals.config.worker_cache ? pl_globals.config.worker_cache(worker) : NULL;
 }
 
-/* One slice; returns whether there is more. */
-static bool pass_walk(struct pass *pass)
+static bool walk_step(struct pass *pass)
 {
 	for (; pass->worker < EVS_MAX_WORKERS; pass->worker++, pass->cursor = 0) {
 		struct walk walk = {.pass = pass, .worker = pass->worker};
 
 		walk.cache = cache_of(pass->worker);
 		if (walk.cache &&
-		    flow_cache_walk_some(walk.cache, &pass->cursor, SLICE_LEN, walk_visit, &walk))
+		    flow_cache_walk_some(walk.cache, &pass->cursor, WALK_LEN, walk_visit, &walk))
 			return true;
 	}
 	return false;
@@ -238,7 +251,83 @@ void pl_flow_kill(unsigned worker, struct flow_cache *cache, struct flow *flow)
 {
 	pl_flow_credit(flow);
 	n_killed[worker]++;
+	pl_index_del(worker, flow_cache_flow_index(cache, flow));
 	flow_cache_kill(cache, flow);
+}
+
+static void kill_handle(uint32_t handle)
+{
+	unsigned worker = pl_handle_worker(handle);
+	struct flow_cache *cache = cache_of(worker);
+
+	pl_flow_kill(worker, cache, flow_cache_flow(cache, pl_handle_index(handle)));
+}
+
+/* Kills some of those that a stage doomed; false: none is left. */
+static bool kill_step(void)
+{
+	uint32_t handle;
+
+	for (unsigned n = 0; n < KILL_LEN; n++) {
+		if (!pl_victim_next(&handle))
+			return false;
+		kill_handle(handle);
+	}
+	return true;
+}
+
+/* Newborn flows */
+
+void pl_flow_born(struct flow *flow, void *arg)
+{
+	unsigned worker = (unsigned)(uintptr_t)arg;
+	struct flow_cache *cache = cache_of(worker);
+
+	pl_index_add(worker, flow_cache_flow_index(cache, flow), flow);
+}
+
+static bool collect_step(const uint32_t born[EVS_MAX_WORKERS])
+{
+	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
+		struct flow_cache *cache = cache_of(w);
+
+		if (cache && flow_cache_collect(cache, born[w], COLLECT_LEN))
+			return true;
+	}
+	return false;
+}
+
+static void note_born(uint32_t born[EVS_MAX_WORKERS])
+{
+	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
+		struct flow_cache *cache = cache_of(w);
+
+		born[w] = cache ? flow_cache_born(cache) : 0;
+	}
+}
+
+/* What the timer collects; goes on as long as there are more than one turn is good for. */
+static bool is_collecting;
+
+static void collect_run(void *arg)
+{
+	uint64_t end_ns = evs_clock_ns() + TURN_NS;
+	uint32_t born[EVS_MAX_WORKERS];
+	bool more;
+
+	note_born(born);
+	do
+		more = collect_step(born);
+	while (more && evs_clock_ns() < end_ns);
+	is_collecting = more;
+	if (more)
+		evs_rcu_call(collect_run, NULL);
+}
+
+void pl_collect(void)
+{
+	if (!is_collecting)
+		collect_run(NULL);
 }
 
 /* Passes */
@@ -258,25 +347,71 @@ static void gone_add(struct pass *pass)
 
 static void pass_start(void);
 
-static void pass_run(void *arg)
+static void pass_end(struct pass *pass)
 {
-	struct pass *pass = arg;
-
-	if (!pass->is_walking)
-		pl_of_pass_begin(pass->seq);
-	pass->is_walking = true;
-	if (pass->any && pass_walk(pass)) {
-		evs_rcu_call(pass_run, pass); /* the event loop gets a turn in between */
-		return;
-	}
-	pl_of_pass_end();
 	gone_add(pass);
 	active = NULL;
 	list_run(&pass->done);
 	free(pass->macs);
+	free(pass->neighs.item);
 	free(pass);
 	if (!active && (collecting->any || collecting->done.head || collecting->gone.head))
 		pass_start();
+}
+
+static void pass_begin(struct pass *pass)
+{
+	pass->is_under_way = true;
+	note_born(pass->born);
+	pass->stage = pass->any ? STAGE_COLLECT : STAGE_DONE;
+}
+
+static bool stage_step(struct pass *pass)
+{
+	switch (pass->stage) {
+	case STAGE_COLLECT:
+		return collect_step(pass->born);
+	case STAGE_RULES:
+		return pl_removed_step(pass->seq);
+	case STAGE_ADDED:
+		return pl_added_step(pass->seq);
+	case STAGE_MACS:
+		return macs_step(pass);
+	case STAGE_WALK:
+		return pass->walk && walk_step(pass);
+	default:
+		return false;
+	}
+}
+
+/* What takes few words. */
+static void doom_few(const struct pass *pass)
+{
+	for (uint32_t i = 0; i < pass->neighs.n; i++)
+		pl_index_doom(FLOW_REF_NEIGH, pass->neighs.item[i], 0, NULL, NULL);
+	pl_index_doom(FLOW_REF_BRIDGE, NULL, 0, NULL, NULL); /* any change ends them */
+}
+
+static void pass_run(void *arg)
+{
+	struct pass *pass = arg;
+	uint64_t end_ns = evs_clock_ns() + TURN_NS;
+
+	if (!pass->is_under_way)
+		pass_begin(pass);
+	while (pass->stage != STAGE_DONE) {
+		if (evs_clock_ns() > end_ns) {
+			evs_rcu_call(pass_run, pass); /* the event loop gets a turn in between */
+			return;
+		}
+		if (kill_step() || stage_step(pass) || kill_step())
+			continue;
+		pass->stage++;
+		pass->worker = pass->cursor = 0;
+		if (pass->stage == STAGE_MACS)
+			doom_few(pass);
+	}
+	pass_end(pass);
 }
 
 static void pass_start(void)
@@ -300,21 +435,21 @@ uint64_t pl_change_seq(void)
 void pl_change_port(struct pl_port *port, enum pl_change what)
 {
 	port->change_seq[what] = collecting->seq;
-	collecting->any = true;
+	collecting->any = collecting->walk = true;
 	wanted();
 }
 
 void pl_change_bridge(struct pl_bridge *bridge, enum pl_change what)
 {
 	bridge->change_seq[what] = collecting->seq;
-	collecting->any = true;
+	collecting->any = collecting->walk = true;
 	wanted();
 }
 
 void pl_change_index(uint16_t index)
 {
 	collecting->indexes[index / 64] |= 1ull << (index % 64);
-	collecting->any = collecting->any_index = true;
+	collecting->any = collecting->walk = collecting->any_index = true;
 	wanted();
 }
 
@@ -337,7 +472,14 @@ void pl_change_fdb(struct pl_bridge *bridge, uint64_t id, unsigned kinds, uint16
 
 void pl_change_all(void)
 {
-	collecting->any = collecting->all = true;
+	collecting->any = collecting->walk = collecting->all = true;
+	wanted();
+}
+
+void pl_change_neigh(void *cell)
+{
+	pl_vec_add(&collecting->neighs, cell);
+	collecting->any = true;
 	wanted();
 }
 
@@ -463,4 +605,6 @@ void pl_inval_fini(void)
 	gone_tail = &gone_head;
 	free(collecting);
 	collecting = NULL;
+	evs_rcu_synchronize(); /* what is being collected */
+	pl_index_fini();
 }

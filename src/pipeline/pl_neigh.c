@@ -4,7 +4,7 @@
  * Threads: control writes; workers read. Owner: this file; replaced arrays go after a grace period.
  *
  * A flow that asked for a neighbour, known or not, names one of a fixed set of cells by the hash of
- * the address; a change marks the cell. Two addresses in one cell cost a needless translation.
+ * the address; a change names the cell. Two addresses in one cell cost a needless translation.
  */
 #include "pipeline/pl_underlay_pvt.h"
 
@@ -29,15 +29,15 @@ struct list {
 	struct neigh neigh[]; /* sorted by bridge and address */
 };
 
-static struct list *current; /* [ctl w, worker r] */
-static uint64_t cells[N_CELLS];
+static struct list *current;   /* [ctl w, worker r] */
+static uint8_t cells[N_CELLS]; /* only their addresses count */
 
 static int compare(const void *a, const void *b)
 {
 	return memcmp(a, b, offsetof(struct neigh, mac));
 }
 
-static uint64_t *cell_of(uint32_t bridge, const uint8_t addr[16])
+static uint8_t *cell_of(uint32_t bridge, const uint8_t addr[16])
 {
 	uint64_t hash = pkt_hash_mum(pkt_hash_u64(addr) ^ bridge ^ pkt_hash_secret[0],
 	                             pkt_hash_u64(addr + 8) ^ pkt_hash_secret[1]);
@@ -66,8 +66,7 @@ static int publish(const struct neigh *without, const struct neigh *more)
 	}
 	evs_store_release(&current, list);
 	evs_rcu_free(old);
-	*cell_of(without->bridge, without->addr) = pl_change_seq();
-	pl_change_rules();
+	pl_change_neigh(cell_of(without->bridge, without->addr));
 	return 0;
 }
 

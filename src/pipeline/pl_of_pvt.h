@@ -64,7 +64,8 @@ struct pl_table {
 	struct pl_slots slots;
 	uint64_t n_lookups, n_matched;
 	char name[OF_TABLE_NAME];
-	struct pl_added *added; /* of the pass that walks now, or NULL */
+	LIST_HEAD(, pl_class) classes; /* of the flows that passed: pl_index_pvt.h */
+	uint32_t n_classes;
 	TAILQ_ENTRY(pl_table) dirty;
 };
 
@@ -76,7 +77,6 @@ struct pl_rule {
 	struct pl_rule *successor; /* what it was modified to: counts on there [ctl w, worker r] */
 	uint64_t n_pkts, n_bytes;  /* [ctl w, worker w] */
 	uint64_t created_ns;
-	uint64_t change_seq;
 	uint32_t used_ms;
 	uint32_t slot; /* in table->slots */
 	uint32_t heap; /* place + 1 among those with timeouts; 0: none */
@@ -110,7 +110,6 @@ struct pl_group {
 	struct pl_bucket *buckets; /* in the group's memory */
 	/* control only */
 	struct pl_bridge *bridge;
-	uint64_t change_seq;
 	uint64_t n_pkts, n_bytes, created_ns;
 	uint32_t n_refs; /* by rules and by buckets of groups */
 };
@@ -124,7 +123,7 @@ struct pl_meter {
 	struct pl_bridge *bridge;
 	uint16_t flags; /* OFPMF_* */
 	uint32_t n_bands;
-	uint64_t change_seq, created_ns;
+	uint64_t created_ns;
 	uint32_t n_rule_refs;
 	struct of_meter_band bands[];
 };
@@ -212,13 +211,9 @@ void pl_timeout_del(struct pl_rule *rule);
 void pl_timeout_run(uint32_t now_ms);
 
 /* pl_added.c [ctl] */
-struct pl_added;
 void pl_added_collect(struct pl_rule *rule);
 void pl_added_commit(uint64_t seq); /* what was collected belongs to pass `seq` */
-void pl_added_begin(uint64_t seq);  /* builds the indexes of the tables */
-bool pl_added_hit(const struct flow *flow, const struct flow_ref *ref,
-                  const struct pl_table *table);
-void pl_added_end(void);
+bool pl_added_step(uint64_t seq);   /* dooms flows for some of them; false: that was the end */
 
 /* pl_group.c */
 struct pl_group *pl_group_lookup(const struct pl_tables *tables, uint32_t id,
@@ -238,11 +233,9 @@ void pl_recirc_used(uint32_t id, uint32_t used_ms); /* [ctl] a flow that uses it
 
 void pl_recirc_forget(uint32_t bridge); /* [ctl] the bridge is gone */
 
-/* [ctl] Whether a change of pass `seq` affects what the reference says. */
-bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref *ref);
-/* [ctl] Before and after the walk of a pass. */
-void pl_of_pass_begin(uint64_t seq);
-void pl_of_pass_end(void);
+/* [ctl] Dooms the flows that refer to some of what was removed up to pass `seq`; false: that was
+ * the end. */
+bool pl_removed_step(uint64_t seq);
 void pl_of_credit(const struct flow_ref *ref, const struct pl_credit *credit); /* [worker, ctl] */
 void pl_of_tick(uint32_t now_ms);                                              /* [ctl] */
 

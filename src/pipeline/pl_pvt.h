@@ -153,7 +153,8 @@ enum pl_fdb_change { PL_FDB_CHANGE_DST = 1, PL_FDB_CHANGE_SRC = 2 };
 uint64_t pl_change_seq(void); /* of the walk that will handle changes announced now */
 void pl_change_port(struct pl_port *port, enum pl_change what);
 void pl_change_bridge(struct pl_bridge *bridge, enum pl_change what);
-void pl_change_rules(void);           /* objects of the tables carry pl_change_seq() already */
+void pl_change_rules(void);           /* they wait for the pass pl_change_seq() */
+void pl_change_neigh(void *cell);     /* the object of FLOW_REF_NEIGH */
 void pl_change_index(uint16_t index); /* flows of packets that came in there */
 /* kinds: enum pl_fdb_change. SRC spares flows of packets that came in by `keep_index`. */
 void pl_change_fdb(struct pl_bridge *bridge, uint64_t id, unsigned kinds, uint16_t keep_index);
@@ -169,6 +170,7 @@ void pl_change_batch(void (*fn)(void *arg), void *arg);
 void pl_flow_kill(unsigned worker, struct flow_cache *cache, struct flow *flow);
 /* Credits what the flow counted since the last time to what it refers to. */
 void pl_flow_credit(struct flow *flow);
+void pl_collect(void);                    /* makes newborn flows known to the index */
 void pl_sweep(uint32_t now_ms, bool all); /* credits, refreshes, expires */
 uint32_t pl_reap(void);
 void pl_inval_init(void);

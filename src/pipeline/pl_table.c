@@ -7,7 +7,7 @@
  * it left the caches)-> its counters are final, flow-removed is sent, it is unlinked from its table
  * -(one more grace period)-> freed.
  */
-#include "pipeline/pl_of_pvt.h"
+#include "pipeline/pl_index_pvt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +18,13 @@
 
 uint64_t pl_version = 1;
 
+#define STEP_LEN 4096 /* removed objects in one step of a pass */
+
 /* What leaves with one version. */
 struct batch {
 	struct pl_vec rules, groups, meters;
+	uint64_t seq; /* of the pass for it */
+	struct batch *next;
 };
 
 static struct batch *pending; /* of the next version */
@@ -233,14 +237,51 @@ static void batch_gone(void *arg)
 	evs_rcu_call(batch_free, batch);
 }
 
-static void batch_mark(struct batch *batch, uint64_t seq)
+/* Batches wait for the pass of their version. */
+static struct batch *walk_head, **walk_tail = &walk_head;
+static uint32_t walk_cursor; /* in the head of the queue */
+
+static void batch_queue(struct batch *batch, uint64_t seq)
 {
-	for (uint32_t i = 0; i < batch->rules.n; i++)
-		((struct pl_rule *)batch->rules.item[i])->change_seq = seq;
-	for (uint32_t i = 0; i < batch->groups.n; i++)
-		((struct pl_group *)batch->groups.item[i])->change_seq = seq;
-	for (uint32_t i = 0; i < batch->meters.n; i++)
-		((struct pl_meter *)batch->meters.item[i])->change_seq = seq;
+	batch->seq = seq;
+	batch->next = NULL;
+	*walk_tail = batch;
+	walk_tail = &batch->next;
+}
+
+/* Item i of a batch, all kinds one after the other. */
+static void batch_doom(const struct batch *batch, uint32_t i)
+{
+	if (i < batch->rules.n) {
+		pl_index_doom(FLOW_REF_RULE, batch->rules.item[i], 0, NULL, NULL);
+		return;
+	}
+	i -= batch->rules.n;
+	if (i < batch->groups.n)
+		pl_index_doom(FLOW_REF_GROUP, batch->groups.item[i], 0, NULL, NULL);
+	else
+		pl_index_doom(FLOW_REF_METER, batch->meters.item[i - batch->groups.n], 0, NULL,
+		              NULL);
+}
+
+bool pl_removed_step(uint64_t seq)
+{
+	struct batch *batch = walk_head;
+	uint32_t n, end;
+
+	if (!batch || batch->seq > seq)
+		return false;
+	n = pl_index_n_flows() ? batch->rules.n + batch->groups.n + batch->meters.n : 0;
+	end = EVS_MIN(n, walk_cursor + STEP_LEN);
+	for (; walk_cursor < end; walk_cursor++)
+		batch_doom(batch, walk_cursor);
+	if (walk_cursor < n)
+		return true;
+	walk_cursor = 0;
+	walk_head = batch->next;
+	if (!walk_head)
+		walk_tail = &walk_head;
+	return true;
 }
 
 void pl_commit(void)
@@ -264,36 +305,8 @@ void pl_commit(void)
 		pl_change_rules();
 		return;
 	}
-	batch_mark(batch, pl_change_seq());
+	batch_queue(batch, pl_change_seq());
 	pl_change_batch(batch_gone, batch);
-}
-
-void pl_of_pass_begin(uint64_t seq)
-{
-	pl_added_begin(seq);
-}
-
-void pl_of_pass_end(void)
-{
-	pl_added_end();
-}
-
-bool pl_of_ref_hit(uint64_t seq, const struct flow *flow, const struct flow_ref *ref)
-{
-	const struct pl_rule *rule = ref->obj;
-
-	switch (ref->kind) {
-	case FLOW_REF_RULE:
-		return rule->change_seq >= seq || pl_added_hit(flow, ref, rule->table);
-	case FLOW_REF_TABLE_MISS:
-		return pl_added_hit(flow, ref, ref->obj);
-	case FLOW_REF_GROUP:
-		return ((const struct pl_group *)ref->obj)->change_seq >= seq;
-	case FLOW_REF_METER:
-		return ((const struct pl_meter *)ref->obj)->change_seq >= seq;
-	default:
-		return false;
-	}
 }
 
 /* Workers credit packets that they could not cache, beside the control thread. */

@@ -90,6 +90,7 @@ static int worker_alloc(unsigned id, unsigned cpu, struct pmd_worker **wp, struc
 			numa_tonode_memory(w, size, cache.numa_node);
 	}
 	cache.isa = pmd_config.isa;
+	cache.born_arg = (void *)(uintptr_t)id;
 	rc = flow_cache_create(&cache, &w->cache, err);
 	if (rc) {
 		munmap(w, size);

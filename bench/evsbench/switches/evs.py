@@ -67,6 +67,9 @@ class Evs:
             "%s %.1f" % stage for stage in worker["stage-cycles-per-pkt"].items() if stage[1]))
             for worker in json.loads(self.ctl("--json", "worker", "show")))
 
+    def pid(self):
+        return self.daemon.process.pid
+
     def stop(self):
         if self.daemon:
             self.daemon.stop()

@@ -86,6 +86,9 @@ class Ovs:
             daemon.check()
         return Telemetry(self.prefix)
 
+    def pid(self):
+        return self.daemons[-1].process.pid
+
     def stop(self):
         for daemon in reversed(self.daemons):
             daemon.stop()

@@ -168,7 +168,8 @@ static EVS_UNUSED void pt_cache_create(void)
 	                                   .n_exact = 1 << 14,
 	                                   .n_exact_ext = 1 << 12,
 	                                   .max_masks = 128,
-	                                   .numa_node = -1};
+	                                   .numa_node = -1,
+	                                   .born = pl_flow_born};
 	struct evs_error err = {0};
 
 	if (flow_cache_create(&config, &pt_cache, &err))
