@@ -9,8 +9,9 @@
  * Data structure. Changes collect in a pass. When no other pass is under way, it starts: a grace
  * period, after which every translation is newer than its changes; then the flows that were born
  * until then enter the index (pl_index_pvt.h), which names those that the changes can affect, and
- * these are killed; then the callbacks of barriers run. Only changes of ports and bridges, which
- * are rare, and which most flows refer to, take a walk over all flows.
+ * these are killed; then, after one more grace period if any was, the callbacks of barriers run.
+ * Only changes of ports and bridges, which are rare, and which most flows refer to, take a walk
+ * over all flows.
  *
  * Invariants. A change that comes while a pass waits belongs to the next one. An object is marked
  * with a pass number that only grows, so an early kill is possible and harmless, a late one not.
@@ -57,6 +58,8 @@ struct pass {
 	bool all;  /* kill everything */
 	bool any_index;
 	bool is_under_way;
+	bool killed;   /* some flow */
+	bool has_left; /* packets that were in hand then are gone */
 	enum stage stage;
 	unsigned worker; /* where the stage is */
 	uint32_t cursor;
@@ -222,8 +225,10 @@ static bool walk_visit(struct flow *flow, void *arg)
 {
 	struct walk *walk = arg;
 
-	if (flow_hit(walk->pass, flow))
-		pl_flow_kill(walk->worker, walk->cache, flow);
+	if (!flow_hit(walk->pass, flow))
+		return true;
+	active->killed = true;
+	pl_flow_kill(walk->worker, walk->cache, flow);
 	return true;
 }
 
@@ -260,6 +265,7 @@ static void kill_handle(uint32_t handle)
 	unsigned worker = pl_handle_worker(handle);
 	struct flow_cache *cache = cache_of(worker);
 
+	active->killed = true;
 	pl_flow_kill(worker, cache, flow_cache_flow(cache, pl_handle_index(handle)));
 }
 
@@ -410,6 +416,12 @@ static void pass_run(void *arg)
 		pass->worker = pass->cursor = 0;
 		if (pass->stage == STAGE_MACS)
 			doom_few(pass);
+	}
+	/* A burst that a worker has in hand still goes by the flows that it found. */
+	if (pass->killed && !pass->has_left) {
+		pass->has_left = true;
+		evs_rcu_call(pass_run, pass);
+		return;
 	}
 	pass_end(pass);
 }
