@@ -21,7 +21,8 @@ def pytest_configure(config):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
+    used = getattr(item, "funcargs", {})
+    lab = used.get("lab") or getattr(used.get("pair"), "lab", None)
     if report.when == "call" and report.failed and lab:
         report.sections.append(("evsd", lab.logs()))
 

@@ -38,7 +38,7 @@ class Vm:
         self.argv = [
             "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-m", str(memory_mb),
             "-object", f"memory-backend-memfd,id=mem,size={memory_mb}M,share=on", "-numa", "node,memdev=mem",
-            "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio", "-monitor", "none",
+            "-smp", str(queues), "-nographic", "-nodefaults", "-serial", "stdio", "-monitor", "none",
             "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
             "-kernel", str(GUEST / "vmlinuz"), "-initrd", str(GUEST / "initramfs.gz"),
             "-append", " ".join(["console=ttyS0 quiet panic=-1", *words]),
@@ -108,6 +108,10 @@ class Vm:
         """Percent lost."""
         output = self.run(f"ping -c {count} -s {size} -W 2 {address}", check=False)
         return int(re.search(r"(\d+)% packet loss", output).group(1))
+
+    def reboot(self):
+        self.send("reboot -f")
+        return self.wait_ready()
 
     def kill(self):
         if self.process and self.process.poll() is None:
