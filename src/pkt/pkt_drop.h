@@ -41,6 +41,7 @@
 	X(GUEST_RING_FULL, "guest-ring-full", "the guest does not empty its receive ring")         \
 	X(GUEST_NOT_READY, "guest-not-ready", "no guest is connected, or its driver is not ready") \
 	X(GUEST_BAD_OFFLOAD, "guest-bad-offload", "offload fields that contradict the packet")     \
+	X(GUEST_BAD_BUFFER, "guest-bad-buffer", "a chain of descriptors that lies")                \
 	X(NO_MBUF, "no-mbuf", "the packet buffer pool is empty")                                   \
 	X(SEGMENT, "segment", "software segmentation or checksum failed")                          \
 	X(TUN_NO_ROUTE, "tunnel-no-route", "no route to the remote endpoint")                      \

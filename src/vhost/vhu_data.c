@@ -45,24 +45,38 @@ static EVS_COLD uint16_t check_burst(struct port *port, uint16_t queue, struct r
 	return kept;
 }
 
+/* Rings of the library: packed, or behind an IOMMU. */
+static uint16_t library_rx(struct port *port, uint16_t queue, int vid, struct rte_mbuf **mbufs,
+                           uint16_t n)
+{
+	struct vhu *vhu = port->priv;
+	uint16_t got = rte_vhost_dequeue_burst(vid, (uint16_t)(2 * queue + 1),
+	                                       evs_load_relaxed(&vhu->pool), mbufs, n);
+	uint64_t any = 0;
+
+	for (uint16_t i = 0; i < got; i++)
+		any |= mbufs[i]->ol_flags;
+	return any & RX_REQUEST ? check_burst(port, queue, mbufs, got) : got;
+}
+
 EVS_HOT uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct vhu *vhu = port->priv;
+	struct port_counters *counters = &port->rxq_drops[queue];
 	int vid = evs_load_acquire(&vhu->vid);
-	uint64_t any = 0;
+	struct vhu_conn *conn = evs_load_relaxed(&vhu->served);
 	uint16_t got;
 
 	if (vid < 0)
 		return 0;
-	got = rte_vhost_dequeue_burst(vid, (uint16_t)(2 * queue + 1), evs_load_relaxed(&vhu->pool),
-	                              mbufs, n);
-	for (uint16_t i = 0; i < got; i++)
-		any |= mbufs[i]->ol_flags;
-	if (evs_unlikely(any & RX_REQUEST))
-		got = check_burst(port, queue, mbufs, got);
+	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
+		got = vhu_split_take(&conn->from_guest[queue], evs_load_relaxed(&vhu->pool),
+		                     counters->drops, mbufs, n);
+	else
+		got = library_rx(port, queue, vid, mbufs, n);
 	if (evs_unlikely(evs_load_relaxed(&vhu->must_announce) && got < n))
 		got += vhu_announce(vhu, mbufs + got);
-	evs_counter_add(&port->rxq_drops[queue].rx_pkts, got);
+	evs_counter_add(&counters->rx_pkts, got);
 	return got;
 }
 

@@ -147,9 +147,10 @@ bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts)
 }
 
 /* Workers serve this device from now on. Under vhu->lock. */
-static void serve(struct vhu *vhu, const struct vhu_conn *conn)
+static void serve(struct vhu *vhu, struct vhu_conn *conn)
 {
 	evs_store_release(&vhu->rings, conn->rings);
+	evs_store_relaxed(&vhu->served, conn);
 	evs_store_relaxed(&vhu->port->tx_caps, vhu_caps(conn->facts.features));
 	evs_store_relaxed(&vhu->port->drop_full, PKT_DROP_GUEST_RING_FULL);
 	vhu_announce_start(vhu);
@@ -189,7 +190,11 @@ void vhu_memory_changed(struct vhu_conn *conn)
 	if (rte_vhost_get_mem_table(conn->vid, &mem))
 		return;
 	vhu_guard_del(conn);
-	for (uint32_t i = 0; i < mem->nregions; i++) {
+	conn->mem.n = EVS_MIN(mem->nregions, (uint32_t)VHU_MEM_REGIONS);
+	for (uint32_t i = 0; i < conn->mem.n; i++) {
+		conn->mem.region[i].gpa = mem->regions[i].guest_phys_addr;
+		conn->mem.region[i].size = mem->regions[i].size;
+		conn->mem.region[i].hva = (void *)(uintptr_t)mem->regions[i].host_user_addr;
 		vhu_guard_add(conn, mem->regions[i].mmap_addr, mem->regions[i].mmap_size);
 		bytes += mem->regions[i].size;
 	}
@@ -243,6 +248,8 @@ static void on_destroy_device(int vid)
 	if (conn)
 		conn->is_ready = false;
 	pthread_mutex_unlock(&vhu->lock);
+	if (conn)
+		vhu_rings_pause(conn);
 	if (evs_load_acquire(&vhu->vid) != vid)
 		return;
 	withdraw(vhu);
@@ -267,6 +274,7 @@ static int on_ring(int vid, uint16_t ring, int enable)
 	if (conn) {
 		conn->rings &= ~(1ull << ring);
 		conn->rings |= (uint64_t) !!enable << ring;
+		vhu_rings_enable(conn, ring, enable);
 		if (evs_load_relaxed(&vhu->vid) == vid)
 			evs_store_release(&vhu->rings, conn->rings);
 	}
@@ -301,7 +309,10 @@ static int on_connect(int vid)
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, VHU_NO_DEVICE);
 	if (conn) {
-		*conn = (struct vhu_conn){.vid = vid, .fd = -1, .vhu = vhu};
+		memset(conn, 0, sizeof(*conn));
+		conn->vid = vid;
+		conn->fd = -1;
+		conn->vhu = vhu;
 		evs_counter_add(&vhu->n_connects, 1);
 	}
 	pthread_mutex_unlock(&vhu->lock);
@@ -322,6 +333,7 @@ static void on_disconnect(int vid)
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, vid);
 	if (conn) {
+		vhu_rings_pause(conn);
 		vhu_guard_del(conn);
 		conn->vid = VHU_NO_DEVICE;
 	}

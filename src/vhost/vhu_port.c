@@ -287,6 +287,8 @@ static void vhu_destroy(struct port *port)
 		        vhu->path);
 	vhu_list_del(vhu);
 	vhu_hurry_wait(vhu, false);
+	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
+		vhu_guard_del(&vhu->conn[i]); /* the library has not told of their end */
 	free_vhu(vhu);
 	port_pool_put(port->pool);
 }

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "vhost/vhu.h"
+#include "vhost/vhu_ring_pvt.h"
 
 #define VHU_PATH_LEN  108
 #define VHU_NO_DEVICE (-1)
@@ -38,6 +39,9 @@ struct vhu_conn {
 	uint64_t started; /* bitmap of those with a kick descriptor */
 	struct vhu_facts facts;
 	struct vhu *vhu;
+	bool is_ours; /* [vhost w, worker r] its from_guest rings are read here */
+	struct vhu_mem mem;
+	struct vhu_ring from_guest[VHU_MAX_PAIRS];
 };
 
 /* Of one worker's transmit queue. */
@@ -49,6 +53,7 @@ struct vhu_txq {
 struct vhu {
 	/* read by workers per burst */
 	int vid;                  /* [vhost w, worker r; acquire] VHU_NO_DEVICE: none */
+	struct vhu_conn *served;  /* [vhost w, worker r] valid while vid is */
 	struct rte_mempool *pool; /* [ctl w, worker r] */
 	bool must_announce;       /* [vhost w, workers rw] that the guest is here */
 	uint64_t mac;             /* [ctl w, worker r] its address in 6 bytes; 0: unknown */
@@ -113,6 +118,11 @@ uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size);
 
 /* vhu_vet.c: [vhost] from now on each message of the connection is vetted */
 void vhu_vet(struct vhu_conn *conn);
+
+/* vhu_rings.c: [vhost] before and after each message, and as the library says */
+void vhu_rings_pause(struct vhu_conn *conn);
+void vhu_rings_place(struct vhu_conn *conn);
+void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable);
 
 /* vhu_socket.c: [vhost] gives the connection's socket its time-outs; -1: not found */
 int vhu_socket_find(const struct vhu_conn *conn);

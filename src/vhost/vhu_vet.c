@@ -171,6 +171,19 @@ static const char *check_log(struct vhu_conn *conn, struct vhu_msg *msg)
 	return NULL;
 }
 
+/* Of a guest that has moved here and does not say so itself. */
+static const char *check_rarp(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	struct rte_ether_addr mac;
+
+	memcpy(&mac, msg->bytes, sizeof(mac));
+	if (conn->is_ours && rte_is_valid_assigned_ether_addr(&mac)) {
+		vhu_announce_set(conn->vhu, &mac, NULL);
+		vhu_announce_start(conn->vhu);
+	}
+	return NULL;
+}
+
 static const char *check_iommu(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	(void)msg;
@@ -199,9 +212,10 @@ static rule_fn *const rules[VHU_N_REQUESTS] = {
         [VHU_SET_VRING_BASE] = check_base,      [VHU_GET_VRING_BASE] = check_stop,
         [VHU_SET_VRING_KICK] = check_kick,      [VHU_SET_VRING_CALL] = check_file,
         [VHU_SET_VRING_ERR] = check_file,       [VHU_SET_VRING_ENABLE] = check_index,
-        [VHU_IOTLB_MSG] = check_iommu,          [VHU_POSTCOPY_ADVISE] = check_postcopy,
-        [VHU_POSTCOPY_LISTEN] = check_postcopy, [VHU_POSTCOPY_END] = check_postcopy,
-        [VHU_GET_INFLIGHT_FD] = check_inflight, [VHU_SET_INFLIGHT_FD] = check_inflight,
+        [VHU_SEND_RARP] = check_rarp,           [VHU_IOTLB_MSG] = check_iommu,
+        [VHU_POSTCOPY_ADVISE] = check_postcopy, [VHU_POSTCOPY_LISTEN] = check_postcopy,
+        [VHU_POSTCOPY_END] = check_postcopy,    [VHU_GET_INFLIGHT_FD] = check_inflight,
+        [VHU_SET_INFLIGHT_FD] = check_inflight,
 };
 
 static bool reads_replies(const struct vhu_conn *conn)
@@ -241,6 +255,8 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 		why = rule(conn, msg);
 	if (why)
 		return refuse(conn, msg, why);
+	if (rule)
+		vhu_rings_pause(conn);
 	if (msg->request != VHU_GET_QUEUE_NUM)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	msg->u64 = VHU_MAX_PAIRS;
@@ -254,10 +270,14 @@ static enum rte_vhost_msg_result after(int vid, void *arg)
 	struct vhu_conn *conn = vhu_conn_lookup(vid);
 	const struct vhu_msg *msg = arg;
 
-	if (conn && msg->request == VHU_SET_MEM_TABLE) {
+	if (!conn)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	if (msg->request == VHU_SET_MEM_TABLE) {
 		conn->has_memory = true;
 		vhu_memory_changed(conn);
 	}
+	vhu_rings_pause(conn);
+	vhu_rings_place(conn);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rings that evs reads itself: split rings of what a guest sends, without IOMMU. Others are the
+ * library's business.
+ * Threads: workers take, under the ring's lock, and never wait for it; vhost places and removes.
+ *
+ * Why. The library turns the virtio-net header into flags before anybody could hold it against
+ * the frame (it knows one VLAN tag, and writes checksums where it is told to), copies by 16 bytes,
+ * and waits with its locks held for messages. Here a descriptor and a header are read once, into
+ * private memory, and only that is checked and used; payload may change at any time, which harms
+ * nobody but its receiver.
+ *
+ * Invariants. While a message of the guest is handled no ring is active (vhu_rings_pause), so ring
+ * addresses, memory and descriptors of files only change while no worker uses them. The lock is
+ * held for the time of a burst, in which no other lock is taken. Indices are given back to the
+ * library before it may use them.
+ */
+#ifndef VHU_RING_PVT_H
+#define VHU_RING_PVT_H
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <rte_mbuf.h>
+#include <rte_spinlock.h>
+
+#include "base/evs_base.h"
+
+#define VHU_MEM_REGIONS 8
+
+struct vhu_mem {
+	unsigned n;
+	struct {
+		uint64_t gpa, size;
+		uint8_t *hva;
+	} region[VHU_MEM_REGIONS];
+};
+
+struct vhu_ring {
+	/* All but the counters under lock, or while !is_placed */
+	rte_spinlock_t lock;
+	bool is_active; /* placed and enabled */
+	bool is_placed;
+	bool is_enabled;
+	bool event_idx, offloads, log;
+	bool has_called;
+	uint8_t hdr_size;
+	uint16_t size, index;
+	uint16_t last_avail, last_used, last_call;
+	int vid, call_fd;
+	struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	const struct vhu_mem *mem;
+	uint64_t n_calls; /* [worker w, ctl r] */
+} EVS_CACHE_ALIGNED;
+
+/* Guest's frames, with offload requests as port.h says. dropped: by enum pkt_drop. [worker] */
+uint16_t vhu_split_take(struct vhu_ring *ring, struct rte_mempool *pool, uint64_t *dropped,
+                        struct rte_mbuf **mbufs, uint16_t n);
+
+/* Where `size` bytes at gpa are, or as many as lie together: *size is lowered. NULL: nowhere. */
+EVS_INLINE uint8_t *vhu_mem_at(const struct vhu_mem *mem, uint64_t gpa, uint32_t *size)
+{
+	for (unsigned i = 0; i < mem->n; i++) {
+		uint64_t offset = gpa - mem->region[i].gpa;
+
+		if (offset >= mem->region[i].size)
+			continue;
+		*size = (uint32_t)EVS_MIN((uint64_t)*size, mem->region[i].size - offset);
+		return mem->region[i].hva + offset;
+	}
+	return NULL;
+}
+
+#endif

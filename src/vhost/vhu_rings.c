@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rings that evs reads itself: placed as the library has them, taken away for each message; see
+ * vhu_ring_pvt.h. Threads: vhost.
+ */
+#include <rte_vhost.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vhost/vhu_pvt.h"
+
+#define BIT(n)   (1ull << (n))
+#define NOT_OURS (BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_ACCESS_PLATFORM))
+#define LONG_HDR (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF))
+#define LOG_ALL  BIT(26)
+#define OFFLOADS                                                                                   \
+	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |      \
+	 BIT(VIRTIO_NET_F_HOST_UFO))
+
+static void set_active(struct vhu_ring *ring)
+{
+	rte_spinlock_lock(&ring->lock);
+	ring->is_active = ring->is_placed && ring->is_enabled;
+	rte_spinlock_unlock(&ring->lock);
+}
+
+void vhu_rings_pause(struct vhu_conn *conn)
+{
+	for (unsigned i = 0; i < VHU_MAX_PAIRS; i++) {
+		struct vhu_ring *ring = &conn->from_guest[i];
+
+		if (!ring->is_placed)
+			continue;
+		ring->is_placed = false;
+		set_active(ring);
+		rte_vhost_set_vring_base(conn->vid, ring->index, ring->last_avail, ring->last_used);
+	}
+}
+
+static bool is_inside(const struct vhu_mem *mem, const void *start, size_t size, uintptr_t align)
+{
+	for (unsigned i = 0; i < mem->n; i++) {
+		uintptr_t offset = (uintptr_t)start - (uintptr_t)mem->region[i].hva;
+
+		if (offset < mem->region[i].size && size <= mem->region[i].size - offset)
+			return ((uintptr_t)start & (align - 1)) == 0;
+	}
+	return false;
+}
+
+/* Never believed, though the library has looked: it has done so for another size, perhaps. */
+static bool can_place(const struct vhu_mem *mem, const struct rte_vhost_vring *vring)
+{
+	const size_t n = vring->size, event = sizeof(uint16_t);
+
+	return n && !(n & (n - 1)) && vring->desc && vring->avail && vring->used &&
+	       is_inside(mem, vring->desc, n * sizeof(struct vring_desc), 16) &&
+	       is_inside(mem, vring->avail, sizeof(struct vring_avail) + n * event + event, 2) &&
+	       is_inside(mem, vring->used,
+	                 sizeof(struct vring_used) + n * sizeof(struct vring_used_elem) + event, 4);
+}
+
+static void place(struct vhu_conn *conn, unsigned pair, uint64_t features)
+{
+	struct vhu_ring *ring = &conn->from_guest[pair];
+	struct rte_vhost_vring vring = {0};
+	uint16_t index = (uint16_t)(2 * pair + 1);
+
+	if (rte_vhost_get_vhost_vring(conn->vid, index, &vring) || !can_place(&conn->mem, &vring) ||
+	    rte_vhost_get_vring_base(conn->vid, index, &ring->last_avail, &ring->last_used))
+		return;
+	ring->vid = conn->vid;
+	ring->index = index;
+	ring->size = (uint16_t)vring.size;
+	ring->desc = vring.desc;
+	ring->avail = vring.avail;
+	ring->used = vring.used;
+	ring->call_fd = vring.callfd;
+	ring->mem = &conn->mem;
+	ring->event_idx = features & BIT(VIRTIO_RING_F_EVENT_IDX);
+	ring->offloads = features & OFFLOADS;
+	ring->log = features & LOG_ALL;
+	ring->hdr_size = features & LONG_HDR ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
+	                                     : sizeof(struct virtio_net_hdr);
+	ring->has_called = false;
+	ring->last_call = ring->last_used;
+	if (!ring->event_idx) /* we look without being told */
+		evs_store_relaxed(&ring->used->flags, VRING_USED_F_NO_NOTIFY);
+	ring->is_placed = true;
+	set_active(ring);
+}
+
+void vhu_rings_place(struct vhu_conn *conn)
+{
+	uint64_t features = 0;
+
+	rte_vhost_get_negotiated_features(conn->vid, &features);
+	evs_store_relaxed(&conn->is_ours, !(features & NOT_OURS));
+	if (!conn->is_ours || !conn->has_memory)
+		return;
+	for (unsigned i = 0; i < VHU_MAX_PAIRS; i++)
+		place(conn, i, features);
+}
+
+void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable)
+{
+	struct vhu_ring *ring = &conn->from_guest[index / 2];
+
+	if (!(index & 1) || index / 2 >= VHU_MAX_PAIRS)
+		return;
+	ring->is_enabled = enable;
+	set_active(ring);
+}
