@@ -312,9 +312,11 @@ static bool serve_some(struct ctl_client *client)
 /* A turn: some requests, unless one is pending or the output is not read. */
 static void serve(struct ctl_client *client)
 {
+	static const struct timeval now = {0, 0};
+
 	client->serving = true;
 	if (serve_some(client))
-		event_active(client->turn, 0, 0);
+		event_add(client->turn, &now); /* after the sockets of others were looked at */
 	client->serving = false;
 	if (client->bev && (client->closing || client->eof) && !client->busy && !client->message &&
 	    unread(client) == 0 &&

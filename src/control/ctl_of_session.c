@@ -105,6 +105,14 @@ void ctl_of_reply(struct ctl_of_session *s, struct of_msg *msg)
 		                of_type_name(msg->type));
 }
 
+/* After the sockets were looked at: event_active would come before any of them. */
+static void turn_again(struct ctl_of_session *s)
+{
+	static const struct timeval now = {0, 0};
+
+	event_add(s->turn, &now);
+}
+
 void ctl_of_session_end(struct ctl_of_session *s, const char *why)
 {
 	snprintf(s->why, sizeof(s->why), "%s", why);
@@ -114,7 +122,7 @@ void ctl_of_session_end(struct ctl_of_session *s, const char *why)
 	bufferevent_setwatermark(s->bev, EV_WRITE, 0, 0);
 	bufferevent_set_timeouts(s->bev, NULL, &(struct timeval){.tv_sec = END_S});
 	if (unread(s) == 0)
-		event_active(s->turn, 0, 0);
+		turn_again(s);
 }
 
 bool ctl_of_session_tell(struct ctl_of_session *s, const struct of_msg *msg, bool droppable)
@@ -261,7 +269,7 @@ static void take_turn(struct ctl_of_session *s)
 		ctl_of_session_flush(s);
 		set_reading(s);
 		if (n == TURN_MESSAGES || (s->job && unread(s) < CTL_OF_OUT_PAUSE))
-			event_active(s->turn, 0, 0);
+			turn_again(s);
 	}
 	s->busy = false;
 	session_release(s);

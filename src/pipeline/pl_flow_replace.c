@@ -16,8 +16,10 @@
 struct replace {
 	struct pl_bridge *bridge;
 	struct pl_replaced *done;
-	uint64_t *keep[PL_MAX_TABLES]; /* by slot: is in the list, has not been replaced; NULL: the table was empty */
-	uint32_t len[PL_MAX_TABLES];   /* bits */
+	/* Bits by slot: it is in the list, and was not replaced since. NULL: the table was empty.
+	 */
+	uint64_t *keep[PL_MAX_TABLES];
+	uint32_t len[PL_MAX_TABLES]; /* bits */
 };
 
 static bool is_same(const struct of_flow_mod *mod, const struct pl_rule *rule)

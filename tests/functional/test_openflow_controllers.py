@@ -3,12 +3,15 @@
 
     a (10.0.0.1, tap), b (10.0.0.2, tap) ---- br0 ---- controller(s)
 """
+import json
 import pathlib
 import shutil
 import socket
 import struct
 import subprocess
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 from evslib import Ofctl, wait_for
@@ -65,6 +68,99 @@ def test_osken(bench):
     a.ping("10.0.0.2", count=10)
     assert controller(evsd, target)["packet-ins"] >= 2
     assert any("dl_dst" in flow for flow in ofctl.flows())
+    evsd.check_accounts()
+
+
+def test_osken_rest(bench):
+    """Every function of os-ken's library for REST applications, over HTTP."""
+    lab, evsd, a, b = bench
+    port, http = free_port(), free_port()
+    app = pathlib.Path(__file__).parent / "evslib" / "osken_rest.py"
+    background(lab, "env", f"REST_PORT={http}", "/usr/bin/python3", shutil.which("osken-manager"), "--ofp-listen-host", "127.0.0.1",
+               "--ofp-tcp-listen-port", port, app)
+    evsd.call("controller.add", bridge="br0", target=f"tcp:127.0.0.1:{port}", **{"max-backoff": 1})
+
+    def ask(name, *arguments):
+        request = urllib.request.Request(f"http://127.0.0.1:{http}/{name}", json.dumps(arguments).encode())
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def told(name, *arguments):
+        (answer,) = ask(name, *arguments).values()
+        return answer
+
+    def is_there():
+        try:
+            return told("get_desc_stats")
+        except (OSError, urllib.error.HTTPError):
+            return None
+    assert wait_for(is_there, "os-ken serves, and has the switch")["mfr_desc"] == "evs"
+    # Rules: what is written is told, and does it.
+    ask("mod_meter_entry", {"meter_id": 1, "flags": ["KBPS", "BURST", "STATS"],
+                            "bands": [{"type": "DROP", "rate": 100000, "burst_size": 1000},
+                                      {"type": "DSCP_REMARK", "rate": 50000, "burst_size": 500, "prec_level": 1}]}, 0)
+    ask("mod_group_entry", {"group_id": 1, "type": "SELECT", "buckets": [
+        {"weight": 1, "watch_port": 0xFFFFFFFF, "watch_group": 0xFFFFFFFF, "actions": [{"type": "OUTPUT", "port": 2}]}]}, 0)
+    ask("mod_group_entry", {"group_id": 2, "type": "FF", "buckets": [
+        {"watch_port": 1, "watch_group": 0xFFFFFFFF, "actions": [{"type": "OUTPUT", "port": 1}]}]}, 0)
+    rules = [{"priority": 10, "match": {"in_port": 1}, "cookie": 7, "actions": [
+                 {"type": "METER", "meter_id": 1}, {"type": "GOTO_TABLE", "table_id": 3}]},
+             {"priority": 10, "table_id": 3, "match": {}, "actions": [
+                 {"type": "WRITE_METADATA", "metadata": 5, "metadata_mask": 255},
+                 {"type": "WRITE_ACTIONS", "actions": [{"type": "GROUP", "group_id": 1}]}]},
+             {"priority": 10, "match": {"in_port": 2}, "actions": [{"type": "GROUP", "group_id": 2}]},
+             {"priority": 9, "match": {"eth_type": 0x0800, "ip_proto": 6, "ipv4_dst": "10.0.0.0/24", "tcp_dst": 80}, "idle_timeout": 60,
+              "flags": 1, "actions": [{"type": "PUSH_VLAN", "ethertype": 0x8100}, {"type": "SET_FIELD", "field": "vlan_vid", "value": 0x1005},
+                                      {"type": "DEC_NW_TTL"}, {"type": "SET_QUEUE", "queue_id": 0}, {"type": "OUTPUT", "port": "NORMAL"}]}]
+    for rule in rules:
+        ask("mod_flow_entry", rule, 0)
+    assert ask("errors") == []
+    a.ping("10.0.0.2", count=3)
+    flows = told("get_flow_stats", {})
+    assert len(flows) == 4 and {flow["table_id"] for flow in flows} == {0, 3}
+    by_cookie = told("get_flow_stats", {"cookie": 7, "cookie_mask": 0xFF})
+    assert [flow["actions"] for flow in by_cookie] == [["METER:1", "GOTO_TABLE:3"]] and by_cookie[0]["packet_count"] >= 3
+    (tcp,) = told("get_flow_stats", {"match": {"eth_type": 0x0800}})
+    assert tcp["match"] == {"dl_type": 0x0800, "nw_proto": 6, "nw_dst": "10.0.0.0/255.255.255.0", "tp_dst": 80}
+    assert tcp["actions"] == ["PUSH_VLAN:33024", "SET_FIELD: {vlan_vid:4101}", "DEC_NW_TTL", "SET_QUEUE:0", "OUTPUT:NORMAL"]
+    assert told("get_aggregate_flow_stats", {"table_id": 255})[0]["flow_count"] == 4
+    tables = told("get_table_stats")
+    assert len(tables) == 254 and tables[3]["active_count"] == 1 and tables[3]["matched_count"] >= 3
+    # Ports, queues, groups, meters, features.
+    assert {port["name"] for port in told("get_port_desc")} == {"a", "b"}
+    assert all(port["rx_packets"] >= 3 for port in told("get_port_stats"))
+    assert told("get_port_stats", 1)[0]["port_no"] == 1
+    assert told("get_queue_stats") == [] and told("get_queue_config", 2)[0]["queues"] == []
+    groups = {row["group_id"]: row for row in told("get_group_stats")}
+    assert groups[1]["packet_count"] >= 3 and groups[1]["ref_count"] == 1 and groups[2]["bucket_stats"][0]["packet_count"] >= 3
+    assert {row["group_id"]: row["type"] for row in told("get_group_desc")} == {1: "SELECT", 2: "FF"}
+    assert set(told("get_group_features")[0]["types"]) == {"ALL", "SELECT", "INDIRECT", "FF"}
+    (meter,) = told("get_meter_stats", 1)
+    assert meter["flow_count"] == 1 and meter["packet_in_count"] >= 3 and len(meter["band_stats"]) == 2
+    (config,) = told("get_meter_config")
+    assert set(config["flags"]) == {"KBPS", "BURST", "STATS"} and [band["rate"] for band in config["bands"]] == [100000, 50000]
+    assert set(told("get_meter_features")[0]["band_types"]) == {"DROP", "DSCP_REMARK"}
+    features = told("get_table_features")
+    assert len(features) == 254 and features[5]["name"] == "table5"
+    # Roles and ports are changed; what goes goes.
+    assert told("get_role")[0]["role"] == "EQUAL"
+    ask("set_role", {"role": "MASTER"})
+    assert told("get_role")[0]["role"] == "MASTER"
+    hw_addr = next(port for port in told("get_port_desc") if port["name"] == "b")["hw_addr"]
+    ask("mod_port_behavior", {"port_no": 2, "hw_addr": hw_addr, "config": 1 << 5, "mask": 1 << 5, "advertise": 0})
+    wait_for(lambda: next(port for port in told("get_port_desc") if port["name"] == "b")["config"] == 1 << 5, "no-fwd")
+    assert not a.can_ping("10.0.0.2")
+    ask("mod_flow_entry", {"priority": 10, "match": {"in_port": 1}, "actions": [{"type": "OUTPUT", "port": 2}]}, 1)
+    ask("mod_group_entry", {"group_id": 1}, 2)
+    ask("mod_meter_entry", {"meter_id": 1}, 2)
+    ask("mod_flow_entry", {"priority": 9, "match": {"eth_type": 0x0800, "ip_proto": 6, "ipv4_dst": "10.0.0.0/24", "tcp_dst": 80}}, 4)
+    left = told("get_flow_stats", {})
+    assert sorted(flow["actions"] for flow in left) == [["GROUP:2"], ["OUTPUT:2"]]
+    ask("mod_flow_entry", {"table_id": 255}, 3)
+    assert told("get_flow_stats", {}) == []
+    # What is refused comes back as an error.
+    ask("mod_group_entry", {"group_id": 2, "type": "ALL", "buckets": []}, 0)
+    wait_for(lambda: ask("errors") == [[6, 0]], "the error is told")
     evsd.check_accounts()
 
 

@@ -205,6 +205,38 @@ def test_bad_requests(session):
     assert replies(session, GROUP, struct.pack("!Ixxxx", 77)) == [b""]
 
 
+def test_statistics_hold_up_nobody(session, evsd):
+    """One asks for 60,000 rules ten times and does not read; another one is served meanwhile, and the first one in the end."""
+    n = 60000
+    rules = [of.flow([oxm(5, b"\x08\0"), oxm(11, struct.pack("!I", i))], of.actions(of.output(1)), cookie=i) for i in range(n)]
+    session.send(of.flow([], command=of.DELETE, table=ALL))
+    for i in range(0, n, 1000):
+        session.send(b"".join(rules[i:i + 1000]))
+    session.barrier()
+    assert session.errors == []
+    lazy = Session(evsd.run_dir / "br0.mgmt")
+    lazy.send(b"".join(request(FLOW, flows(), xid=100 + i) for i in range(10)))
+    for i in range(20):
+        session.send(message(2, b"still there?", xid=i))
+        assert session.wait(3, i)[8:] == b"still there?"
+        session.barrier()
+    session.send(of.flow([oxm(5, b"\x08\x06")], cookie=n))
+    session.barrier()
+    assert sum(len(list(elements(body))) for body in replies(session, FLOW, flows())) == n + 1
+    told = []
+    for i in range(10):
+        more, cookies = 1, set()
+        while more:
+            part = lazy.wait(MULTIPART_REPLY, 100 + i)
+            more = struct.unpack_from("!H", part, 10)[0] & MORE
+            cookies |= {struct.unpack_from("!Q", flow, 24)[0] for flow in elements(part[16:])}
+        told.append(cookies)
+    assert all(set(range(n)) <= cookies <= set(range(n + 1)) for cookies in told) and n in told[-1]
+    lazy.close()
+    session.send(of.flow([], command=of.DELETE, table=ALL))
+    session.barrier()
+
+
 def test_many(session):
     """What takes many slices and parts is told whole, and once."""
     n = 20000

@@ -45,7 +45,8 @@ class Netns:
         return sh(*self.argv(*words), check=check, timeout=timeout)
 
     def popen(self, *words, **options):
-        process = subprocess.Popen(self.argv(*words), stdin=subprocess.DEVNULL, **options)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        process = subprocess.Popen(self.argv(*words), **options)
         self.stack.callback(_end, process)
         return process
 
