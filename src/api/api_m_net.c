@@ -24,6 +24,9 @@
 	        {"follow-kernel", API_BOOL, API_NULL, "on|off",                                    \
 	         "addresses of its internal device, and routes of the kernel by its networks, "    \
 	         "serve tunnels (on)"},                                                            \
+	        {"geneve-options", API_STR, API_NULL, "CLASS/TYPE/LEN=FIELD,...",                  \
+	         "Geneve options that are fields, like 0x102/5/8=tun_metadata0: LEN bytes, "       \
+	         "four to a field (none)"},                                                        \
 	        {"neigh-age",                                                                      \
 	         API_UINT,                                                                         \
 	         API_NULL,                                                                         \

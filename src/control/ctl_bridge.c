@@ -31,6 +31,7 @@ static void bridge_config(const json_t *params, struct pl_bridge_config *config)
 	config->fdb_age_s = (uint32_t)ctl_param_uint(params, "fdb-age", PL_FDB_AGE_S);
 	config->fdb_size = (uint32_t)ctl_param_uint(params, "fdb-size", PL_FDB_SIZE);
 	config->forward_bpdu = ctl_param_bool(params, "forward-bpdu", false);
+	ctl_geneve_options(ctl_param_str(params, "geneve-options", NULL), &config->options, NULL);
 }
 
 /* What the user left to us and what must stay the same over restarts. */
@@ -53,14 +54,18 @@ static void fill_identity(json_t *params)
 static int check_params(const json_t *params, struct evs_error *err)
 {
 	const char *address = ctl_param_str(params, "address", NULL);
+	struct tun_option_map options;
 	struct rte_ether_addr mac;
+	int ret;
 
 	rte_ether_unformat_addr(ctl_param_str(params, "hwaddr", "02:00:00:00:00:01"), &mac);
 	if (rte_is_multicast_ether_addr(&mac) || rte_is_zero_ether_addr(&mac))
 		return evs_error_set(err, -EINVAL,
 		                     "hwaddr must be the address of one host: not zero, and its "
 		                     "first byte even");
-	return ctl_address_check(address, ctl_param_bool(params, "internal", true), err);
+	ret = ctl_geneve_options(ctl_param_str(params, "geneve-options", NULL), &options, err);
+	return ret ? ret
+	           : ctl_address_check(address, ctl_param_bool(params, "internal", true), err);
 }
 
 static struct ctl_port *local_port(struct ctl_bridge *bridge)

@@ -36,6 +36,9 @@ void ctl_kernel_init(void);
 void ctl_kernel_fini(void);
 void ctl_kernel_look(void); /* bridges or their addresses changed: look again, soon */
 
+/* "0x102/5/8=tun_metadata0,..."; NULL: none. -EINVAL with err. */
+int ctl_geneve_options(const char *text, struct tun_option_map *map, struct evs_error *err);
+
 /* Options of a tunnel port; 1: the type is no tunnel. -EINVAL with err. */
 int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_tunnel *tunnel,
                       struct evs_error *err);

@@ -99,9 +99,9 @@ extern const struct flow_field flow_fields[FLOW_N_FIELDS];
 
 /* A set of fields. */
 struct flow_field_set {
-	uint64_t bits[2];
+	uint64_t bits[3];
 };
-static_assert(FLOW_N_FIELDS <= 128, "a set holds every field");
+static_assert(FLOW_N_FIELDS <= 192, "a set holds every field");
 
 EVS_INLINE bool flow_field_set_has(const struct flow_field_set *set, unsigned id)
 {

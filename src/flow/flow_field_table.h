@@ -81,6 +81,8 @@
  X(TCP_FLAGS, "tcp_flags", "tcp_flags", pkt.base.tcp_flags, 0, 12, 2, EXPERIMENTER, 42, NXM1, 34, TCP, M, TCP_FLAGS) \
  X(ACTSET_OUTPUT, "actset_output", "actset_output", pipe.actset_output, 0, 32, 4, EXPERIMENTER, 43, BASIC, 43, NONE, , PORT) \
  X(PKT_MARK, "pkt_mark", "pkt_mark", pipe.pkt_mark, 0, 32, 4, NXM1, 33, NONE, 0, NONE, M S, HEX) \
+ X(TUN_IPV4_SRC, "tun_ipv4_src", "tun_src", pkt.ext.tun.v4_src, 0, 32, 4, NXM1, 31, NONE, 0, NONE, M S, IPV4) \
+ X(TUN_IPV4_DST, "tun_ipv4_dst", "tun_dst", pkt.ext.tun.v4_dst, 0, 32, 4, NXM1, 32, NONE, 0, NONE, M S, IPV4) \
  X(TUN_IPV6_SRC, "tun_ipv6_src", "tun_ipv6_src", pkt.ext.tun.src, 0, 128, 16, NXM1, 109, NONE, 0, NONE, M S, IPV6) \
  X(TUN_IPV6_DST, "tun_ipv6_dst", "tun_ipv6_dst", pkt.ext.tun.dst, 0, 128, 16, NXM1, 110, NONE, 0, NONE, M S, IPV6) \
  X(TUN_FLAGS, "tun_flags", "tun_flags", pkt.ext.tun.flags, 0, 16, 2, NXM1, 104, NONE, 0, NONE, M S H, HEX) \
@@ -90,11 +92,81 @@
  X(CT_ZONE, "ct_zone", "ct_zone", pkt.ext.ct.zone, 0, 16, 2, NXM1, 106, NONE, 0, NONE, H, DEC) \
  X(CT_MARK, "ct_mark", "ct_mark", pkt.ext.ct.mark, 0, 32, 4, NXM1, 107, NONE, 0, NONE, M S H, HEX) \
  X(CT_LABEL, "ct_label", "ct_label", pkt.ext.ct.label, 0, 128, 16, NXM1, 108, NONE, 0, NONE, M S, HEX)
+
+/* Options of tunnels, as a bridge maps them (`geneve-options`). */
+#define FLOW_TMD(X, n) \
+ X(TUN_METADATA##n, "tun_metadata" #n, "tun_metadata" #n, pkt.ext.tmd.word[n], 0, 32, 4, NXM1, 40 + n, NONE, 0, NONE, M S, HEX)
+#define FLOW_FIELDS_TMD(X) \
+ FLOW_TMD(X, 0) \
+ FLOW_TMD(X, 1) \
+ FLOW_TMD(X, 2) \
+ FLOW_TMD(X, 3) \
+ FLOW_TMD(X, 4) \
+ FLOW_TMD(X, 5) \
+ FLOW_TMD(X, 6) \
+ FLOW_TMD(X, 7) \
+ FLOW_TMD(X, 8) \
+ FLOW_TMD(X, 9) \
+ FLOW_TMD(X, 10) \
+ FLOW_TMD(X, 11) \
+ FLOW_TMD(X, 12) \
+ FLOW_TMD(X, 13) \
+ FLOW_TMD(X, 14) \
+ FLOW_TMD(X, 15) \
+ FLOW_TMD(X, 16) \
+ FLOW_TMD(X, 17) \
+ FLOW_TMD(X, 18) \
+ FLOW_TMD(X, 19) \
+ FLOW_TMD(X, 20) \
+ FLOW_TMD(X, 21) \
+ FLOW_TMD(X, 22) \
+ FLOW_TMD(X, 23) \
+ FLOW_TMD(X, 24) \
+ FLOW_TMD(X, 25) \
+ FLOW_TMD(X, 26) \
+ FLOW_TMD(X, 27) \
+ FLOW_TMD(X, 28) \
+ FLOW_TMD(X, 29) \
+ FLOW_TMD(X, 30) \
+ FLOW_TMD(X, 31) \
+ FLOW_TMD(X, 32) \
+ FLOW_TMD(X, 33) \
+ FLOW_TMD(X, 34) \
+ FLOW_TMD(X, 35) \
+ FLOW_TMD(X, 36) \
+ FLOW_TMD(X, 37) \
+ FLOW_TMD(X, 38) \
+ FLOW_TMD(X, 39) \
+ FLOW_TMD(X, 40) \
+ FLOW_TMD(X, 41) \
+ FLOW_TMD(X, 42) \
+ FLOW_TMD(X, 43) \
+ FLOW_TMD(X, 44) \
+ FLOW_TMD(X, 45) \
+ FLOW_TMD(X, 46) \
+ FLOW_TMD(X, 47) \
+ FLOW_TMD(X, 48) \
+ FLOW_TMD(X, 49) \
+ FLOW_TMD(X, 50) \
+ FLOW_TMD(X, 51) \
+ FLOW_TMD(X, 52) \
+ FLOW_TMD(X, 53) \
+ FLOW_TMD(X, 54) \
+ FLOW_TMD(X, 55) \
+ FLOW_TMD(X, 56) \
+ FLOW_TMD(X, 57) \
+ FLOW_TMD(X, 58) \
+ FLOW_TMD(X, 59) \
+ FLOW_TMD(X, 60) \
+ FLOW_TMD(X, 61) \
+ FLOW_TMD(X, 62) \
+ FLOW_TMD(X, 63)
 /* clang-format on */
 
 #define FLOW_FIELDS(X)                                                                             \
 	FLOW_FIELDS_OF13(X)                                                                        \
 	FLOW_FIELDS_REGS(X)                                                                        \
-	FLOW_FIELDS_EXT(X)
+	FLOW_FIELDS_EXT(X)                                                                         \
+	FLOW_FIELDS_TMD(X)
 
 #endif

@@ -27,6 +27,30 @@ void flow_match_init(struct flow_match *match)
 	memset(match, 0, sizeof(*match));
 }
 
+static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+/* Tunnel addresses of IPv4 are the end of those of IPv6; this is where those begin. 0: another. */
+static size_t tun_address(unsigned id)
+{
+	const size_t tun = offsetof(struct flow_key, pkt.ext.tun);
+
+	switch (id) {
+	case FLOW_FIELD_TUN_IPV4_SRC:
+	case FLOW_FIELD_TUN_IPV6_SRC:
+		return tun + offsetof(struct pkt_key_tun, src);
+	case FLOW_FIELD_TUN_IPV4_DST:
+	case FLOW_FIELD_TUN_IPV6_DST:
+		return tun + offsetof(struct pkt_key_tun, dst);
+	default:
+		return 0;
+	}
+}
+
+static bool is_v4_form(unsigned id)
+{
+	return id == FLOW_FIELD_TUN_IPV4_SRC || id == FLOW_FIELD_TUN_IPV4_DST;
+}
+
 void flow_match_add(struct flow_match *match, const struct flow_field *field, const uint8_t *value,
                     const uint8_t *mask)
 {
@@ -40,6 +64,10 @@ void flow_match_add(struct flow_match *match, const struct flow_field *field, co
 		within[i] = value[i] & mask[i];
 	flow_field_put(field, &match->key, within);
 	flow_field_put(field, &match->mask, mask);
+	if (is_v4_form(field->id)) {
+		memcpy((uint8_t *)&match->key + tun_address(field->id), v4_prefix, 12);
+		memset((uint8_t *)&match->mask + tun_address(field->id), 0xff, 12);
+	}
 }
 
 void flow_match_add_u64(struct flow_match *match, enum flow_field_id id, uint64_t value)
@@ -140,8 +168,28 @@ bool flow_match_prereq_ok(const struct flow_match *match, enum flow_prereq prere
 	return false;
 }
 
+/* Of the two forms of a tunnel address the one that was meant is told. */
+static bool is_other_form(const struct flow_match *match, const struct flow_field *field)
+{
+	static const uint8_t ones[12] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	                                 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	size_t at = tun_address(field->id);
+	bool v4;
+
+	if (!at)
+		return false;
+	v4 = !memcmp((const uint8_t *)&match->key + at, v4_prefix, 12) &&
+	     !memcmp((const uint8_t *)&match->mask + at, ones, 12) &&
+	     has_mask(match, &flow_fields[at == tun_address(FLOW_FIELD_TUN_IPV4_SRC)
+	                                          ? FLOW_FIELD_TUN_IPV4_SRC
+	                                          : FLOW_FIELD_TUN_IPV4_DST]);
+	return v4 != is_v4_form(field->id);
+}
+
 bool flow_match_field_used(const struct flow_match *match, const struct flow_field *field)
 {
+	if (is_other_form(match, field))
+		return false;
 	return has_mask(match, field) && flow_match_prereq_ok(match, field->prereq);
 }
 

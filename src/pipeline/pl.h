@@ -25,6 +25,7 @@
 
 #include "base/evs_rcu.h"
 #include "flow/flow_cache.h"
+#include "tunnel/tunnel.h"
 
 #define PL_MAX_BRIDGES  256
 #define PL_MAX_TABLES   254
@@ -88,7 +89,8 @@ struct pl_bridge_config {
 	 * table 0, if that is empty when it becomes one. Whoever deletes the rule has none. */
 	bool has_controller;
 	bool is_alone; /* its controllers are lost: all packets go as NORMAL says (section 6.3.2) */
-	bool drop_fragments; /* as OFPC_FRAG_DROP asks */
+	bool drop_fragments;           /* as OFPC_FRAG_DROP asks */
+	struct tun_option_map options; /* of Geneve that are fields */
 };
 
 struct pl_port_config {  /* columns of the Port table of the Open_vSwitch schema */

@@ -13,6 +13,7 @@
 
 #include "base/evs_log.h"
 #include "pipeline/pl_underlay.h"
+#include "tunnel/tun_ports.h"
 
 struct pl_globals pl_globals;
 
@@ -76,6 +77,10 @@ int pl_bridge_publish(struct pl_bridge *bridge)
 		view_fill(&snap->ports[n++], port);
 	snap->n_ports = n;
 	evs_store_release(&bridge->snap, snap);
+	TAILQ_FOREACH (port, &bridge->ports, link)
+		if (port->tunnel)
+			tun_port_set_options(port->index,
+			                     snap->config.options.n ? &snap->config.options : NULL);
 	evs_rcu_free(old);
 	return 0;
 }
@@ -190,7 +195,8 @@ int pl_bridge_set(struct pl_bridge *bridge, const struct pl_bridge_config *confi
 	if (new.forward_bpdu != old.forward_bpdu ||
 	    memcmp(&new.hwaddr, &old.hwaddr, sizeof(new.hwaddr)))
 		pl_change_bridge(bridge, PL_CHANGE_ALL);
-	if (new.drop_fragments != old.drop_fragments || new.is_alone != old.is_alone)
+	if (new.drop_fragments != old.drop_fragments || new.is_alone != old.is_alone ||
+	    memcmp(&new.options, &old.options, sizeof(new.options)))
 		pl_change_all(); /* every flow looked at it, and few have a reference to the bridge
 		                  */
 	pl_tables_bridge_set(bridge);

@@ -336,6 +336,7 @@ void pl_port_del(struct pl_port *port)
 	bridge = port->bridge;
 	if (port->tunnel) {
 		tun_port_del(port->index);
+		tun_port_set_options(port->index, NULL);
 		pl_change_all();
 	}
 	if (port->index != PKT_PORT_NONE)

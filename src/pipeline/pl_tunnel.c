@@ -207,6 +207,25 @@ static void become_outer(struct pl_xlate *x, const struct tun_outer *outer)
 	pkt->rewritten = FLOW_REWRITTEN_ALL;
 }
 
+/* Metadata that the bridge maps to options. False: they are more than a header holds. */
+static bool fill_options(struct pl_xlate *x, struct tun_outer *outer, uint8_t *options)
+{
+	const struct tun_option_map *map = &x->snap->config.options;
+	int size;
+
+	if (outer->kind != TUN_GENEVE || !map->n)
+		return true;
+	for (unsigned i = 0; i < map->n; i++)
+		pl_look(x, offsetof(struct flow_key, pkt.ext.tmd.word) + 4u * map->option[i].word,
+		        4u * map->option[i].n_words);
+	size = tun_options_write(map, &x->pkt.key.pkt.ext.tmd, options);
+	if (size < 0)
+		return false;
+	outer->options = options;
+	outer->options_size = (uint8_t)size;
+	return true;
+}
+
 static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
                         const struct tun_outer *outer, const struct pl_snap *snap)
 {
@@ -240,6 +259,7 @@ void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view)
 	        .sport_lo = t->sport_lo,
 	        .sport_n = t->sport_n,
 	};
+	uint8_t options[TUN_GENEVE_OPTIONS_MAX];
 	const struct pl_snap *snap;
 
 	pl_ref_add(x, FLOW_REF_PORT, view->port, view->index)->flags |= PL_REF_STATE;
@@ -253,8 +273,29 @@ void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view)
 	}
 	fill_ends(x, t, &outer);
 	fill_tos_ttl(x, t, &outer);
+	if (!fill_options(x, &outer, options)) {
+		PL_TRACE(x, "more options than a Geneve header holds");
+		x->reason = PKT_DROP_BAD_ACTION;
+		return;
+	}
 	if (resolve(x, view, &outer, &snap))
 		encapsulate(x, view, &outer, snap);
+}
+
+/* A tag that a port does not ask for is reserved bits, which say nothing (RFC 7348, section 5). */
+static void forget_policy(struct pl_xlate *x)
+{
+	const struct pkt_key_tun *tun = &x->pkt.key.pkt.ext.tun;
+	static const uint8_t none[2];
+
+	if (x->in->tunnel->kind != TUN_VXLAN || x->in->tunnel->gbp)
+		return;
+	PL_LOOK(x, pkt.ext.tun.gbp_id);
+	PL_LOOK(x, pkt.ext.tun.gbp_flags);
+	if (!tun->gbp_id && !tun->gbp_flags)
+		return;
+	pl_write(x, offsetof(struct flow_key, pkt.ext.tun.gbp_id), 2, none, NULL);
+	pl_write(x, offsetof(struct flow_key, pkt.ext.tun.gbp_flags), 1, none, NULL);
 }
 
 bool pl_tunnel_input(struct pl_xlate *x)
@@ -263,6 +304,7 @@ bool pl_tunnel_input(struct pl_xlate *x)
 	uint8_t tos = key->base.ip_tos, mask = 3;
 	int ecn;
 
+	forget_policy(x);
 	if (!is_ip(x) || !(key->base.lines & PKT_LINE_TUN))
 		return true;
 	x->wc.pkt.ext.tun.tos |= 3;

@@ -135,6 +135,9 @@ static void set_eth_type(struct pl_xlate *x, const struct of_action *action)
 	emitted(x);
 }
 
+/* Of a tunnel's address: IPv4 is written ::ffff:a.b.c.d. */
+static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
 void pl_set_field(struct pl_xlate *x, const struct of_action *action)
 {
 	const struct flow_field *field = &flow_fields[action->field];
@@ -149,6 +152,8 @@ void pl_set_field(struct pl_xlate *x, const struct of_action *action)
 		set_eth_type(x, action);
 		return;
 	}
+	if (action->field == FLOW_FIELD_TUN_IPV4_SRC || action->field == FLOW_FIELD_TUN_IPV4_DST)
+		pl_write(x, field->ofs - sizeof(v4_prefix), sizeof(v4_prefix), v4_prefix, NULL);
 	flow_field_put_masked(field, &x->pkt.key, action->value, mask);
 	flow_field_put_masked(field, &x->pkt.fixed, mask, mask);
 	flow_field_put_masked(field, &x->pkt.dirty, mask, mask);

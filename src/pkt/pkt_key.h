@@ -115,9 +115,21 @@ struct pkt_key_ipv6 {
 
 /* Line 2: the outer header that a tunnel port took off. */
 struct pkt_key_tun {
-	rte_be64_t id;   /* VNI, GRE key */
-	uint8_t src[16]; /* IPv4 as ::ffff:a.b.c.d */
-	uint8_t dst[16];
+	rte_be64_t id; /* VNI, GRE key */
+	union {
+		uint8_t src[16]; /* IPv4 as ::ffff:a.b.c.d */
+		struct {
+			uint8_t src_prefix[12];
+			rte_be32_t v4_src;
+		};
+	};
+	union {
+		uint8_t dst[16];
+		struct {
+			uint8_t dst_prefix[12];
+			rte_be32_t v4_dst;
+		};
+	};
 	uint16_t flags; /* PKT_TUN_* */
 	uint8_t tos;
 	uint8_t ttl;
@@ -149,9 +161,13 @@ struct pkt_key_ct {
 	uint8_t orig_dst[16];
 };
 
-/* Lines 4 to 7: the tunnel options that a controller mapped to fields. */
+/* Lines 4 to 7: the tunnel options that are mapped to fields, by words. */
+#define PKT_N_TMD 64
 struct pkt_key_tmd {
-	uint8_t data[256];
+	union {
+		uint8_t data[256];
+		rte_be32_t word[PKT_N_TMD];
+	};
 };
 
 /* The further lines; a member is valid only if its bit is in base.lines. */

@@ -25,6 +25,14 @@ bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port
 	return true;
 }
 
+void pmd_again_options(struct pmd_worker *w, const struct pkt_key_tmd *tmd)
+{
+	struct pmd_again *a = &w->again[(w->again_head - 1) % PMD_AGAIN_LEN];
+
+	a->lines |= PKT_LINE_TMD;
+	a->tmd = *tmd;
+}
+
 EVS_HOT void pmd_again_add(struct pmd_worker *w, struct pmd_exec *x, uint32_t recirc_id)
 {
 	unsigned room = PMD_AGAIN_LEN - (w->again_head - w->again_tail);

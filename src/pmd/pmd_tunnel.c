@@ -107,13 +107,58 @@ EVS_HOT void pmd_ends_begin(struct pmd_worker *w, struct pmd_ends *ends,
 		ends->counters = pmd_view_of(w, ends->port)->counters;
 }
 
+struct options {
+	uint32_t size;
+	uint8_t bytes[TUN_GENEVE_OPTIONS_MAX];
+};
+
+/* Options of a Geneve header, copied while it is there. What the length says is held against the
+ * packet when the header is taken off. */
+static void save_options(const struct rte_mbuf *m, const struct pkt_offsets *ofs,
+                         struct options *copy)
+{
+	const uint8_t *geneve = rte_pktmbuf_mtod_offset(m, const uint8_t *, ofs->l4 + 8u);
+	uint32_t size;
+
+	copy->size = 0;
+	if (ofs->l4 == 0 || m->data_len < ofs->l4 + 16u)
+		return;
+	size = (geneve[0] & 0x3fu) * 4;
+	if (m->data_len < ofs->l4 + 16u + size)
+		return;
+	memcpy(copy->bytes, geneve + 8, size);
+	copy->size = size;
+}
+
+/* A Geneve packet with options; it is queued only if none of them is critical and unknown. */
+static enum pkt_drop pop_options(struct pmd_worker *w, struct rte_mbuf *m,
+                                 const struct pmd_ends *ends, const struct pkt_key_tun *tun,
+                                 const struct options *options)
+{
+	struct pkt_key_tmd tmd;
+	bool any;
+
+	if (!tun_options_read(tun_port_options(ends->port), options->bytes, options->size, &tmd,
+	                      &any))
+		return PKT_DROP_TUN_BAD_HEADER;
+	if (!pmd_again_tunnel(w, m, ends->port, tun))
+		return PKT_DROP_RECURSION;
+	if (any)
+		pmd_again_options(w, &tmd);
+	return PKT_DROP_NONE;
+}
+
 EVS_INLINE enum pkt_drop pop_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, uint32_t arg,
                                  struct pmd_ends *ends)
 {
 	struct rte_mbuf *m = x->mbuf[i];
+	struct options options;
 	struct pkt_key_tun tun;
 	enum pkt_drop reason;
 
+	options.size = 0;
+	if (arg >> 16 == TUN_GENEVE)
+		save_options(m, &x->ofs[i], &options);
 	if (evs_unlikely(!settle_requests(m)))
 		return PKT_DROP_TUN_BAD_HEADER;
 	reason = tun_pop((enum tun_kind)(arg >> 16), m, &x->ofs[i], &tun);
@@ -125,6 +170,8 @@ EVS_INLINE enum pkt_drop pop_one(struct pmd_worker *w, struct pmd_exec *x, unsig
 		return PKT_DROP_TUN_UNKNOWN_KEY;
 	ends->pkts++;
 	ends->bytes += m->pkt_len;
+	if (evs_unlikely(options.size))
+		return pop_options(w, m, ends, &tun, &options);
 	return pmd_again_tunnel(w, m, ends->port, &tun) ? PKT_DROP_NONE : PKT_DROP_RECURSION;
 }
 

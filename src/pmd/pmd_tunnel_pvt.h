@@ -24,6 +24,8 @@ void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x);
  * often. */
 bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port,
                       const struct pkt_key_tun *tun);
+/* The same packet had these options. */
+void pmd_again_options(struct pmd_worker *w, const struct pkt_key_tmd *tmd);
 
 /* Packets of one sender, network and tunnel port that follow each other: one look-up, one count. */
 struct pmd_ends {

@@ -158,6 +158,18 @@ void tun_port_del(uint16_t index)
 	rebuild(index, NULL, NULL);
 }
 
+static const struct tun_option_map *option_maps[PKT_PORT_MAX + 1]; /* [ctl w, worker r] */
+
+void tun_port_set_options(uint16_t index, const struct tun_option_map *map)
+{
+	evs_store_release(&option_maps[index & PKT_PORT_MAX], map);
+}
+
+const struct tun_option_map *tun_port_options(uint16_t index)
+{
+	return evs_load_acquire(&option_maps[index & PKT_PORT_MAX]);
+}
+
 uint16_t EVS_HOT tun_port_lookup(enum tun_kind kind, uint16_t dst_port,
                                  const struct pkt_key_tun *tun, uint8_t *open)
 {

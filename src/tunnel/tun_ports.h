@@ -40,6 +40,10 @@ void tun_port_del(uint16_t index); /* [ctl] */
  * differ in nothing but what *open names (enum tun_wild) have the same. */
 uint16_t tun_port_lookup(enum tun_kind kind, uint16_t dst_port, const struct pkt_key_tun *tun,
                          uint8_t *open);
+/* [ctl] Which options of packets to a port are fields; NULL: none. The map lives on for a grace
+ * period after the next call. */
+void tun_port_set_options(uint16_t index, const struct tun_option_map *map);
+const struct tun_option_map *tun_port_options(uint16_t index); /* [worker] */
 /* [worker, ctl] The kind that packets of this protocol and UDP port have; TUN_NONE: no tunnel. */
 enum tun_kind tun_service_lookup(uint8_t ip_proto, uint16_t dst_port);
 

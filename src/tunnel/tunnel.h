@@ -52,6 +52,20 @@ struct tun_outer {
 	uint8_t options_size;   /* bytes; a multiple of 4 */
 };
 
+/* Options of Geneve that are fields of a bridge: an option of 4 * n bytes is n words of
+ * tun_metadata. Without such an option the words are zero, and words of zero send none. Immutable.
+ */
+struct tun_option {
+	rte_be16_t option_class;
+	uint8_t type;
+	uint8_t n_words; /* 1..31 */
+	uint8_t word;    /* the first of them */
+};
+struct tun_option_map {
+	unsigned n;
+	struct tun_option option[PKT_N_TMD];
+};
+
 /* What parse found. */
 struct tun_inner {
 	struct pkt_key_tun *tun;
@@ -108,6 +122,13 @@ int tun_push(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint32_
  */
 enum pkt_drop tun_pop(enum tun_kind kind, struct rte_mbuf *m, const struct pkt_offsets *ofs,
                       struct pkt_key_tun *tun);
+
+/* [worker] Options as on the wire, well formed, to words; map may be NULL. *any: some are mapped.
+ * False: an option is critical and unknown, so that the packet must be dropped (RFC 8926, 3.5). */
+bool tun_options_read(const struct tun_option_map *map, const uint8_t *options, size_t size,
+                      struct pkt_key_tmd *tmd, bool *any);
+/* Words to options; p has room for TUN_GENEVE_OPTIONS_MAX; returns their bytes, -E2BIG. */
+int tun_options_write(const struct tun_option_map *map, const struct pkt_key_tmd *tmd, uint8_t *p);
 
 /* RFC 6040, 4.1 normal mode and 4.2: the outer ECN at encapsulation, the inner one at
  * decapsulation; the latter is -1 where the packet must be dropped. */

@@ -66,9 +66,9 @@ def test_ends_and_policy_by_rules(lab):
     guest, guest_iface = guest_of(lab, evsd)
     port = evsd.port("g")["ofport"]
     Ofctl(evsd).add(
-        f"priority=9,in_port={port},actions=set_field:::ffff:{FAR}->tun_ipv6_dst,set_field:700->tun_id,"
+        f"priority=9,in_port={port},actions=set_field:{FAR}->tun_dst,set_field:700->tun_id,"
         "set_field:100->tun_gbp_id,output:9",
-        f"priority=9,in_port=9,tun_id=701,tun_ipv6_src=::ffff:{FAR},tun_gbp_id=0x65,actions=output:{port}",
+        f"priority=9,in_port=9,tun_id=701,tun_src={FAR},tun_gbp_id=0x65,actions=output:{port}",
         "priority=8,in_port=9,actions=drop")
     evsd.call("neigh.add", bridge="phy", address=FAR, mac=peer.mac(iface))
     with lab.capture(peer, iface, "udp port 4789") as capture:
@@ -86,6 +86,14 @@ def test_ends_and_policy_by_rules(lab):
     peer.send(iface, outer / Raw(told(0x66, 701)), outer / Raw(told(0x65, 702)), outer / Raw(told(0x65, 701)))
     wait_for(lambda: evsd.port("g")["tx-pkts"] == before + 1, "the one that fits came through")
     assert evsd.port("vx")["rx-pkts"] >= 3
+    assert f"tun_src={FAR}" in Ofctl(evsd).run("dump-flows") and f"tun_src={FAR}" in evsd.evsctl("flow", "dump", "br0")
+    # A port that does not ask for policies does not believe them.
+    evsd.call("port.del", name="vx")
+    evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote="flow", vni="flow", ofport=9)
+    before = evsd.port("g")["tx-pkts"]
+    peer.send(iface, outer / Raw(told(0x65, 701)))
+    wait_for(lambda: evsd.drops().get(("vx", "rule"), 0) > 0, "it meets the other rule")
+    assert evsd.port("g")["tx-pkts"] == before
     evsd.check_accounts()
 
 
