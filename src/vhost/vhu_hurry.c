@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guests that make the socket themselves and come back, as when their QEMU starts anew: the vhost
- * library has a thread that tries to connect to all such sockets, once a second. While guests are
- * missing it is woken from its sleep earlier, by a signal that does nothing else; without it, all
+ * The vhost library has two threads that look round once a second: one tries to connect to all
+ * sockets that guests make, the other one learns then that it shall listen on another socket. So
+ * guests whose QEMU starts anew, or whose evsd, would be cut off longer than need be. Here these
+ * threads are woken from their sleep earlier, by a signal that does nothing else; without it, all
  * works as well, only later.
- * Threads: control. Owner: the thread is the library's.
+ * Threads: control. Owner: the threads are the library's.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -18,18 +19,21 @@
 
 #define PAUSE_NS      20000000 /* between two rounds of the library */
 #define PAUSE_PORT_NS 100000   /* more for each port that waits, as each costs some us */
-#define THREAD_NAME   "vhost_reconn\n"
 
 static unsigned n_waiting;
 static uint64_t last_ns;
-static pid_t thread; /* 0: not known yet */
+
+static struct sleeper {
+	const char *name;
+	pid_t tid; /* 0: not known yet */
+} connects = {"vhost_reconn\n", 0}, listens = {"vhost-events\n", 0};
 
 static void do_nothing(int signo)
 {
 	(void)signo;
 }
 
-static bool is_the_thread(const char *tid)
+static bool has_name(const char *tid, const char *wanted)
 {
 	char path[64], name[32] = "";
 	FILE *file;
@@ -41,24 +45,32 @@ static bool is_the_thread(const char *tid)
 	if (!fgets(name, sizeof(name), file))
 		name[0] = '\0';
 	fclose(file);
-	return !strcmp(name, THREAD_NAME);
+	return !strcmp(name, wanted);
 }
 
-static pid_t find_thread(void)
+static pid_t find_thread(const char *name)
 {
-	const struct sigaction action = {.sa_handler = do_nothing};
+	const struct sigaction action = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
 	DIR *dir = opendir("/proc/self/task");
 	struct dirent *entry;
 	pid_t found = 0;
 
 	while (dir && !found && (entry = readdir(dir)))
-		if (is_the_thread(entry->d_name))
+		if (has_name(entry->d_name, name))
 			found = atoi(entry->d_name);
 	if (dir)
 		closedir(dir);
 	if (found)
 		sigaction(SIGURG, &action, NULL);
 	return found;
+}
+
+static void wake(struct sleeper *sleeper)
+{
+	if (!sleeper->tid)
+		sleeper->tid = find_thread(sleeper->name);
+	if (sleeper->tid)
+		syscall(SYS_tgkill, getpid(), sleeper->tid, SIGURG);
 }
 
 void vhu_hurry_wait(struct vhu *vhu, bool waits)
@@ -72,8 +84,10 @@ void vhu_hurry(uint64_t now_ns)
 	if (now_ns - last_ns < PAUSE_NS + (uint64_t)n_waiting * PAUSE_PORT_NS)
 		return;
 	last_ns = now_ns;
-	if (!thread)
-		thread = find_thread();
-	if (thread)
-		syscall(SYS_tgkill, getpid(), thread, SIGURG);
+	wake(&connects);
+}
+
+void vhu_hurry_listen(void)
+{
+	wake(&listens);
 }

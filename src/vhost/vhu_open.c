@@ -179,8 +179,10 @@ int vhu_open(struct vhu *vhu, const struct port_args *args, uint64_t flags, stru
 		                    vhu->is_client ? "connect to" : "listen on", vhu->path,
 		                    vhu->is_client ? "read" : "written");
 	vhu_open_log(RTE_LOG_CRIT);
-	if (!ret && !vhu->is_client)
+	if (!ret && !vhu->is_client) {
 		ret = set_access(vhu, err);
+		vhu_hurry_listen();
+	}
 	if (ret)
 		rte_vhost_driver_unregister(vhu->path);
 	return ret;

@@ -101,6 +101,7 @@ bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts);
 uint32_t vhu_caps(uint64_t features);
 
 /* vhu_hurry.c: [ctl] */
+void vhu_hurry_listen(void);                      /* on a new socket */
 void vhu_hurry_wait(struct vhu *vhu, bool waits); /* for a guest to make its socket */
 void vhu_hurry(uint64_t now_ns);                  /* while a port waits, often */
 

@@ -57,27 +57,47 @@ class Header:
 class Guest:
     """Ring 0 is what it receives, ring 1 what it sends."""
 
-    def __init__(self, path, features):
+    def __init__(self, path, features, listen=False):
+        """listen: the guest's side makes the socket, and evs is the client."""
+        self.path, self.wanted, self.listener, self.sock = str(path), features, None, None
         self.fd = os.memfd_create("guest")
         os.ftruncate(self.fd, MEMORY)
         self.mem = mmap.mmap(self.fd, MEMORY)
         self.event = os.eventfd(0, os.EFD_NONBLOCK)
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(60)
-        self.sock.connect(str(path))
         self.avail, self.used = [0, 0], [0, 0]
-        self.features = self._ask(GET_FEATURES) & (features | MRG_RXBUF | VERSION_1)
-        self._tell(SET_FEATURES, struct.pack("<Q", self.features))
-        self._tell(SET_OWNER, b"")
-        self._tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, MEMORY, GPA, 0), self.fd)
         for i in range(LEN):
             self._describe(0, i, BUFS_AT + i * BUF_SIZE, BUF_SIZE, 2)
             self._offer(0, i)
+        if listen:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.settimeout(60)
+            self.listener.bind(self.path)
+            self.listener.listen(4)
+        self.attach()
+
+    def attach(self):
+        """To the switch, for the first time or again: the rings go on where they are."""
+        if self.sock:
+            self.sock.close()
+        if self.listener:
+            self.sock = self.listener.accept()[0]
+        else:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.connect(self.path)
+        self.sock.settimeout(60)
+        self.features = self._ask(GET_FEATURES) & (self.wanted | MRG_RXBUF | VERSION_1)
+        self._tell(SET_FEATURES, struct.pack("<Q", self.features))
+        self._tell(SET_OWNER, b"")
+        self._tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, MEMORY, GPA, 0), self.fd)
         for ring in (0, 1):
             self._start(ring)
 
     def close(self):
         self.sock.close()
+        if self.listener:
+            self.listener.close()
+            os.unlink(self.path)
+        self.mem.close()
         os.close(self.fd)
         os.close(self.event)
 
@@ -92,7 +112,8 @@ class Guest:
     def _start(self, ring):
         at = GPA + ring * RING_BYTES
         self._tell(SET_VRING_NUM, struct.pack("<II", ring, LEN))
-        self._tell(SET_VRING_BASE, struct.pack("<II", ring, 0))
+        index = struct.unpack_from("<H", self.mem, ring * RING_BYTES + 0x2002)[0]
+        self._tell(SET_VRING_BASE, struct.pack("<II", ring, index))
         self._tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", ring, 0, at, at + 0x2000, at + 0x1000, 0))
         self._tell(SET_VRING_CALL, struct.pack("<Q", ring), self.event)
         self._tell(SET_VRING_KICK, struct.pack("<Q", ring), self.event)
@@ -116,7 +137,7 @@ class Guest:
         self.used[ring] += 1
         return struct.unpack_from("<II", self.mem, at)
 
-    def send(self, frame, header=None):
+    def send(self, frame, header=None, wait=True):
         """Waits until the switch has taken it; where it goes then is another question."""
         i = self.avail[1] % N_SEND
         data = bytes(header or Header()) + b"\0\0" + bytes(frame)
@@ -124,9 +145,15 @@ class Guest:
         self.mem[at:at + len(data)] = data
         self._describe(1, i, at, len(data), 0)
         self._offer(1, i)
-        wait_for(lambda: self._returned(1), "the switch takes the frame", interval=0.001)
+        if wait:
+            wait_for(lambda: self._returned(1), "the switch takes the frame", interval=0.001)
+            self.reap()
+
+    def reap(self):
+        """Takes back what the switch has taken; whether all of it."""
         while self._returned(1):
             self._take(1)
+        return self.used[1] == self.avail[1]
 
     def receive(self):
         """All frames that are there: [(Header, bytes)]."""

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sockets between guests and evsd, made by one or the other; guests are ours (evslib/guest.py).
+
+    g0 --vhost-user-- br0 --vhost-user-- g1
+"""
+import os
+import socket
+import stat
+
+import pytest
+from evslib import RpcError, wait_for
+from evslib.guest import CSUM, GUEST_CSUM, Guest
+
+FRAME = bytes.fromhex("ffffffffffff52540000000188b5") + bytes(50)
+MODES = ("client", "server")
+
+
+class Wire:
+    def __init__(self, lab, mode, folder="."):
+        self.lab, self.mode, self.folder = lab, mode, lab.dir / folder
+        self.evsd = lab.evsd(config=True)
+        for n in (0, 1):
+            self.add(f"g{n}", self.path(n), mode=mode)
+
+    def add(self, name, path, **options):
+        self.evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path), **options)
+
+    def path(self, n):
+        return str(self.folder / f"g{n}")
+
+    def guest(self, n, features=0):
+        guest = Guest(self.path(n), features, listen=self.mode == "client")
+        wait_for(lambda: self.evsd.port(f"g{n}")["link"] == "up", "the guest is served")
+        return guest
+
+    def status(self, n, key):
+        return self.evsd.port(f"g{n}")["status"][key]
+
+
+def exchange(sender, receiver):
+    sender.send(FRAME)
+    assert wait_for(receiver.receive, "the frame arrives")[0][1] == FRAME
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_evsd_killed(lab, mode):
+    """The rings go on where they were; with other features, if the guest's driver wants that."""
+    wire = Wire(lab, mode)
+    guests = [wire.guest(n, CSUM) for n in (0, 1)]
+    for wanted in (CSUM, GUEST_CSUM):
+        exchange(*guests)
+        wire.evsd.kill()
+        wire.evsd.start()
+        for n, guest in enumerate(guests):
+            guest.wanted = wanted
+            guest.attach()
+            wait_for(lambda: wire.evsd.port(f"g{n}")["link"] == "up", "the guest is back")
+            names = {"csum", "guest-csum"} & set(wire.status(n, "features").split(","))
+            assert names == {"csum" if wanted == CSUM else "guest-csum"}
+        exchange(*guests)
+        exchange(*reversed(guests))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_many_guests_come_and_go(lab, mode):
+    wire = Wire(lab, mode)
+    proc = f"/proc/{wire.evsd.process.pid}"
+    guests = [wire.guest(n) for n in (0, 1)]
+
+    def footprint():
+        rss_kb = int(open(f"{proc}/status").read().split("VmRSS:")[1].split()[0])
+        return len(os.listdir(f"{proc}/fd")), wire.evsd.call("stats.show")["buffers"]["in-use"], rss_kb
+
+    for i in range(80):
+        if i == 20:  # stocks of allocators and library are full
+            descriptors, buffers, rss_kb = footprint()
+        guests[1].close()
+        guests[1] = wire.guest(1)
+        exchange(*guests)
+    wait_for(lambda: footprint()[:2] == (descriptors, buffers), "no descriptor and no buffer is lost")
+    assert footprint()[2] < rss_kb + 2000
+
+
+def test_a_directory_that_comes_later_and_a_path_replaced(lab):
+    wire = Wire(lab, "client", "later")
+    assert "No such file" in wire.status(0, "socket")
+    os.mkdir(wire.folder)
+    open(wire.path(1), "w").close()
+    assert "nobody listens" in wire.status(1, "socket")
+    os.unlink(wire.path(1))
+    guests = [wire.guest(n) for n in (0, 1)]
+    exchange(*guests)
+    os.unlink(wire.path(1))  # and another one at its place, while the old one is connected still
+    successor = socket.socket(socket.AF_UNIX)
+    successor.settimeout(60)
+    successor.bind(wire.path(1))
+    successor.listen()
+    guests[1].sock.close()
+    successor.accept()[0].close()
+    successor.close()
+    os.unlink(wire.path(1))
+    exchange(guests[0], wire.guest(1))
+
+
+def test_sockets_of_evsd(lab):
+    wire = Wire(lab, "server")
+    path = str(lab.dir / "s")
+    wire.add("s", path, mode="server", **{"socket-mode": "0660", "socket-owner": "nobody:daemon"})
+    info = os.stat(path)
+    assert stat.S_ISSOCK(info.st_mode) and stat.S_IMODE(info.st_mode) == 0o660 and info.st_uid == 65534
+    with pytest.raises(RpcError, match="belongs to another port"):
+        wire.add("twin", path, mode="server")
+    with pytest.raises(RpcError, match="less than 108"):
+        wire.add("long", "/tmp/" + "x" * 110)
+    with pytest.raises(RpcError, match="directory"):
+        wire.add("nowhere", lab.dir / "no" / "such", mode="server")
+    wire.evsd.kill()  # leaves its sockets behind
+    assert os.path.exists(path)
+    wire.evsd.start()
+    Guest(path, 0).close()
+    wire.evsd.call("port.del", name="s")
+    assert not os.path.exists(path)
+    taken = socket.socket(socket.AF_UNIX)
+    taken.bind(path)
+    taken.listen()
+    with pytest.raises(RpcError, match="another process listens"):
+        wire.add("s", path, mode="server")
+    taken.close()
+    wire.add("s", path, mode="server")
