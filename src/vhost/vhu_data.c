@@ -50,9 +50,11 @@ static uint16_t library_rx(struct port *port, uint16_t queue, int vid, struct rt
                            uint16_t n)
 {
 	struct vhu *vhu = port->priv;
-	uint16_t got = rte_vhost_dequeue_burst(vid, (uint16_t)(2 * queue + 1),
-	                                       evs_load_relaxed(&vhu->pool), mbufs, n);
+	uint16_t ring = (uint16_t)(2 * queue + 1), got;
 	uint64_t any = 0;
+
+	vhu_call_for(vhu, ring);
+	got = rte_vhost_dequeue_burst(vid, ring, evs_load_relaxed(&vhu->pool), mbufs, n);
 
 	for (uint16_t i = 0; i < got; i++)
 		any |= mbufs[i]->ol_flags;
@@ -126,6 +128,7 @@ EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 
 	if (vid < 0)
 		return 0;
+	vhu_call_for(vhu, ring);
 	for (uint16_t i = 0; i < n; i++)
 		any |= mbufs[i]->ol_flags;
 	if (evs_unlikely(any & LARGE))

@@ -9,6 +9,7 @@
  */
 #include <linux/virtio_net.h>
 #include <rte_vhost.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -299,6 +300,24 @@ static int on_features(int vid, uint64_t features)
 	return 0;
 }
 
+void vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd)
+{
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	pthread_mutex_lock(&conn->vhu->lock);
+	if (conn->kick_fd[ring] >= 0)
+		close(conn->kick_fd[ring]);
+	conn->kick_fd[ring] = copy;
+	pthread_mutex_unlock(&conn->vhu->lock);
+}
+
+void vhu_conn_close(struct vhu_conn *conn)
+{
+	for (uint32_t ring = 0; ring < 2 * VHU_MAX_PAIRS; ring++)
+		vhu_kick_set(conn, ring, -1);
+	vhu_guard_del(conn);
+}
+
 static int on_connect(int vid)
 {
 	struct vhu *vhu = of_device(vid);
@@ -313,6 +332,7 @@ static int on_connect(int vid)
 		conn->vid = vid;
 		conn->fd = -1;
 		conn->vhu = vhu;
+		memset(conn->kick_fd, -1, sizeof(conn->kick_fd));
 		evs_counter_add(&vhu->n_connects, 1);
 	}
 	pthread_mutex_unlock(&vhu->lock);
@@ -325,28 +345,30 @@ static int on_connect(int vid)
 
 static void on_disconnect(int vid)
 {
-	struct vhu *vhu = of_device(vid);
-	struct vhu_conn *conn;
+	struct vhu_conn *conn = vhu_conn_lookup(vid);
 
-	if (!vhu)
+	if (!conn)
 		return;
-	pthread_mutex_lock(&vhu->lock);
-	conn = conn_of(vhu, vid);
-	if (conn) {
-		vhu_rings_pause(conn);
-		vhu_guard_del(conn);
-		conn->vid = VHU_NO_DEVICE;
-	}
-	pthread_mutex_unlock(&vhu->lock);
-	tell_control(vhu);
+	vhu_rings_pause(conn);
+	vhu_conn_close(conn);
+	pthread_mutex_lock(&conn->vhu->lock);
+	conn->vid = VHU_NO_DEVICE;
+	pthread_mutex_unlock(&conn->vhu->lock);
 }
 
-static void on_kick(int vid)
-{
-	struct vhu *vhu = of_device(vid);
+/* The library calls a guest in the worker that serves it, and tells the device only. */
+static __thread uint64_t *calls;
 
-	if (vhu)
-		__atomic_fetch_add(&vhu->n_kicks, 1, __ATOMIC_RELAXED);
+void vhu_call_for(struct vhu *vhu, uint16_t ring)
+{
+	calls = &vhu->n_calls[ring];
+}
+
+static void on_call(int vid)
+{
+	(void)vid;
+	if (calls)
+		evs_counter_add(calls, 1); /* under the library's lock of the ring */
 }
 
 const struct rte_vhost_device_ops vhu_ops = {
@@ -356,5 +378,5 @@ const struct rte_vhost_device_ops vhu_ops = {
         .features_changed = on_features,
         .new_connection = on_connect,
         .destroy_connection = on_disconnect,
-        .guest_notified = on_kick,
+        .guest_notified = on_call,
 };

@@ -128,77 +128,6 @@ static void vhu_get_link(struct port *port, struct port_link *link)
 	           (evs_load_acquire(&vhu->rings) & receiving);
 }
 
-static const char *tell_obstacle(const char *path, char *text, size_t size)
-{
-	if (access(path, W_OK) == 0)
-		return "connecting (nobody listens)";
-	snprintf(text, size, "connecting (%s)", strerror(errno));
-	return text;
-}
-
-static void vhu_get_status(struct port *port,
-                           void (*add)(void *arg, const char *key, const char *value), void *arg)
-{
-	struct vhu *vhu = port->priv;
-	uint64_t rings = evs_load_acquire(&vhu->rings);
-	bool ready = evs_load_acquire(&vhu->vid) >= 0;
-	struct vhu_facts facts;
-	bool connected = vhu_get_facts(vhu, &facts);
-	char text[320];
-
-	add(arg, "path", vhu->path);
-	add(arg, "mode", vhu->is_client ? "client" : "server");
-	add(arg, "socket",
-	    connected        ? "connected"
-	    : vhu->is_client ? tell_obstacle(vhu->path, text, sizeof(text))
-	                     : "listening");
-	add(arg, "guest", ready ? "ready" : "not ready");
-	vhu_features_format(vhu->driver_features, text, sizeof(text));
-	add(arg, "features_offered", text);
-	if (!ready)
-		return;
-	vhu_features_format(facts.features, text, sizeof(text));
-	add(arg, "features", text);
-	snprintf(text, sizeof(text), "%u regions, %llu MB", facts.n_regions,
-	         (unsigned long long)facts.memory_bytes >> 20);
-	add(arg, "memory", text);
-	snprintf(text, sizeof(text), "%d", facts.numa_node);
-	add(arg, "numa", text);
-	for (uint16_t i = 0; i < facts.n_rings; i++) {
-		char key[16];
-
-		snprintf(key, sizeof(key), "ring%u", i);
-		snprintf(text, sizeof(text), "%s, %u entries, %s",
-		         i & 1 ? "from guest" : "to guest", facts.ring_size[i],
-		         rings >> i & 1 ? "enabled" : "disabled");
-		add(arg, key, text);
-	}
-}
-
-static void vhu_get_xstats(struct port *port,
-                           void (*add)(void *arg, const char *key, uint64_t value), void *arg)
-{
-	const struct vhu *vhu = port->priv;
-	char key[32];
-
-	add(arg, "guest_connects", evs_load_relaxed(&vhu->n_connects));
-	add(arg, "guest_interrupts", evs_load_relaxed(&vhu->n_kicks));
-	add(arg, "guest_messages_refused", evs_load_relaxed(&vhu->n_refused));
-	add(arg, "all_guests_memory_faults", vhu_guard_faults());
-	for (uint16_t q = 0; q < port->n_rxq; q++) {
-		snprintf(key, sizeof(key), "rx_q%u_packets", q);
-		add(arg, key, evs_load_relaxed(&port->rxq_drops[q].rx_pkts));
-	}
-	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
-		uint64_t n = evs_load_relaxed(&vhu->txq[w].n_pkts);
-
-		if (n == 0)
-			continue;
-		snprintf(key, sizeof(key), "tx_worker%u_packets", w);
-		add(arg, key, n);
-	}
-}
-
 /* The guest's device has its MTU from whoever made the guest; evs keeps to its own. */
 static int vhu_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err)
 {
@@ -288,7 +217,8 @@ static void vhu_destroy(struct port *port)
 	vhu_list_del(vhu);
 	vhu_hurry_wait(vhu, false);
 	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
-		vhu_guard_del(&vhu->conn[i]); /* the library has not told of their end */
+		if (vhu->conn[i].vid != VHU_NO_DEVICE)
+			vhu_conn_close(&vhu->conn[i]); /* the library has not told of its end */
 	free_vhu(vhu);
 	port_pool_put(port->pool);
 }

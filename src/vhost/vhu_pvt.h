@@ -39,7 +39,9 @@ struct vhu_conn {
 	uint64_t started; /* bitmap of those with a kick descriptor */
 	struct vhu_facts facts;
 	struct vhu *vhu;
-	bool is_ours; /* [vhost w, worker r] its from_guest rings are read here */
+	bool is_ours;                   /* [vhost w, worker r] its from_guest rings are read here */
+	int kick_fd[2 * VHU_MAX_PAIRS]; /* copies; -1: none [vhost, ctl under vhu.lock] */
+	uint64_t n_kicks[2 * VHU_MAX_PAIRS]; /* [ctl] */
 	struct vhu_mem mem;
 	struct vhu_ring from_guest[VHU_MAX_PAIRS];
 };
@@ -58,10 +60,10 @@ struct vhu {
 	bool must_announce;       /* [vhost w, workers rw] that the guest is here */
 	uint64_t mac;             /* [ctl w, worker r] its address in 6 bytes; 0: unknown */
 	/* mailbox */
-	uint64_t rings EVS_CACHE_ALIGNED; /* [vhost w, ctl r] bitmap of enabled ones of vid */
-	uint64_t n_kicks;                 /* [vhost and workers w, ctl r] calls to the guest */
-	uint64_t n_connects;              /* [vhost w, ctl r] */
-	uint64_t n_refused;               /* [vhost w, ctl r] messages */
+	uint64_t rings EVS_CACHE_ALIGNED;    /* [vhost w, ctl r] bitmap of enabled ones of vid */
+	uint64_t n_calls[2 * VHU_MAX_PAIRS]; /* [workers w, ctl r] of the library to the guest */
+	uint64_t n_connects;                 /* [vhost w, ctl r] */
+	uint64_t n_refused;                  /* [vhost w, ctl r] messages */
 	pthread_mutex_t lock;
 	struct vhu_conn conn[VHU_MAX_CONNS];
 	/* control only */
@@ -88,7 +90,16 @@ int vhu_announce_set(struct vhu *vhu, const struct rte_ether_addr *mac,
 void vhu_announce_start(struct vhu *vhu);                       /* [vhost] */
 uint16_t vhu_announce(struct vhu *vhu, struct rte_mbuf **mbuf); /* [worker] 1 or 0 packets */
 
+/* vhu_status.c */
+void vhu_get_status(struct port *port, void (*add)(void *arg, const char *key, const char *value),
+                    void *arg);
+void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, uint64_t value),
+                    void *arg);
+
 /* vhu_event.c */
+void vhu_call_for(struct vhu *vhu, uint16_t ring); /* [worker] whose interrupts come now */
+void vhu_conn_close(struct vhu_conn *conn);        /* [vhost, ctl] what it holds */
+void vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd); /* [vhost] -1: none */
 struct rte_vhost_device_ops;
 extern const struct rte_vhost_device_ops vhu_ops;
 int vhu_list_add(struct vhu *vhu); /* -EEXIST: the path is in use by another port */

@@ -100,6 +100,7 @@ static const char *check_kick(struct vhu_conn *conn, struct vhu_msg *msg)
 	if (!(features & PACKED) && (vring.size & (vring.size - 1)))
 		return "a split ring whose size is no power of 2";
 	conn->started |= 1ull << ring;
+	vhu_kick_set(conn, ring, msg->n_fds == 1 ? msg->fds[0] : -1);
 	return NULL;
 }
 
@@ -114,6 +115,7 @@ static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)
 	if (msg->state.index >= N_RINGS)
 		return "no such ring";
 	conn->started &= ~(1ull << msg->state.index);
+	vhu_kick_set(conn, msg->state.index, -1);
 	return NULL;
 }
 

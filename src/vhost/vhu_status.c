@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `port show` says of a guest: socket, features, memory, rings. Threads: control.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <rte_vhost.h>
+
+#include "vhost/vhu_pvt.h"
+
+#define INDEX_MASK 0x7fffu /* of a packed ring, beside the wrap counter */
+#define PACKED     (1ull << VIRTIO_F_RING_PACKED)
+
+struct ring_state {
+	unsigned size;
+	uint16_t avail, used;
+	uint64_t kicks, calls;
+};
+
+typedef void add_fn(void *arg, const char *key, const char *value);
+
+static const char *tell_obstacle(const char *path, char *text, size_t size)
+{
+	if (access(path, W_OK) == 0)
+		return "connecting (nobody listens)";
+	snprintf(text, size, "connecting (%s)", strerror(errno));
+	return text;
+}
+
+/* How often the guest has kicked: the sum waits in the descriptor, which nobody else reads. It is
+ * the guest's choice what file that is. */
+static uint64_t read_kicks(int fd)
+{
+	uint64_t n = 0;
+	struct iovec iov = {&n, sizeof(n)};
+
+	return fd >= 0 && preadv2(fd, &iov, 1, -1, RWF_NOWAIT) == sizeof(n) ? n : 0;
+}
+
+/* The device stays while the lock is held and the connection ready: the library asks first. */
+static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
+{
+	struct vhu_conn *conn = vhu->served;
+	const struct vhu_ring *ring = &conn->from_guest[i / 2];
+	struct rte_vhost_vring vring = {0};
+
+	if (!conn->is_ready || rte_vhost_get_vhost_vring(conn->vid, i, &vring) ||
+	    rte_vhost_get_vring_base(conn->vid, i, &state->avail, &state->used))
+		return false;
+	conn->n_kicks[i] += read_kicks(conn->kick_fd[i]);
+	state->size = vring.size;
+	state->kicks = conn->n_kicks[i];
+	state->calls = evs_load_relaxed(&vhu->n_calls[i]);
+	if (i & 1 && ring->is_placed) {
+		state->avail = evs_load_relaxed(&ring->last_avail);
+		state->used = evs_load_relaxed(&ring->last_used);
+		state->calls += evs_load_relaxed(&ring->n_calls);
+	}
+	if (conn->facts.features & PACKED) {
+		state->avail &= INDEX_MASK;
+		state->used &= INDEX_MASK;
+	}
+	return true;
+}
+
+static void add_ring(struct vhu *vhu, uint16_t i, add_fn *add, void *arg)
+{
+	const bool enabled = evs_load_acquire(&vhu->rings) >> i & 1;
+	struct ring_state state = {0};
+	char key[16], text[160];
+	bool known;
+
+	pthread_mutex_lock(&vhu->lock);
+	known = evs_load_acquire(&vhu->vid) >= 0 && get_ring(vhu, i, &state);
+	pthread_mutex_unlock(&vhu->lock);
+	if (!known)
+		return;
+	snprintf(key, sizeof(key), "ring%u", i);
+	snprintf(text, sizeof(text),
+	         "%s, %u entries, %s, last avail %u, last used %u, kicks %llu, interrupts %llu",
+	         i & 1 ? "from guest" : "to guest", state.size, enabled ? "enabled" : "disabled",
+	         state.avail, state.used, (unsigned long long)state.kicks,
+	         (unsigned long long)state.calls);
+	add(arg, key, text);
+}
+
+static void add_memory(struct vhu *vhu, const struct vhu_facts *facts, add_fn *add, void *arg)
+{
+	struct vhu_mem mem = {0};
+	char key[24], text[96];
+
+	pthread_mutex_lock(&vhu->lock);
+	if (evs_load_acquire(&vhu->vid) >= 0)
+		mem = vhu->served->mem;
+	pthread_mutex_unlock(&vhu->lock);
+	snprintf(text, sizeof(text), "%u regions, %llu MB", facts->n_regions,
+	         (unsigned long long)facts->memory_bytes >> 20);
+	add(arg, "memory", text);
+	for (unsigned i = 0; i < mem.n; i++) {
+		snprintf(key, sizeof(key), "region%u", i);
+		snprintf(text, sizeof(text), "guest physical %#llx, %llu kB",
+		         (unsigned long long)mem.region[i].gpa,
+		         (unsigned long long)mem.region[i].size >> 10);
+		add(arg, key, text);
+	}
+}
+
+void vhu_get_status(struct port *port, add_fn *add, void *arg)
+{
+	struct vhu *vhu = port->priv;
+	bool ready = evs_load_acquire(&vhu->vid) >= 0;
+	struct vhu_facts facts;
+	bool connected = vhu_get_facts(vhu, &facts);
+	char text[320];
+
+	add(arg, "path", vhu->path);
+	add(arg, "mode", vhu->is_client ? "client" : "server");
+	add(arg, "socket",
+	    connected        ? "connected"
+	    : vhu->is_client ? tell_obstacle(vhu->path, text, sizeof(text))
+	                     : "listening");
+	add(arg, "guest", ready ? "ready" : "not ready");
+	vhu_features_format(vhu->driver_features, text, sizeof(text));
+	add(arg, "features_offered", text);
+	if (!ready)
+		return;
+	vhu_features_format(facts.features, text, sizeof(text));
+	add(arg, "features", text);
+	add_memory(vhu, &facts, add, arg);
+	snprintf(text, sizeof(text), "%d", facts.numa_node);
+	add(arg, "numa", text);
+	for (uint16_t i = 0; i < facts.n_rings; i++)
+		add_ring(vhu, i, add, arg);
+}
+
+static uint64_t sum_calls(const struct vhu *vhu)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < 2 * VHU_MAX_PAIRS; i++)
+		sum += evs_load_relaxed(&vhu->n_calls[i]);
+	for (unsigned c = 0; c < VHU_MAX_CONNS; c++)
+		for (unsigned i = 0; i < VHU_MAX_PAIRS; i++)
+			sum += evs_load_relaxed(&vhu->conn[c].from_guest[i].n_calls);
+	return sum;
+}
+
+void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, uint64_t value),
+                    void *arg)
+{
+	const struct vhu *vhu = port->priv;
+	char key[32];
+
+	add(arg, "guest_connects", evs_load_relaxed(&vhu->n_connects));
+	add(arg, "guest_interrupts", sum_calls(vhu));
+	add(arg, "guest_messages_refused", evs_load_relaxed(&vhu->n_refused));
+	add(arg, "all_guests_memory_faults", vhu_guard_faults());
+	for (uint16_t q = 0; q < port->n_rxq; q++) {
+		snprintf(key, sizeof(key), "rx_q%u_packets", q);
+		add(arg, key, evs_load_relaxed(&port->rxq_drops[q].rx_pkts));
+	}
+	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
+		uint64_t n = evs_load_relaxed(&vhu->txq[w].n_pkts);
+
+		if (n == 0)
+			continue;
+		snprintf(key, sizeof(key), "tx_worker%u_packets", w);
+		add(arg, key, n);
+	}
+}

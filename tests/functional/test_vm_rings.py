@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rings of guests: what `port show` says of them, and what one guest's ring is to the others.
+
+    a, b --vhost-user-- br0 --vhost-user-- c, d        guests in Python (evslib/guest.py)
+"""
+import re
+import struct
+
+from evslib import guest, wait_for
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+
+class Guests:
+    def __init__(self, lab, names, **options):
+        self.evsd = lab.evsd(**options)
+        self.ends = {}
+        for name in names:
+            path = lab.dir / name
+            self.evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path), mode="server")
+            self.ends[name] = end = guest.Guest(path, guest.SENDS_ALL | guest.TAKES_ALL)
+            lab.stack.callback(end.close)
+        for name in names:
+            wait_for(lambda name=name: self.evsd.port(name)["link"] == "up", f"{name} is up")
+
+
+def frame(source, number):
+    return bytes(Ether(src=f"02:00:00:00:00:0{source}", dst="02:00:00:00:00:09") / IP(src="10.0.0.1", dst="10.0.0.2") /
+                 UDP(sport=source, dport=9) / Raw(struct.pack("!I", number)))
+
+
+def numbers(frames, source):
+    return [struct.unpack_from("!I", data, 42)[0] for _, data in frames if data[11] == source]
+
+
+def test_port_show(lab):
+    guests = Guests(lab, ["a", "b"])
+    guests.evsd.evsctl("flow", "add", "br0", "priority=9,in_port=a,actions=output:b")
+    for i in range(5):
+        guests.ends["a"].send(frame(1, i))
+    wait_for(lambda: guests.evsd.port("b")["tx-pkts"] == 5, "b got all")
+    a, b = (guests.evsd.port(name)["status"] for name in "ab")
+    assert a["socket"] == "connected" and a["guest"] == "ready" and a["mode"] == "server"
+    assert "csum" in a["features"].split(",") and "version-1" in a["features"].split(",")
+    assert "packed" in a["features_offered"].split(",") and "packed" not in a["features"].split(",")
+    assert a["memory"].startswith("1 regions") and a["region0"] == f"guest physical {guest.GPA:#x}, {guest.MEMORY >> 10} kB"
+    ring = r"%s, 256 entries, enabled, last avail %d, last used %d, kicks \d+, interrupts \d+"
+    assert re.fullmatch(ring % ("from guest", 5, 5), a["ring1"]), a
+    assert re.fullmatch(ring % ("to guest", 5, 5), b["ring0"]), b
+    assert int(a["ring1"].split()[-1]) == 5, "one interrupt for each burst of one frame"
+    statistics = guests.evsd.port("a")["xstats"]
+    assert statistics["rx_q0_packets"] == 5 and statistics["guest_messages_refused"] == 0
+
+
+def test_stalled_guest_costs_others_nothing(lab):
+    """b never takes anything back; c gets all, and b's drops have their name."""
+    guests = Guests(lab, ["a", "b", "c"])
+    guests.evsd.evsctl("flow", "add", "br0", "priority=9,in_port=a,actions=output:b,output:c")
+    got, count = [], guest.LEN + 40
+    for i in range(count):
+        guests.ends["a"].send(frame(1, i))
+        got += guests.ends["c"].receive()
+    wait_for(lambda: got.extend(guests.ends["c"].receive()) or len(got) == count, "c got all")
+    assert numbers(got, 1) == list(range(count))
+    assert {key: n for key, n in guests.evsd.drops().items() if n} == {("b", "guest-ring-full"): 40}
+    guests.evsd.check_accounts()
+
+
+def test_fewer_queues_than_workers(lab):
+    """Two workers send into the one ring of c; each keeps its order."""
+    guests = Guests(lab, ["a", "b", "c"])
+    guests.evsd.evsctl("worker", "add", "0")
+    for name in "ab":
+        guests.evsd.evsctl("flow", "add", "br0", f"priority=9,in_port={name},actions=output:c")
+    wait_for(lambda: len(guests.evsd.call("worker.show")) == 2, "two workers")
+    guests.evsd.evsctl("worker", "rebalance")
+    got = []
+    for i in range(300):
+        for source, name in enumerate("ab", 1):
+            guests.ends[name].send(frame(source, i))
+        got += guests.ends["c"].receive()
+    wait_for(lambda: got.extend(guests.ends["c"].receive()) or len(got) == 600, "c got all")
+    assert numbers(got, 1) == numbers(got, 2) == list(range(300))
+    assert all(worker["pkts"] > 0 for worker in guests.evsd.call("worker.show"))
+    assert not any(guests.evsd.drops().values())
+    guests.evsd.check_accounts()
