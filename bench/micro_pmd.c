@@ -224,7 +224,7 @@ static double cycles_per_packet(void)
 {
 	uint64_t tsc = after.busy_tsc + after.idle_tsc - before.busy_tsc - before.idle_tsc;
 
-	return (double)tsc / (double)(after.pkts - before.pkts);
+	return after.pkts == before.pkts ? 1e9 : (double)tsc / (double)(after.pkts - before.pkts);
 }
 
 static void take_stats(unsigned worker, const struct pmd_worker_stats *s, void *arg)

@@ -163,6 +163,11 @@ static EVS_HOT void push(struct pmd_worker *w, struct pmd_exec *x, const struct 
 	const struct pkt_tunnel_header *header = (const void *)op->payload;
 	struct rte_mbuf *pieces[PKT_OFFLOAD_MAX];
 
+	if (evs_likely(pmd_tunnel_is_ready(x))) {
+		x->is_private = true;
+		pmd_tunnel_push(w, x, header, op->arg);
+		return;
+	}
 	if (!x->is_private)
 		pmd_make_private(w, x);
 	if (evs_likely(!pmd_tunnel_odd(x))) {

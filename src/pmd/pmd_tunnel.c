@@ -4,9 +4,19 @@
  * Threads: worker. Owner of packets: the group, or the queue of those that go round again.
  */
 #include "pmd/pmd_tunnel_pvt.h"
-#include "tunnel/tunnel.h"
+#include "pkt/pkt_edit.h"
+#include "tunnel/tun_push.h"
 
 #define RX_CSUM_FLAGS (RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK)
+
+bool pmd_tunnel_is_ready(const struct pmd_exec *x)
+{
+	bool ready = true;
+
+	for (unsigned i = 0; i < x->n; i++)
+		ready &= pkt_is_writable(x->mbuf[i]) && !(x->mbuf[i]->ol_flags & PKT_TX_REQUEST);
+	return ready;
+}
 
 bool pmd_tunnel_odd(const struct pmd_exec *x)
 {
@@ -36,40 +46,55 @@ unsigned pmd_tunnel_prepare(struct pmd_worker *w, struct pmd_exec *x, unsigned i
 	return (unsigned)n;
 }
 
-/* Where the headers are now. */
-static void set_offsets(struct pkt_offsets *ofs, const struct pkt_tunnel_header *header,
-                        const struct rte_mbuf *m)
+/* Where the headers are now; stored as one word. */
+EVS_INLINE void set_offsets(struct pkt_offsets *ofs, const struct pkt_tunnel_header *header,
+                            const struct rte_mbuf *m)
 {
 	uint32_t l3_len = m->pkt_len - header->l3;
+	struct pkt_offsets now = {
+	        .l3 = header->l3,
+	        .l4 = tun_kinds[header->kind].dst_port ? header->l4 : 0,
+	        .l3_len = (uint16_t)EVS_MIN(l3_len, (uint32_t)UINT16_MAX),
+	};
 
-	ofs->l2_5 = 0;
-	ofs->l3 = header->l3;
-	ofs->l4 = tun_kinds[header->kind].dst_port ? header->l4 : 0;
-	ofs->l3_len = (uint16_t)EVS_MIN(l3_len, (uint32_t)UINT16_MAX);
+	memcpy(ofs, &now, sizeof(now));
+}
+
+/* Packet i of the group; 0 or the error of tun_push. */
+EVS_INLINE int push_one(const struct pmd_worker *w, struct pmd_exec *x, unsigned i,
+                        const struct pkt_tunnel_header *header)
+{
+	struct rte_mbuf *m = x->mbuf[i];
+	unsigned slot = x->slot[i];
+	uint32_t hash = tun_flow_hash(&w->burst.base[slot], &w->burst.ext[slot]);
+	int rc;
+
+	if (evs_likely(tun_push_is_plain(header, m)))
+		tun_push_plain(header, m, hash);
+	else if (evs_unlikely((rc = tun_push(header, m, hash)) != 0))
+		return rc;
+	m->ol_flags &= ~(uint64_t)RX_CSUM_FLAGS;
+	set_offsets(&x->ofs[i], header, m);
+	return 0;
 }
 
 EVS_HOT void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
                              const struct pkt_tunnel_header *header, uint32_t port)
 {
 	struct port_counters *counters = pmd_view_of(w, port)->counters;
+	uint64_t start = pmd_nested_begin(w), bytes = 0;
 	uint32_t too_long = 0, no_room = 0;
-	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < x->n; i++) {
-		struct rte_mbuf *m = x->mbuf[i];
-		unsigned slot = x->slot[i];
-		uint32_t size = m->pkt_len;
-		int rc = tun_push(header, m,
-		                  tun_flow_hash(&w->burst.base[slot], &w->burst.ext[slot]));
+		uint32_t size = x->mbuf[i]->pkt_len;
+		int rc = push_one(w, x, i, header);
 
-		if (evs_unlikely(rc)) {
-			too_long |= (uint32_t)(rc == -EMSGSIZE) << i;
-			no_room |= (uint32_t)(rc != -EMSGSIZE) << i;
-			continue;
-		}
-		bytes += size;
-		m->ol_flags &= ~(uint64_t)RX_CSUM_FLAGS;
-		set_offsets(&x->ofs[i], header, m);
+		if (evs_likely(!rc))
+			bytes += size;
+		else if (rc == -EMSGSIZE)
+			too_long |= UINT32_C(1) << i;
+		else
+			no_room |= UINT32_C(1) << i;
 	}
 	evs_counter_add(&counters->tx_pkts,
 	                x->n - (unsigned)__builtin_popcount(too_long | no_room));
@@ -78,6 +103,7 @@ EVS_HOT void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
 		pmd_exec_drop(w, x, too_long, PKT_DROP_TX_MTU);
 	else if (evs_unlikely(no_room))
 		pmd_exec_drop(w, x, no_room, PKT_DROP_NO_MBUF);
+	pmd_nested_end(w, PMD_STAGE_ENCAP, start);
 }
 
 /* The outer checksums are vouched for, or checked here; anything else that is asked of the sender

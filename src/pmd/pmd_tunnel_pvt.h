@@ -14,6 +14,8 @@ void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
                      const struct pkt_tunnel_header *header, uint32_t port);
 /* Takes outer headers off; the inner packets go round again as packets of their tunnel port. */
 void pmd_tunnel_pop(struct pmd_worker *w, struct pmd_exec *x, uint32_t arg);
+/* All packets are private, and none must be prepared. */
+bool pmd_tunnel_is_ready(const struct pmd_exec *x);
 bool pmd_tunnel_odd(const struct pmd_exec *x); /* some packet must be prepared before a push */
 /* Makes of packet i what may be put into a tunnel: how many pieces; 0: dropped. */
 unsigned pmd_tunnel_prepare(struct pmd_worker *w, struct pmd_exec *x, unsigned i,

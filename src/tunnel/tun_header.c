@@ -4,6 +4,7 @@
  * Threads: any. Owner: the caller's memory.
  */
 #include "pkt/pkt_csum.h"
+#include "tunnel/tun_push.h"
 #include "tunnel/tun_pvt.h"
 
 #define IPV4_SIZE 20
@@ -83,6 +84,10 @@ int tun_header_build(const struct tun_outer *outer, struct pkt_tunnel_header *he
 	header->sport_n = outer->sport_n;
 	if (ipv4)
 		header->ip_sum = pkt_csum_fold(pkt_csum_add(0, l3, IPV4_SIZE));
+	header->plain = ipv4 && tun_kinds[outer->kind].ip_proto == IPPROTO_UDP &&
+	                tun_kinds[outer->kind].finish == tun_udp_finish && outer->sport_n &&
+	                size <= TUN_PUSH_COPY &&
+	                (outer->flags & (PKT_TUN_DF | PKT_TUN_CSUM)) == PKT_TUN_DF;
 	memcpy(pkt_tunnel_bytes(header), bytes, size);
 	return 0;
 }

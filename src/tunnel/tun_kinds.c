@@ -72,7 +72,7 @@ enum tun_kind tun_kind_lookup(const char *name)
 	return TUN_NONE;
 }
 
-uint32_t tun_flow_hash(const struct pkt_key_base *base, const struct pkt_key_ext *ext)
+uint32_t tun_flow_hash_odd(const struct pkt_key_base *base, const struct pkt_key_ext *ext)
 {
 	const uint64_t *s = pkt_hash_secret;
 	uint64_t addresses, hash;

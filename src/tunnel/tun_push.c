@@ -3,11 +3,9 @@
  * Putting a prebuilt header before a frame.
  * Threads: worker.
  */
-#include "pkt/pkt_csum.h"
-#include "tunnel/tun_pvt.h"
+#include "tunnel/tun_push.h"
 
-/* RFC 791 and 8200: what length fields can say. */
-#define MAX_IP_SIZE 65535u
+#include "tunnel/tun_pvt.h"
 
 /* A buffer of its own for the header, chained before m, where the headroom is too small. The frame
  * keeps its first mbuf, so what was there moves to a new one. */
@@ -75,7 +73,7 @@ int EVS_HOT tun_push(const struct pkt_tunnel_header *header, struct rte_mbuf *m,
 	uint32_t ip_size = m->pkt_len + header->size - header->l3, payload;
 	uint8_t *p;
 
-	if (evs_unlikely(ip_size > MAX_IP_SIZE))
+	if (evs_unlikely(ip_size > TUN_MAX_IP_SIZE))
 		return -EMSGSIZE;
 	p = prepend(header, m);
 	if (evs_unlikely(!p))
@@ -86,9 +84,7 @@ int EVS_HOT tun_push(const struct pkt_tunnel_header *header, struct rte_mbuf *m,
 	else
 		tun_put16(p + header->l3 + 4, (uint16_t)payload);
 	if (ops->ip_proto == IPPROTO_UDP && header->sport_n)
-		tun_put16(p + header->l4,
-		          (uint16_t)(header->sport_lo +
-		                     ((uint64_t)flow_hash * header->sport_n >> 32)));
+		pkt_st16(p + header->l4, tun_push_sport(header, flow_hash));
 	ops->finish(header, m, p + header->l4, payload);
 	return 0;
 }

@@ -23,6 +23,7 @@
 
 #include "pkt/pkt_burst.h"
 #include "pkt/pkt_drop.h"
+#include "pkt/pkt_hash.h"
 #include "pkt/pkt_tunnel.h"
 
 enum tun_kind { TUN_NONE, TUN_VXLAN, TUN_VXLAN_GPE, TUN_GENEVE, TUN_GRE, TUN_NVGRE, TUN_N_KINDS };
@@ -108,9 +109,20 @@ enum tun_kind tun_kind_lookup(const char *name);
  * too wide), with nothing allocated. */
 int tun_header_build(const struct tun_outer *outer, struct pkt_tunnel_header *header);
 
+/* The same for what is not IPv4. */
+uint32_t tun_flow_hash_odd(const struct pkt_key_base *base, const struct pkt_key_ext *ext);
 /* [worker] The hash that chooses the source port and an ECMP path: addresses, protocol, ports of
  * the inner packet, the same for every packet of a flow. */
-uint32_t tun_flow_hash(const struct pkt_key_base *base, const struct pkt_key_ext *ext);
+EVS_INLINE uint32_t tun_flow_hash(const struct pkt_key_base *base, const struct pkt_key_ext *ext)
+{
+	uint64_t hash, ports = pkt_hash_u64(&base->tp_src) & UINT32_MAX;
+
+	if (evs_unlikely(base->ip_proto == 0 || base->lines & PKT_LINE_IPV6))
+		return tun_flow_hash_odd(base, ext);
+	hash = pkt_hash_mum(pkt_hash_u64(&base->ip_src) ^ pkt_hash_secret[3],
+	                    ((uint64_t)base->ip_proto << 32 | ports) ^ pkt_hash_secret[1]);
+	return (uint32_t)(hash ^ hash >> 32);
+}
 
 /* [worker] Puts the header before a frame, which is writable and wants nothing of the sender
  * (checksums complete, not a large segment). 0, -ENOMEM (no room and no buffer), -EMSGSIZE. */
