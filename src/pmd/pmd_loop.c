@@ -3,6 +3,8 @@
  * The loop of a worker: receive, parse, look up, group by program, execute, send.
  * Threads: worker. Owner of packets: the worker, from receive to send.
  */
+#include <rte_prefetch.h>
+
 #include "pmd/pmd_out_pvt.h"
 
 const char *const pmd_stage_names[PMD_N_STAGES] = {
@@ -58,12 +60,46 @@ static uint32_t fragments(const struct pkt_burst *b, unsigned n)
 	return mask;
 }
 
+/* Packets of a burst by program, in the order of the first of each. */
+struct groups {
+	unsigned n;
+	const struct flow_prog *prog[PKT_BURST_MAX];
+	uint32_t members[PKT_BURST_MAX];
+	uint8_t at[64]; /* by address: 1 + the group; 0: none yet */
+};
+
+static EVS_HOT void groups_add(struct groups *g, const struct flow_prog *prog, unsigned i)
+{
+	uint8_t *at = &g->at[(uintptr_t)prog >> 6 & 63];
+	unsigned k = *at ? *at - 1u : g->n;
+
+	if (k < g->n && evs_unlikely(g->prog[k] != prog)) /* another one has the place */
+		for (k = 0; k < g->n && g->prog[k] != prog; k++)
+			;
+	if (k == g->n) {
+		g->prog[g->n] = prog;
+		g->members[g->n++] = 0;
+		*at = (uint8_t)g->n;
+	}
+	g->members[k] |= UINT32_C(1) << i;
+}
+
 /* Several programs in one burst: what is one output goes straight to its buffer, the rest in groups
  * by program. Packets of one flow have one program, so their order stays. */
 static EVS_HOT void run_mixed(struct pmd_worker *w, unsigned n)
 {
-	uint32_t rest = 0;
+	struct groups g;
 
+	g.n = 0;
+	memset(g.at, 0, sizeof(g.at));
+	for (unsigned i = 0; i < n; i++) {
+		const struct flow *flow = w->found.flow[i];
+
+		if (evs_likely(flow != NULL)) { /* there may be as many as packets */
+			rte_prefetch0(flow->prog);
+			rte_prefetch0((const uint8_t *)flow->prog + EVS_CACHE_LINE);
+		}
+	}
 	for (unsigned i = 0; i < n; i++) {
 		const struct flow *flow = w->found.flow[i];
 
@@ -72,20 +108,10 @@ static EVS_HOT void run_mixed(struct pmd_worker *w, unsigned n)
 		if (evs_likely(flow->prog->simple_port))
 			pmd_out_one(w, pmd_view_of(w, flow->prog->simple_port), w->burst.mbuf[i]);
 		else
-			rest |= UINT32_C(1) << i;
+			groups_add(&g, flow->prog, i);
 	}
-	while (rest) {
-		const struct flow_prog *prog = w->found.flow[__builtin_ctz(rest)]->prog;
-		uint32_t members = 0;
-
-		for (uint32_t m = rest; m; m &= m - 1) {
-			unsigned i = (unsigned)__builtin_ctz(m);
-
-			members |= (uint32_t)(w->found.flow[i]->prog == prog) << i;
-		}
-		rest &= ~members;
-		pmd_exec_run(w, prog->ops, prog->size, members);
-	}
+	for (unsigned k = 0; k < g.n; k++)
+		pmd_exec_run(w, g.prog[k]->ops, g.prog[k]->size, g.members[k]);
 }
 
 /* A whole burst as it was received goes straight through. */
