@@ -4,7 +4,7 @@
  * a CPU of its own where there is one; 1, 2, 3 others hand bursts over. More threads than CPUs
  * take turns, so costs are counted in CPU time of each thread, not in time that passed.
  * Usage: micro_shape [seconds]. Prints one JSON object: for each number of other workers their
- * cycles a packet, those of the owner for each that it takes over and sends, and what passed.
+ * cycles a packet, those of the owner for each that it takes over and sends, and what was lost.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -22,6 +22,7 @@
 #define MAX_TEAM 4
 #define N_MBUFS  4096 /* of a worker: more than wait anywhere */
 #define N_QUEUES 8
+#define ROUNDS   8
 
 static struct port port;
 static struct port_counters counters[MAX_TEAM];
@@ -155,11 +156,16 @@ static void *own(void *arg)
 	return NULL;
 }
 
-static void round_of(unsigned n, double seconds, bool first)
+struct best {
+	double other, owner, lost;
+};
+
+static void round_of(unsigned n, double seconds, struct best *best)
 {
 	struct member team[MAX_TEAM] = {{0}};
 	double cycles = (double)evs_clock_tsc_hz / 1e9;
 	uint64_t pkts = 0, ns = 0, lost = 0;
+	double owner;
 
 	evs_store_relaxed(&stop, false);
 	for (unsigned i = 0; i <= n; i++) {
@@ -176,11 +182,32 @@ static void round_of(unsigned n, double seconds, bool first)
 		lost += counters[i].drops[PKT_DROP_QUEUE_FULL];
 		counters[i].drops[PKT_DROP_QUEUE_FULL] = 0;
 	}
-	printf("%s{\"others\": %u, \"queues\": %u, \"cycles-other\": %.1f, \"cycles-owner\": %.1f, "
-	       "\"mpkts\": %.1f, \"lost-%%\": %.2f}",
-	       first ? "[" : ",\n ", n, mixed ? N_QUEUES : 1, (double)ns / (double)pkts * cycles,
-	       (double)team[0].ns / ((double)team[0].pkts / 2) * cycles, (double)pkts / 1e6,
-	       (double)lost / (double)pkts * 100);
+	best->other = EVS_MIN(best->other, (double)ns / (double)pkts * cycles);
+	owner = (double)team[0].ns / ((double)team[0].pkts / 2) * cycles;
+	best->owner = EVS_MIN(best->owner, owner);
+	best->lost = EVS_MAX(best->lost, (double)lost / (double)pkts * 100);
+}
+
+/* The best of rounds in turn: what others take of a CPU and its caches only ever adds. */
+static void measure(double seconds)
+{
+	struct best best[MAX_TEAM][2];
+
+	for (unsigned i = 0; i < MAX_TEAM * 2; i++)
+		best[i / 2][i % 2] = (struct best){1e9, 1e9, 0};
+	for (unsigned k = 0; k < ROUNDS; k++)
+		for (unsigned n = 1; n < MAX_TEAM; n++)
+			for (unsigned m = 0; m < 2; m++) {
+				mixed = m;
+				round_of(n, seconds / ROUNDS, &best[n][m]);
+			}
+	for (unsigned n = 1; n < MAX_TEAM; n++)
+		for (unsigned m = 0; m < 2; m++)
+			printf("%s{\"others\": %u, \"queues\": %u, \"cycles-other\": %.1f, "
+			       "\"cycles-owner\": %.1f, \"lost-%%\": %.2f}",
+			       n + m == 1 ? "[" : ",\n ", n, m ? N_QUEUES : 1, best[n][m].other,
+			       best[n][m].owner, best[n][m].lost);
+	printf("]\n");
 }
 
 int main(int argc, char **argv)
@@ -196,12 +223,6 @@ int main(int argc, char **argv)
 	evs_clock_init();
 	if (make())
 		return 1;
-	for (unsigned n = 1; n < MAX_TEAM; n++) {
-		mixed = false;
-		round_of(n, seconds, n == 1);
-		mixed = true;
-		round_of(n, seconds, false);
-	}
-	printf("]\n");
+	measure(seconds);
 	return rte_eal_cleanup();
 }

@@ -84,6 +84,7 @@ static const struct {
 struct decimal {
 	uint64_t digits;
 	uint64_t scale;
+	bool too_large; /* beyond any unit */
 };
 
 static const char *parse_decimal(const char *text, struct decimal *dec)
@@ -91,8 +92,7 @@ static const char *parse_decimal(const char *text, struct decimal *dec)
 	unsigned n_digits = 0;
 	bool point = false;
 
-	dec->digits = 0;
-	dec->scale = 1;
+	*dec = (struct decimal){.scale = 1};
 	for (;; text++) {
 		if (*text == '.' && !point && n_digits > 0) {
 			point = true;
@@ -100,11 +100,15 @@ static const char *parse_decimal(const char *text, struct decimal *dec)
 		}
 		if (*text < '0' || *text > '9')
 			break;
+		if (++n_digits > 18) {
+			if (point)
+				return NULL;
+			dec->too_large = true;
+			continue;
+		}
 		if (point)
 			dec->scale *= 10;
 		dec->digits = dec->digits * 10 + (uint64_t)(*text - '0');
-		if (++n_digits > 18)
-			return NULL;
 	}
 	return n_digits > 0 && text[-1] != '.' ? text : NULL;
 }
@@ -136,7 +140,7 @@ int evs_units_parse(enum evs_unit unit, const char *text, uint64_t *valuep, stru
 	if (value % dec.scale)
 		return evs_error_set(err, -EINVAL, "'%s' is not whole: use a smaller unit", text);
 	value /= dec.scale;
-	if (value > UINT64_MAX)
+	if (value > UINT64_MAX || dec.too_large)
 		return evs_error_set(err, -ERANGE, "'%s' is too large", text);
 	*valuep = (uint64_t)value;
 	return 0;

@@ -24,15 +24,18 @@ static struct ctl_port *port_of(struct ctl_call *call, const char *name)
 	return port;
 }
 
-/* Translation counts frames to unknown addresses only where somebody wants to know. */
-static int storm_set(struct ctl_port *port, bool on, struct evs_error *err)
+/* Translation counts frames to unknown addresses only where somebody wants to know. *wasp: it did
+ * before. */
+static int storm_set(struct ctl_port *port, bool on, bool *wasp, struct evs_error *err)
 {
 	const json_t *params = ctl_conf_get("port", port->name);
 	struct pl_port_config config;
 	int ret;
 
 	ctl_port_config(params, &config);
-	if (config.storm_unknown == on)
+	if (wasp)
+		*wasp = config.storm_unknown;
+	if (wasp && config.storm_unknown == on)
 		return 0;
 	config.storm_unknown = on;
 	config.index = port->port->index;
@@ -49,6 +52,7 @@ static void deleted(void *arg)
 /* All that can fail for want of memory comes first. */
 static int apply(struct ctl_call *call, struct ctl_port *port, const struct ctl_qos *qos)
 {
+	bool storm = qos->ingress.storm[QOS_STORM_UNKNOWN].rate > 0, storm_was;
 	struct qos_ingress *in = NULL;
 	int ret;
 
@@ -58,19 +62,26 @@ static int apply(struct ctl_call *call, struct ctl_port *port, const struct ctl_
 			return evs_error_set(&call->err, -errno, "port '%s': cannot police: %s",
 			                     port->name, strerror(errno));
 	}
-	ret = storm_set(port, qos->ingress.storm[QOS_STORM_UNKNOWN].rate > 0, &call->err);
+	ret = storm_set(port, storm, &storm_was, &call->err);
+	if (ret < 0) {
+		free(in);
+		return ret;
+	}
 	if (!pmd_shaper_get(port->port))
 		port->qos_since_ns = evs_clock_ns();
-	if (ret == 0 && qos->shapes)
+	if (qos->shapes) {
 		ret = pmd_shaper_set(port->port, &qos->egress, &call->err);
-	else if (ret == 0 && pmd_shaper_get(port->port)) {
+	} else if (pmd_shaper_get(port->port)) {
 		ret = pmd_shaper_del(port->port, deleted, call, &call->err);
 		ret = ret ? ret : CTL_PENDING;
 	}
-	if (ret < 0)
-		free(in);
-	else
+	if (ret >= 0) {
 		pmd_ingress_set(port->port, in, &call->err);
+		return ret;
+	}
+	if (storm != storm_was)
+		storm_set(port, storm_was, NULL, NULL);
+	free(in);
 	return ret;
 }
 
@@ -114,7 +125,7 @@ int ctl_qos_del(struct ctl_call *call)
 			return ret;
 		ret = pmd_shaper_get(port->port) ? CTL_PENDING : 0;
 		pmd_ingress_set(port->port, NULL, NULL);
-		storm_set(port, false, NULL);
+		storm_set(port, false, NULL, NULL);
 	}
 	ctl_conf_del("qos", name);
 	return ret;

@@ -150,11 +150,10 @@ static int read_storm(const json_t *params, const char *name, struct ctl_qos *qo
 	if (len > 3 && len < sizeof(number) && !strcmp(text + len - 3, "pps")) {
 		snprintf(number, sizeof(number), "%.*s", (int)len - 3, text);
 		qos->ingress.storm[kind].by_pkts = true;
-		if (evs_units_parse(EVS_UNIT_COUNT, number, &rate, err))
-			return evs_error_prefix(err, "%s", name);
-		if (ctl_qos_check(
-		            &(struct ctl_qos_value){name, EVS_UNIT_COUNT, 1, 1000000000, NULL},
-		            rate, err))
+		if (ctl_qos_text(
+		            number,
+		            &(struct ctl_qos_value){name, EVS_UNIT_COUNT, 1, 1000000000, &rate},
+		            err))
 			return err->code;
 		qos->ingress.storm[kind].burst = EVS_MAX(rate / STORM_BURST_DIV, UINT64_C(1));
 	} else {

@@ -37,6 +37,7 @@ struct ctl_qos_value {
 	uint64_t *to;
 };
 int ctl_qos_value(const json_t *params, const struct ctl_qos_value *value, struct evs_error *err);
+int ctl_qos_text(const char *text, const struct ctl_qos_value *value, struct evs_error *err);
 int ctl_qos_check(const struct ctl_qos_value *value, uint64_t n, struct evs_error *err);
 
 #define CTL_QOS_BPS_MIN   UINT64_C(8000)

@@ -27,7 +27,7 @@ int ctl_qos_check(const struct ctl_qos_value *v, uint64_t n, struct evs_error *e
 	                     n < v->min ? "small" : "large", nearest);
 }
 
-static int value_of(const char *text, const struct ctl_qos_value *v, struct evs_error *err)
+int ctl_qos_text(const char *text, const struct ctl_qos_value *v, struct evs_error *err)
 {
 	uint64_t n;
 	int ret = evs_units_parse(v->unit, text, &n, err);
@@ -46,7 +46,7 @@ int ctl_qos_value(const json_t *params, const struct ctl_qos_value *v, struct ev
 {
 	const char *text = ctl_param_str(params, v->name, NULL);
 
-	return text ? value_of(text, v, err) : 0;
+	return text ? ctl_qos_text(text, v, err) : 0;
 }
 
 uint64_t ctl_qos_burst(const struct ctl_qos *qos, uint64_t bps)
@@ -200,8 +200,8 @@ static int read_item(const struct item_kind *kind, const char *key, const char *
 			return evs_error_set(err, -EINVAL, "%s: '%.40s' is none of %s", key, text,
 			                     o->choices);
 		value = (uint64_t)choice;
-	} else if (value_of(text, &(struct ctl_qos_value){key, o->unit, o->min, o->max, &value},
-	                    err)) {
+	} else if (ctl_qos_text(text, &(struct ctl_qos_value){key, o->unit, o->min, o->max, &value},
+	                        err)) {
 		return err->code;
 	}
 	item = kind->is_class ? (void *)class_of(qos, (uint16_t)id)

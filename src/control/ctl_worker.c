@@ -40,7 +40,7 @@ static void visit_worker(unsigned worker, const struct pmd_worker_stats *s, void
 	double ns = ratio((double)evs_clock_tsc_to_ns(s->translate_tsc), (double)s->translations);
 	json_t *out = json_pack(
 	        "{s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o, "
-	        "s:I, s:I}",
+	        "s:I, s:I, s:I, s:o}",
 	        "worker", (int)worker, "cpu", (int)s->cpu, "numa", s->numa_node, "queues",
 	        (int)s->n_queues, "busy", rounded(100 * ratio(busy, all)), "cycles-per-pkt",
 	        rounded(ratio(busy, (double)s->pkts)), "pkts-per-burst",
@@ -49,7 +49,9 @@ static void visit_worker(unsigned worker, const struct pmd_worker_stats *s, void
 	        "wide-hits", (json_int_t)c->wide_hits, "misses", (json_int_t)c->misses,
 	        "translations", (json_int_t)s->translations, "translation-ns", rounded(ns),
 	        "sleeps", (json_int_t)s->sleeps, "stage-cycles-per-pkt", stages(s), "busy-tsc",
-	        (json_int_t)s->busy_tsc, "idle-tsc", (json_int_t)s->idle_tsc);
+	        (json_int_t)s->busy_tsc, "idle-tsc", (json_int_t)s->idle_tsc, "loops",
+	        (json_int_t)s->loops, "longest-loop-us",
+	        rounded((double)evs_clock_tsc_to_ns(s->longest_tsc) / 1000));
 
 	json_array_append_new(arg, out);
 }

@@ -137,6 +137,7 @@ struct pmd_worker_stats {
 	unsigned cpu;
 	int numa_node;
 	uint64_t loops, busy_tsc, idle_tsc, bursts, pkts;
+	uint64_t longest_tsc; /* loop of the last one to two seconds: so late was a poll */
 	/* Of sampled bursts with stage_pkts packets together; see pmd_stage_names. */
 	uint64_t stage_tsc[PMD_N_STAGES], stage_pkts;
 	uint64_t translations, translate_tsc;

@@ -279,6 +279,14 @@ EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq)
 	return n;
 }
 
+/* Each second another generation, so that the longest loop is one of the last two. */
+static EVS_COLD void longest_turn(struct pmd_worker *w, uint64_t now)
+{
+	w->longest_since_tsc = now;
+	w->longest_now ^= 1;
+	evs_store_relaxed(&w->longest_tsc[w->longest_now], 0);
+}
+
 /* After a loop: time, load, sleep. n: packets that the loop handled. */
 EVS_INLINE void turn(struct pmd_worker *w, uint64_t loop_tsc, unsigned n)
 {
@@ -293,7 +301,11 @@ EVS_INLINE void turn(struct pmd_worker *w, uint64_t loop_tsc, unsigned n)
 	if (evs_unlikely(now >= w->ms_tsc)) {
 		w->now_ms = evs_clock_ms();
 		w->ms_tsc = now + evs_clock_tsc_hz / 1000;
+		if (now - w->longest_since_tsc > evs_clock_tsc_hz)
+			longest_turn(w, now);
 	}
+	if (evs_unlikely(now - loop_tsc > w->longest_tsc[w->longest_now]))
+		evs_store_relaxed(&w->longest_tsc[w->longest_now], now - loop_tsc);
 	if (n) {
 		evs_counter_add(&w->busy_tsc, now - loop_tsc);
 		w->idle_since_tsc = 0;

@@ -141,6 +141,9 @@ struct pmd_worker {
 	struct pmd_account account EVS_CACHE_ALIGNED;
 	uint64_t bursts;
 	uint64_t loops;
+	uint64_t longest_tsc[2]; /* loop, in this and the last generation */
+	uint64_t longest_since_tsc;
+	unsigned longest_now;
 	uint64_t busy_tsc EVS_CACHE_ALIGNED, idle_tsc, translations, translate_tsc, sleeps;
 	uint64_t idle_since_tsc; /* 0: not idle */
 	struct {

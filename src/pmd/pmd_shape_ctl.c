@@ -234,6 +234,11 @@ int pmd_shaper_set(struct port *port, const struct qos_shaper_config *wanted, st
 	if (p->shaper) /* what waits now, in whichever was set last, must find room */
 		config.pool_pkts = p->shaper->pool_pkts;
 	q = qos_shaper_create(&config, evs_clock_tsc_hz);
+	if (!q && errno == ENOMEM)
+		return evs_error_set(err, -ENOMEM,
+		                     "port '%s': no memory for %u queues and their packets: "
+		                     "configure fewer, or a smaller backlog",
+		                     port->name, config.n_queues);
 	if (!q)
 		return evs_error_set(err, -errno, "port '%s': cannot shape: %s", port->name,
 		                     strerror(errno));

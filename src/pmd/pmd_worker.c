@@ -352,6 +352,8 @@ static void stats_of(const struct pmd_worker *w, struct pmd_worker_stats *s)
 	s->numa_node = w->numa_node;
 	s->n_queues = w->poll->n;
 	s->loops = evs_load_relaxed(&w->loops);
+	s->longest_tsc =
+	        EVS_MAX(evs_load_relaxed(&w->longest_tsc[0]), evs_load_relaxed(&w->longest_tsc[1]));
 	s->busy_tsc = evs_load_relaxed(&w->busy_tsc);
 	s->idle_tsc = evs_load_relaxed(&w->idle_tsc);
 	s->bursts = evs_load_relaxed(&w->bursts);

@@ -3,6 +3,9 @@
 
     a --tap-- br0 --tap-- b,  shaped towards b
 """
+import errno
+import resource
+
 import pytest
 from evslib import RpcError, wait_for
 from scapy.layers.l2 import Ether
@@ -62,7 +65,25 @@ def test_port_is_deleted_while_packets_wait(lab):
 
 @pytest.mark.parametrize("wrong, reason", [
     ({"egress.average": "0"}, "nearest valid value is 8kbit/s"),
-    ({"egress.average": "99999999999999999999"}, "egress.average"),
+    ({"egress.average": "99999999999999999999"}, "nearest valid value is 1Tbit/s"),
+    ({"egress.average": "18446744073709551617Gbit/s"}, "nearest valid value is 1Tbit/s"),
+    ({"egress.burst": "36893488147419103232"}, "nearest valid value is 1000000000B"),
+    ({"egress.average": "-1"}, "write it like 10G"),
+    ({"egress.average": "1e9"}, "unknown unit 'e9'"),
+    ({"egress.average": "nan"}, "write it like 10G"),
+    ({"egress.average": "0.1"}, "not whole"),
+    ({"class.1.max-rate": "10M", "class.1.burst": "1513"}, "nearest valid value is 1514B"),
+    ({"class.1.max-rate": "10M", "queue.1.class": "1", "queue.1.min-rate": "20M"}, "nearest valid value is 20Mbit/s"),
+    ({"class.1.max-rate": "10M", "class.1.min-rate": "20M"}, "nearest valid value is 20Mbit/s"),
+    ({"class.1.min-rate": "60M", "class.2.min-rate": "60M"}, "min-rates 120Mbit/s is too large.*100Mbit/s"),
+    ({"queue.1.weight": "256"}, "nearest valid value is 100"),
+    ({"queue.1.limit": "0"}, "nearest valid value is 1"),
+    ({"queue.1.max-rate": "0"}, "nearest valid value is 8kbit/s"),
+    ({"ingress.average": "1M", "ingress.burst": "60"}, "nearest valid value is 1514B"),
+    ({"ingress.average": "1M", "ingress.peak": "2M", "ingress.excess-burst": "60"}, "nearest valid value is 1514B"),
+    ({"ingress.average": "1M", "ingress.mode": "shape", "ingress.peak": "10k"}, "nearest valid value is 1Mbit/s"),
+    ({"storm.multicast": "1bit/s"}, "nearest valid value is 8kbit/s"),
+    ({"storm.unknown-unicast": "99999999999999999999pps"}, "nearest valid value is 1G"),
     ({"egress.average": "2Tbit/s"}, "nearest valid value is 1Tbit/s"),
     ({"egress.average": "400000000000000000"}, "nearest valid value is 1Tbit/s"),
     ({"egress.backlog": "2M"}, "nearest valid value is 1.05M"),
@@ -95,6 +116,25 @@ def test_wrong_values_are_refused_with_the_remedy(lab, wrong, reason):
     with pytest.raises(RpcError, match=reason):
         evsd.call("qos.set", port="p", **wrong)
     assert evsd.call("config.show") == before
+
+
+def test_more_than_there_is_memory_for(lab):
+    """Refused as a whole: neither rates nor storm control change, and the next call works."""
+    evsd = lab.evsd()
+    evsd.call("port.add", bridge="br0", name="p", type="dpdk", devargs=f"net_null_{lab.token},no-rx=1")
+    evsd.call("qos.set", port="p", **{"egress.average": "100M"})
+    before, shown = evsd.call("config.show"), queues(evsd, "p")
+    pid = evsd.process.pid
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        size = int(statm.read().split()[0]) * resource.getpagesize()
+    limits = resource.prlimit(pid, resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
+    with pytest.raises(RpcError, match="no memory for .* queues.*smaller backlog") as refused:
+        evsd.call("qos.set", port="p", **{"egress.average": "50M", "egress.backlog": "1000000",
+                                          "storm.unknown-unicast": "1pps"})
+    assert refused.value.errno == errno.ENOMEM
+    assert evsd.call("config.show") == before and queues(evsd, "p") == shown
+    resource.prlimit(pid, resource.RLIMIT_AS, limits)
+    evsd.call("qos.set", port="p", **{"egress.backlog": "1000000"})
 
 
 def test_settings_survive_a_restart(lab):

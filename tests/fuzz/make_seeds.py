@@ -3,7 +3,7 @@
 """Writes what the fuzzers start from: make_seeds.py DIRECTORY (tests/fuzz/corpus is made of it).
 
 Frames of scapy, with edits and offload requests behind or before them as the targets read them;
-OpenFlow messages of os-ken; calls of JSON-RPC.
+OpenFlow messages of os-ken; calls of JSON-RPC; settings of qos.set.
 """
 import hashlib
 import json
@@ -109,7 +109,21 @@ def tunnels():
             yield bytes([kind, 60]) + bytes(Ether() / ip / body)
 
 
+def settings():
+    yield "egress.average=200M\negress.peak=500M\negress.burst=25MB\ningress.average=200M\ningress.mode=shape"
+    yield ("egress.average=1G\negress.layer=l1\negress.dscp-map=46:1,34:2\negress.pcp-map=5:2\nqueue.1.priority=0\n"
+           "queue.1.aqm=none\nqueue.1.max-rate=10M\nqueue.2.min-rate=8k\nqueue.2.class=7\nclass.7.min-rate=1M\n"
+           "class.7.max-rate=60M\nclass.7.burst=2000\nqueue.3.weight=4\nqueue.3.limit=9\negress.backlog=32")
+    yield "egress.average=1M\nqueue.0.aqm=wred\nqueue.0.wred-min=5\nqueue.0.wred-max=100\nqueue.0.wred-drop=500"
+    yield ("ingress.average=1M\ningress.tcm=rfc4115\ningress.excess=2M\ningress.excess-burst=3kB\ningress.yellow=remark\n"
+           "ingress.red=0\ningress.colour-aware=on\ningress.layer=l1")
+    yield "ingress.average=1M\ningress.peak=2M\nstorm.broadcast=1pps\nstorm.multicast=8k\nstorm.unknown-unicast=1.5Mbit/s"
+    yield '{"egress.average": "99999999999999999999", "queue.4095.weight": 100, "egress.burst": null, "queue.1.min-rate": 8e3}'
+
+
 def seeds():
+    for setting in settings():
+        yield "qos_read", setting.encode()
     for seed in tunnels():
         yield "tun_pop", seed
     for _, packet, fields in frames():

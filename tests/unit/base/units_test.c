@@ -71,7 +71,10 @@ static void refuses(void **state)
 	        {EVS_UNIT_NS, "10", -EINVAL},
 	        {EVS_UNIT_NS, "0.5ns", -EINVAL},
 	        {EVS_UNIT_COUNT, "99999999T", -ERANGE},
-	        {EVS_UNIT_COUNT, "12345678901234567890", -EINVAL},
+	        {EVS_UNIT_COUNT, "12345678901234567890", -ERANGE},
+	        {EVS_UNIT_BPS, "99999999999999999999999Gbit/s", -ERANGE},
+	        {EVS_UNIT_BPS, "99999999999999999999999x", -EINVAL},
+	        {EVS_UNIT_COUNT, "1.000000000000000000000", -EINVAL},
 	};
 
 	for (size_t i = 0; i < EVS_ARRAY_LEN(rows); i++) {
