@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Measures evs beside Open vSwitch with DPDK and beside the drivers' own limit, interleaved.
+Exit status 1 if a figure misses its target.
 
 examples:
-  bench/bench.py                              every scenario against everything
+  bench/bench.py                                 every scenario against everything
   bench/bench.py --scenario flows-1k --repeat 5
-  bench/bench.py --also before=../old/build   a second build of evs beside this one
+  bench/bench.py --scenario 'attack-*' --scenario idle
+  bench/bench.py --also before=../old/build      a second build of evs beside this one
 """
 import argparse
+import fnmatch
 import os
 import platform
 import shutil
@@ -16,17 +19,17 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from evsbench import hugepages, proc, report  # noqa: E402
-from evsbench.scenarios import OVERLAY_PORT, SCENARIOS  # noqa: E402
-from evsbench.switches import Evs, Ovs, Testpmd  # noqa: E402
+from evsbench import hugepages, report  # noqa: E402
+from evsbench.lab import Lab  # noqa: E402
+from evsbench.table import SCENARIOS  # noqa: E402
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenario", action="append", help="one of: "
-                        + ", ".join(s.name for s in SCENARIOS))
-    parser.add_argument("--against", default="evs,ovs,limit", help="default: %(default)s")
+    parser.add_argument("--scenario", action="append", metavar="PATTERN",
+                        help="one or more of: " + ", ".join(s.name for s in SCENARIOS))
+    parser.add_argument("--against", default="ovs,limit", help="of ovs, limit, none; default: %(default)s")
     parser.add_argument("--build", default="build", help="folder of evsd and evsctl")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=BUILD",
                         help="measure another build of evs, too")
@@ -43,71 +46,52 @@ def arguments():
     return parser.parse_args()
 
 
-def makers(options, folder):
-    cpus = (options.worker_cpu, options.control_cpu)
-    result = {}
-    for name in options.against.split(","):
-        if name == "evs":
-            result[name] = lambda: Evs(folder, *cpus, build=options.build, memory_mb=options.memory)
-        elif name == "ovs":
-            result[name] = lambda: Ovs(folder, *cpus, memory_mb=options.memory)
-        elif name == "limit":
-            result[name] = lambda: Testpmd(folder, *cpus, memory_mb=options.memory)
-        else:
-            sys.exit("bench: unknown switch '%s': use evs, ovs, limit" % name)
-    for pair in options.also:
-        name, build = pair.split("=", 1)
-        result[name] = lambda name=name, build=build: Evs(folder, *cpus, build=build, name=name,
-                                                         memory_mb=options.memory)
-    return result
+def chosen(patterns):
+    wanted = [s for s in SCENARIOS
+              if not patterns or any(fnmatch.fnmatch(s.name, pattern) for pattern in patterns)]
+    if not wanted:
+        sys.exit("bench: no such scenario: " + ", ".join(patterns))
+    return wanted
 
 
-def measure(make, setup, options):
-    switch = make()
+def take(lab, scenario, name, runs):
+    """One switch's turn; a failure is a gap in the table, told at once."""
     try:
-        switch.start()
-        devices = setup["devices"]
-        if "underlay" in setup and hasattr(switch, "load_underlay"):
-            switch.load_underlay(setup["underlay"], OVERLAY_PORT)
-        elif "underlay" in setup:
-            devices = devices + [setup["underlay"]]
-        switch.load(devices, setup["rules"])
-        telemetry = switch.telemetry()
-        proc.wait_for("the ports", lambda: len(telemetry.ethdevs()) >= len(devices))
-        time.sleep(options.warm_up)
-        windows = proc.rates(telemetry, options.seconds)
-        telemetry.close()
-        if options.show_worker and hasattr(switch, "worker_show"):
-            print(switch.worker_show())
-        return max(windows)
-    finally:
-        switch.stop()
+        values = scenario.measure(lab, name)
+    except (RuntimeError, TimeoutError, OSError) as error:
+        print("%s: %s failed: %s" % (scenario.name, name, error), file=sys.stderr, flush=True)
+        return
+    for row in scenario.rows:
+        value = values.get(row.name)
+        if value is None:
+            continue
+        runs.setdefault(scenario.title(row), {}).setdefault(name, []).append(value)
+        print("%-28s %-8s %9.3f %s" % (scenario.title(row), name, value, row.unit), flush=True)
 
 
 def main():
     options = arguments()
-    wanted = [s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
-    if not wanted:
-        sys.exit("bench: no such scenario: " + ", ".join(options.scenario))
-    result = {"machine": {"cpu": platform.processor() or platform.machine(),
-                          "kernel": platform.release(), "time": time.strftime("%F %T")},
-              "runs": {s.name: {} for s in wanted}}
+    wanted = chosen(options.scenario)
+    runs = {}
     folder = tempfile.mkdtemp(prefix="evsbench-")
+    lab = Lab(options, folder)
+    against = options.against.split(",")
     try:
         with hugepages.reserved(options.memory * 11 // 8):
             for repeat in range(options.repeat):
                 for scenario in wanted:
-                    setup = scenario.make(folder)
-                    for name, make in makers(options, tempfile.mkdtemp(dir=folder)).items():
-                        rate = measure(make, setup, options)
-                        result["runs"][scenario.name].setdefault(name, []).append(rate)
-                        print("%d/%d %-12s %-8s %9.3f Mpps" % (repeat + 1, options.repeat,
-                                                               scenario.name, name, rate / 1e6),
-                              flush=True)
+                    if repeat and scenario.once:
+                        continue
+                    print("-- %d/%d %s: %s" % (repeat + 1, options.repeat, scenario.name, scenario.help))
+                    for name in lab.names([n for n in scenario.against if n in against]):
+                        take(lab, scenario, name, runs)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    text, missed = report.table(result, wanted)
+    text, missed = report.table(runs, wanted)
     print("\n" + text)
+    result = {"machine": {"cpu": report.cpu_name() or platform.machine(), "kernel": platform.release(),
+                          "time": time.strftime("%F %T")},
+              "units": {s.title(row): row.unit for s in wanted for row in s.rows}, "runs": runs}
     if options.json:
         report.save(result, options.json)
     if options.plot:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two guests played by one testpmd with virtio-user devices: each sends back what it receives."""
+"""Guests with virtio-user devices: two of one testpmd, which send back what they receive, and one
+that generates packets (bench/generator.c)."""
+import json
 import os
 import subprocess
 import time
@@ -80,3 +82,55 @@ class Guests:
         for path in self.paths:
             if os.path.exists(path):
                 os.unlink(path)
+
+
+class Generator:
+    """One process with n ports on DIR/genN.sock: it sends through the first, receives on the last."""
+
+    def __init__(self, build, folder, cpu, n=2, frames=None, memory_mb=192):
+        self.paths = [os.path.join(folder, "gen%d.sock" % i) for i in range(n)]
+        self.build, self.folder, self.cpu = build, folder, cpu
+        self.frames, self.memory_mb, self.daemon = frames, memory_mb, None
+
+    def devices(self):
+        return [device(path) for path in self.paths]
+
+    def start(self):
+        argv = [self.build + "/bench/generator", "--lcores", "0@%d" % self.cpu, "--no-pci",
+                "--in-memory", "--single-file-segments", "--socket-mem", str(self.memory_mb),
+                "--no-telemetry"]
+        argv += ["--vdev=net_virtio_user%d,path=%s,server=1,queue_size=1024" % pair
+                 for pair in enumerate(self.paths)]
+        self.daemon = Daemon(argv + ["--"] + ([self.frames] if self.frames else []),
+                             os.path.join(self.folder, "generator.log"),
+                             stdin=subprocess.PIPE)
+        self.seen = 0
+
+    def _answers(self):
+        self.daemon.check()
+        with open(self.daemon.log, errors="replace") as log:
+            return [line for line in log if line.startswith(("{", "ready"))]
+
+    def connected(self):
+        """Waits until the switch serves all ports."""
+        wait_for("the generator's ports", self._answers)
+        time.sleep(1)
+
+    def begin(self, rate, flows, seconds):
+        """Starts a run: packets a second (0: all that go), flows (0: each packet a new one)."""
+        self.seen = len(self._answers())
+        self.daemon.process.stdin.write(b"%d %d %f\n" % (rate, flows, seconds))
+        self.daemon.process.stdin.flush()
+
+    def end(self):
+        """What came of the run: sent, received, pps, p50_us, p99_us, p999_us."""
+        wait_for("the end of a run", lambda: len(self._answers()) > self.seen, 60)
+        return json.loads(self._answers()[-1])
+
+    def run(self, rate, flows, seconds):
+        self.begin(rate, flows, seconds)
+        return self.end()
+
+    def stop(self):
+        if self.daemon:
+            self.daemon.stop()

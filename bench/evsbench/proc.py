@@ -80,9 +80,9 @@ class Telemetry:
         self.socket.close()
 
 
-def rates(telemetry, seconds, window=0.25):
-    """Packets a second sent by all ports, for each window."""
-    ports = telemetry.ethdevs()
+def rates(telemetry, seconds, window=0.25, ports=None):
+    """Packets a second sent by the ports (None: all), for each window."""
+    ports = ports or telemetry.ethdevs()
     result = []
     before, last = telemetry.sent(ports), time.monotonic()
     end = last + seconds
@@ -107,3 +107,23 @@ def run_time(path):
     """Seconds on a CPU. What is counted by these is right on a machine that others use too."""
     with open(path) as file:
         return int(file.read().split()[0]) / 1e9
+
+
+def thread_run_time(pid, prefix):
+    """The path of the run time of the first thread with such a name."""
+    folder = "/proc/%d/task" % pid
+    for tid in sorted(os.listdir(folder), key=int):
+        with open("%s/%s/comm" % (folder, tid)) as comm:
+            if comm.read().startswith(prefix):
+                return "%s/%s/schedstat" % (folder, tid)
+    raise RuntimeError("no thread is called %s..." % prefix)
+
+
+def memory(pid):
+    """Bytes that a process has in use, huge pages included."""
+    total = 0
+    with open("/proc/%d/smaps_rollup" % pid) as rollup:
+        for line in rollup:
+            if line.startswith(("Rss:", "Private_Hugetlb:", "Shared_Hugetlb:")):
+                total += int(line.split()[1]) << 10
+    return total

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables, JSON and the plot of a result.
 
-A result is {"machine": {...}, "runs": {scenario: {switch: [best window of each repeat, pps]}}}.
+A result is {"machine": {...}, "units": {title: unit}, "runs": {title: {switch: [a value each
+repeat]}}}; a title names a scenario and its row.
 """
 import json
+import math
 import statistics
 
 
-def best(runs):
-    return max(runs) if runs else None
-
-
-def spread(runs):
-    return (max(runs) - min(runs)) / max(runs) if runs and max(runs) else 0
+def cpu_name():
+    with open("/proc/cpuinfo") as info:
+        for line in info:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return None
 
 
 def ratios(ours, theirs):
@@ -20,30 +22,52 @@ def ratios(ours, theirs):
     return [a / b for a, b in zip(ours, theirs) if b]
 
 
-def table(result, scenarios):
+def judge(target, runs):
+    """(what the target is about, as text; whether it is met, None where it was not measured)."""
+    if target is None:
+        return "", None
+    kind, bound = target
+    values = ratios(runs.get("evs", []), runs.get("ovs", [])) if kind == "ovs" else runs.get("evs", [])
+    text = "%sx OVS" % bound if kind == "ovs" else "%s %s" % target
+    if not values:
+        return text, None
+    value = statistics.median(values)
+    return text, value <= bound if kind == "<=" else value >= bound
+
+
+def row_line(title, row, runs, names):
+    """One line of the table, and whether its target is missed."""
+    best = min if row.unit in ("us", "bytes", "packets") else max
+    line = "%-28s%-8s" % (title, row.unit)
+    for name in names:
+        values = runs.get(name)
+        line += "%11s" % ("%.4g" % best(values) if values else "-")
+    pair = ratios(runs.get("evs", []), runs.get("ovs", []))
+    line += "%24s" % ("%.2f (%.2f-%.2f)" % (statistics.median(pair), min(pair), max(pair))
+                      if pair else "")
+    text, met = judge(row.target, runs)
+    line += "%12s  %s" % (text, {None: "", True: "met", False: "MISSED"}[met])
+    return line.rstrip(), met is False
+
+
+def table(runs, scenarios):
     names = []
-    for runs in result["runs"].values():
-        names += [name for name in runs if name not in names]
-    lines = ["%-12s" % "scenario" + "".join("%12s" % name for name in names)
-             + "%24s%9s" % ("evs/ovs", "target")]
+    for row in runs.values():
+        names += [name for name in row if name not in names]
+    names.sort(key=lambda name: {"evs": 0, "ovs": 1, "limit": 2}.get(name, 3))
+    lines = ["%-28s%-8s" % ("scenario", "unit") + "".join("%11s" % name for name in names)
+             + "%24s%12s" % ("evs/ovs", "target")]
     missed = []
     for scenario in scenarios:
-        runs = result["runs"].get(scenario.name)
-        if not runs:
-            continue
-        line = "%-12s" % scenario.name
-        for name in names:
-            value = best(runs.get(name, []))
-            line += "%12s" % ("-" if value is None else "%.3f" % (value / 1e6))
-        pair = ratios(runs.get("evs", []), runs.get("ovs", []))
-        if pair:
-            line += "%24s" % ("%.2f (%.2f-%.2f)" % (statistics.median(pair), min(pair), max(pair)))
-            line += "%9s" % (scenario.target or "-")
-            if scenario.target and statistics.median(pair) < scenario.target:
-                missed.append(scenario.name)
-                line += "  below target"
-        lines.append(line)
-    lines.append("million packets a second, best window; evs/ovs: median (range) of the repeats")
+        for row in scenario.rows:
+            title = scenario.title(row)
+            if title not in runs:
+                continue
+            line, bad = row_line(title, row, runs[title], names)
+            lines.append(line)
+            missed += [title] if bad else []
+    lines.append("best of the repeats; evs/ovs: median (range) of the repeats")
+    lines.append("missed: " + ", ".join(missed) if missed else "every target that was measured is met")
     return "\n".join(lines), missed
 
 
@@ -54,21 +78,22 @@ def save(result, path):
 
 
 def plot(result, path):
+    """Bars of all rows in packets a second, logarithmic."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    scenarios = list(result["runs"])
-    names = []
-    for runs in result["runs"].values():
-        names += [name for name in runs if name not in names]
+    runs = {title: row for title, row in result["runs"].items()
+            if result["units"].get(title, "Mpps") in ("Mpps", "M/s")}
+    names = [name for name in ("evs", "ovs", "limit") if any(name in row for row in runs.values())]
     width = 0.8 / max(len(names), 1)
-    figure, axes = pyplot.subplots(figsize=(10, 4.5))
+    figure, axes = pyplot.subplots(figsize=(12, 4.8))
     for k, name in enumerate(names):
-        values = [(best(result["runs"][s].get(name, [])) or 0) / 1e6 for s in scenarios]
-        bars = axes.bar([i + k * width for i in range(len(scenarios))], values, width, label=name)
-        axes.bar_label(bars, fmt="%.3g", fontsize=7)
-    axes.set_xticks([i + 0.4 - width / 2 for i in range(len(scenarios))], scenarios, fontsize=8)
+        values = [max(row.get(name, [math.nan])) for row in runs.values()]
+        bars = axes.bar([i + k * width for i in range(len(runs))], values, width, label=name)
+        axes.bar_label(bars, fmt="%.3g", fontsize=6)
+    axes.set_xticks([i + 0.4 - width / 2 for i in range(len(runs))], list(runs), fontsize=7,
+                    rotation=30, ha="right")
     axes.set_yscale("log")
     axes.set_ylabel("million packets a second, one worker")
     axes.legend()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: ports, rules, traffic, and the ratio to OVS that evs must reach.
+"""Ports, rules and traffic of the scenarios (table.py).
 
 A port is a DPDK virtual device: `null` makes packets, `sink` swallows them, a capture is replayed
 for ever. Packets are counted where they leave, by the driver.
@@ -7,11 +7,6 @@ for ever. Packets are counted where they leave, by the driver.
 import os
 
 from . import traffic
-
-
-class Scenario:
-    def __init__(self, name, target, help_text, make):
-        self.name, self.target, self.help, self.make = name, target, help_text, make
 
 
 def null_device(i, size=60):
@@ -106,26 +101,5 @@ def overlay(n, vnis, ways):
                  % (":".join("%02x" % byte for byte in station(i)), i + 1, OVERLAY_PORT)
                  for i in range(vnis)]
         rules.append("in_port=%d,udp,actions=output:1" % OVERLAY_PORT)
-        return {"devices": devices[:1], "underlay": devices[1], "rules": rules}
+        return {"devices": [devices[0], {"underlay": devices[1]}], "rules": rules}
     return build
-
-
-SCENARIOS = [
-    Scenario("p2p-null", 2.2, "one flow, null to null, both ways", p2p_null),
-    Scenario("flows-1k", 2.1, "1,000 UDP flows, port to port", one_way(1000)),
-    Scenario("flows-10k", 2.6, "10,000 UDP flows", one_way(10000)),
-    Scenario("flows-100k", 2.3, "100,000 UDP flows", one_way(100000)),
-    Scenario("l2-1k", 2.8, "1,000 MAC pairs, NORMAL, both ways", l2(1000)),
-    Scenario("acl-10k", 30, "1,000 rules of 20 shapes, 10,000 flows", acl(1000, 10000)),
-    Scenario("acl-100k", 1000, "1,000 rules of 20 shapes, 100,000 flows", acl(1000, 100000)),
-    Scenario("ipv6-10k", None, "10,000 UDP flows over IPv6, 78-byte frames",
-             one_way(10000, traffic.udp6, "udp6")),
-    Scenario("vxlan-encap", 2.5, "VXLAN: 10,000 inner flows into the tunnel",
-             overlay(10000, 1, ["encap"])),
-    Scenario("vxlan-decap", 4, "VXLAN: 10,000 inner flows out of it",
-             overlay(10000, 1, ["decap"])),
-    Scenario("vxlan-10k", None, "VXLAN both ways: 10,000 inner flows",
-             overlay(10000, 1, ["encap", "decap"])),
-    Scenario("vxlan-100k", None, "VXLAN both ways: 100,000 inner flows in 4,096 networks",
-             overlay(100000, 4096, ["encap", "decap"])),
-]

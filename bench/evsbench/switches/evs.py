@@ -4,7 +4,7 @@ import json
 import os
 
 from ..guests import guest_path
-from ..proc import Daemon, Telemetry, run, wait_for
+from ..proc import Daemon, Telemetry, run, thread_run_time, wait_for
 from ..traffic import MAC_A, MAC_B, UNDERLAY_LOCAL, UNDERLAY_REMOTE
 
 
@@ -70,6 +70,35 @@ class Evs:
     def pid(self):
         return self.daemon.process.pid
 
+<<<<<<< HEAD
+=======
+    def worker_run_time(self):
+        return thread_run_time(self.pid(), "evs-w")
+
+    def n_cached(self):
+        return sum(row["flows"] for row in json.loads(self.ctl("--json", "cache", "show")))
+
+    def use_workers(self, cpus):
+        for cpu in set(cpus) - {self.worker_cpu}:
+            self.ctl("worker", "add", str(cpu))
+
+    def _move(self, wanted):
+        """wanted(port): the CPU that polls its first queue."""
+        self.ctl("worker", "set", "rebalance=0")
+        for row in json.loads(self.ctl("--json", "queue", "show")):
+            self.ctl("queue", "move", row["port"], str(row["queue"]), str(wanted(row["port"])))
+
+    def give_own_worker(self, port, own, other):
+        self._move(lambda name: own if name == port else other)
+
+    def skew(self, cpu):
+        """All queues on one of the workers."""
+        self._move(lambda name: cpu)
+
+    def let_rebalance(self):
+        self.ctl("worker", "set", "rebalance=1")
+
+>>>>>>> c11ea87 (bench: one command for all of it, targets told and judged)
     def stop(self):
         if self.daemon:
             self.daemon.stop()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Open vSwitch with DPDK, from Debian's package, in folders and a network namespace of its own."""
 import os
+import re
 
 from ..guests import guest_path
-from ..proc import Daemon, Telemetry, run, wait_for
+from ..proc import Daemon, Telemetry, run, thread_run_time, wait_for
 from ..traffic import MAC_A, MAC_B, UNDERLAY_LOCAL, UNDERLAY_REMOTE
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
@@ -89,6 +90,25 @@ class Ovs:
     def pid(self):
         return self.daemons[-1].process.pid
 
+<<<<<<< HEAD
+=======
+    def worker_run_time(self):
+        return thread_run_time(self.pid(), "pmd-c")
+
+    def n_cached(self):
+        shown = run(["ovs-appctl", "-t", self.folder + "/vswitchd.ctl", "upcall/show"])
+        return int(re.search(r"current (\d+)", shown).group(1))
+
+    def use_workers(self, cpus):
+        mask = sum(1 << cpu for cpu in set(cpus))
+        self.vsctl("set", "Open_vSwitch", ".", "other_config:pmd-cpu-mask=0x%x" % mask)
+
+    def give_own_worker(self, port, own, other):
+        for name in self.vsctl("list-ports", "br0").split():
+            self.vsctl("set", "Interface", name, "other_config:pmd-rxq-affinity=\"0:%d\""
+                       % (own if name == port else other))
+
+>>>>>>> c11ea87 (bench: one command for all of it, targets told and judged)
     def stop(self):
         for daemon in reversed(self.daemons):
             daemon.stop()

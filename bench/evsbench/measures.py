@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the scenarios are measured: each function gets the lab and the name of a switch, and returns
+{row: value}. A value of None says that this switch can not be measured so."""
+import time
+import types
+
+from . import proc, traffic
+from .attacks import ATTACKS, VICTIM_RULES
+from .scenarios import (FORWARD, FORWARD_UDP, capture, null_device, one_way, replay_device,
+                        sink_device)
+
+
+def throughput(setup):
+    """Packets a second of all ports, best window."""
+    def measure(lab, name):
+        s = setup(lab.folder)
+        with lab.running(name, s["devices"], s["rules"]) as switch:
+            rate = lab.rate(switch)
+            if lab.options.show_worker and hasattr(switch, "worker_show"):
+                print(switch.worker_show())
+            return {"": rate / 1e6}
+    return measure
+
+
+def guests(case):
+    def measure(lab, name):
+        return {"": case.measure(lambda: lab.make(name, 192), lab.folder, lab.options) / 1e6}
+    return measure
+
+
+def million(n):
+    """Flows from a generator that shares a CPU with the control thread of the switch."""
+    def measure(lab, name):
+        with lab.generator(1) as generator:
+            devices = generator.devices() + [sink_device(1)]
+            with lab.running(name, devices, FORWARD_UDP) as switch:
+                generator.connected()
+                generator.begin(0, n, lab.options.seconds + lab.options.warm_up + 2)
+                rate = lab.rate(switch)
+                generator.end()
+                return {"": rate / 1e6}
+    return measure
+
+
+def misses(lab, name):
+    """Each packet begins a new flow, through 1,000 rules of 20 shapes."""
+    rules, _ = traffic.acl(1000, 1)
+    rules = ["in_port=1," + rule for rule in traffic.acl_text(rules, "output:2")]
+    with lab.generator(1) as generator:
+        devices = generator.devices() + [sink_device(1)]
+        with lab.running(name, devices, rules + ["priority=0,actions=output:2"]) as switch:
+            generator.connected()
+            generator.begin(0, 0, lab.options.seconds + lab.options.warm_up + 2)
+            rate = lab.rate(switch, best=False)
+            generator.end()
+            return {"": rate / 1e6}
+
+
+def holds(generator, rate, flows):
+    """Is less than one packet in a thousand lost? Asked three times: others may take the CPU."""
+    for _ in range(3):
+        result = generator.run(rate, flows, 0.2)
+        if result["received"] >= 0.999 * result["sent"] and result["pps"] >= 0.95 * rate:
+            return True
+    return False
+
+
+def no_drop_rate(generator, flows):
+    """Packets a second, by bisection."""
+    low, high = 0, generator.run(0, flows, 0.5)["received"] * 2.2
+    for _ in range(6):
+        rate = (low + high) / 2
+        if holds(generator, rate, flows):
+            low = rate
+        else:
+            high = rate
+    return low
+
+
+def latency(lab, name):
+    """Through two vhost ports and back to the generator, 1,000 flows, at parts of the no-drop rate."""
+    result = {}
+    with lab.generator(2) as generator:
+        rules = [rule.replace("in_port=2", "in_port=2,udp") for rule in FORWARD]
+        with lab.running(name, generator.devices(), rules):
+            generator.connected()
+            generator.run(0, 1000, 1)
+            best = no_drop_rate(generator, 1000)
+            result["no-drop"] = best / 1e6
+            if best == 0:
+                return result
+            for part in (10, 50, 90):
+                run = generator.run(best * part / 100, 1000, 1)
+                for quantile in ("p50", "p99", "p999"):
+                    result["%d%%-%s" % (part, quantile)] = run[quantile + "_us"]
+    return result
+
+
+def idle(lab, name):
+    """A worker without traffic: part of its CPU in percent, how long the first packets of a pause take
+    in microseconds, how many of a burst after a pause are lost."""
+    with lab.generator(2) as generator:
+        rules = [rule.replace("in_port=2", "in_port=2,udp") for rule in FORWARD]
+        with lab.running(name, generator.devices(), rules) as switch:
+            generator.connected()
+            generator.run(1000, 16, 0.5)
+            time.sleep(1)
+            worker = switch.worker_run_time()
+            before, start = proc.run_time(worker), time.monotonic()
+            time.sleep(lab.options.seconds)
+            cost = (proc.run_time(worker) - before) / (time.monotonic() - start)
+            soon, late = generator.run(40, 16, 2), generator.run(5, 16, 4)
+            lost = 0
+            for _ in range(10):
+                time.sleep(0.3)
+                burst = generator.run(0, 16, 0.00002)
+                lost += burst["sent"] - burst["received"]
+            return {"cpu": 100 * cost, "wake-p50": soon["p50_us"], "wake-p99": soon["p99_us"],
+                    "deep-wake-p50": late["p50_us"], "lost": lost}
+
+
+def memory(lab, name):
+    """Bytes for each of up to 100,000 cached flows."""
+    rules, flow_list = traffic.acl(1000, 100000)
+    frames = capture(lab.folder, "acl-1000-100000", lambda: map(traffic.udp4, flow_list))
+    rules = traffic.acl_text(rules, "output:2") + ["priority=0,actions=drop"]
+    with lab.generator(1, frames) as generator:
+        with lab.running(name, generator.devices() + [sink_device(1)], rules) as switch:
+            generator.connected()
+            before = proc.memory(switch.pid()), switch.n_cached()
+            generator.run(200000, 0, 3)
+            after = proc.memory(switch.pid()), switch.n_cached()
+            n = after[1] - before[1]
+            return {"bytes": (after[0] - before[0]) / n if n > 0 else None}
+
+
+def two_workers(lab, name):
+    """1,000 flows each way, first on one worker, then on two."""
+    path = one_way(1000)(lab.folder)["devices"][0].split("rx_pcap=")[1].split(",")[0]
+    rates = []
+    for two in (False, True):
+        with lab.running(name, [replay_device(i, path) for i in range(2)], FORWARD, two) as switch:
+            rates.append(lab.rate(switch))
+    return {"": rates[1] / rates[0]}
+
+
+def rebalance(lab, name):
+    """Two busy queues on one worker while the other has none; then the switch may move them."""
+    devices = [null_device(i) for i in range(2)]
+    with lab.running(name, devices, FORWARD, two_workers=True) as switch:
+        switch.skew(lab.options.worker_cpu)
+        before = lab.rate(switch)
+        switch.let_rebalance()
+        time.sleep(2)
+        return {"": lab.rate(switch) / before}
+
+
+def victim(lab, name, devices, rules, own_worker=False, generator=None):
+    """The rate from port 1 to port 2; own_worker: nobody else is on port 1's worker."""
+    with lab.running(name, devices, rules, own_worker) as switch:
+        if own_worker:
+            switch.give_own_worker("p0", lab.options.worker_cpu, lab.options.control_cpu)
+        if generator:
+            generator.connected()
+            generator.begin(1953, 0, lab.options.seconds + lab.options.warm_up + 3)
+        rate = lab.rate(switch, ports=[1], best=False)
+        if generator:
+            generator.end()
+        return rate
+
+
+def attack(kind, own_worker=False, slow=False):
+    """What a victim with 1,000 flows keeps, in percent. slow: at 1 Mbit/s instead of line rate."""
+    def measure(lab, name):
+        frames, rules = ATTACKS[kind]
+        path = capture(lab.folder, "attack-" + kind, frames)
+        flows = one_way(1000)(lab.folder)["devices"]
+        alone = victim(lab, name, flows, VICTIM_RULES)
+        if slow:
+            with lab.generator(1, path) as generator:
+                devices = flows + generator.devices() + [sink_device(3)]
+                beside = victim(lab, name, devices, rules(), generator=generator)
+        else:
+            devices = flows + [replay_device(2, path), sink_device(3)]
+            beside = victim(lab, name, devices, rules(), own_worker)
+        return {"": 100 * beside / alone}
+    return measure
+
+
+def scan(lab, name):
+    """A working set of 10,000 flows beside a sweep of random headers, which must not push it out: part
+    of the victim's look-ups that hit, in percent."""
+    path = capture(lab.folder, "attack-random-flows", ATTACKS["random-flows"][0])
+    devices = one_way(10000)(lab.folder)["devices"] + [replay_device(2, path), sink_device(3)]
+    rules = VICTIM_RULES + ["priority=1,in_port=3,actions=output:4"]
+    alone = victim(lab, name, devices[:2], VICTIM_RULES)
+    return {"": 100 * victim(lab, name, devices, rules) / alone}
+
+
+def churn(measure_rows):
+    """What changes of rules leave of the throughput, in percent (bench/churn.py)."""
+    def measure(lab, name):
+        options = types.SimpleNamespace(flows=10000, rates=[1000, 10000], repeat=3, seconds=0.8)
+        rows = measure_rows(lab.make(name), lab.folder, options)
+        return {row: 100 * value["kept"] for row, value in rows.items()}
+    return measure

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one table of what is measured, and what evs must reach."""
+from churn import measure as measure_churn
+from vm import Case
+
+from . import measures, traffic
+from .scenarios import acl, l2, one_way, overlay, p2p_null
+
+ALL = ("ovs", "limit", "evs")
+BOTH = ("ovs", "evs")
+EVS = ("evs",)
+
+
+class Row:
+    """A figure of a scenario. target: None, ("ovs", x): at least x times what OVS has,
+    (">=", x) or ("<=", x): evs' own figure."""
+
+    def __init__(self, name, unit, target=None):
+        self.name, self.unit, self.target = name, unit, target
+
+
+class Scenario:
+    """once: measured in the first repeat only, since it takes long or repeats by itself."""
+
+    def __init__(self, name, help_text, measure, rows, against=ALL, once=False):
+        self.name, self.help, self.measure = name, help_text, measure
+        self.rows, self.against, self.once = rows, against, once
+
+    def title(self, row):
+        return self.name + (" " + row.name if row.name else "")
+
+
+def mpps(name, target, help_text, setup, against=ALL):
+    return Scenario(name, help_text, measures.throughput(setup),
+                    [Row("", "Mpps", target and ("ovs", target))], against)
+
+
+def vm(name, target, *case):
+    return Scenario(name, "guests: %s, %d bytes" % (case[0], case[1]),
+                    measures.guests(Case(*case)), [Row("", "Mpps", ("ovs", target))])
+
+
+def attack(name, help_text, target, *args, **kwargs):
+    return Scenario("attack-" + name, help_text, measures.attack(*args, **kwargs),
+                    [Row("", "%", target and (">=", target))], BOTH, once=True)
+
+
+LATENCY = [Row("no-drop", "Mpps")] + [Row("%d%%-%s" % (part, quantile), "us") for part in (10, 50, 90)
+                                      for quantile in ("p50", "p99", "p999")]
+
+SCENARIOS = [
+    mpps("p2p-null", 2.2, "one flow, null to null, both ways", p2p_null),
+    mpps("flows-1k", 2.1, "1,000 UDP flows, port to port", one_way(1000)),
+    mpps("flows-10k", 2.6, "10,000 UDP flows", one_way(10000)),
+    mpps("flows-100k", 2.3, "100,000 UDP flows", one_way(100000)),
+    mpps("l2-1k", 2.8, "1,000 MAC pairs, NORMAL, both ways", l2(1000)),
+    mpps("acl-10k", 30, "1,000 rules of 20 shapes, 10,000 flows", acl(1000, 10000)),
+    mpps("acl-100k", 1000, "1,000 rules of 20 shapes, 100,000 flows", acl(1000, 100000)),
+    mpps("ipv6-10k", None, "10,000 UDP flows over IPv6, 78-byte frames",
+         one_way(10000, traffic.udp6, "udp6")),
+    mpps("vxlan-encap", 2.5, "VXLAN: 10,000 inner flows into the tunnel", overlay(10000, 1, ["encap"])),
+    mpps("vxlan-decap", 4, "VXLAN: 10,000 inner flows out of it", overlay(10000, 1, ["decap"])),
+    mpps("vxlan-10k", None, "VXLAN both ways: 10,000 inner flows",
+         overlay(10000, 1, ["encap", "decap"])),
+    mpps("vxlan-100k", None, "VXLAN both ways: 100,000 inner flows in 4,096 networks",
+         overlay(100000, 4096, ["encap", "decap"])),
+    vm("vm-vm", 1.15, "vm-vm", 64),
+    Scenario("flows-1m", "1,000,000 UDP flows of a generator behind vhost", measures.million(1000000),
+             [Row("", "Mpps")], ALL, once=True),
+    Scenario("misses", "every packet a new flow, 1,000 rules of 20 shapes", measures.misses,
+             [Row("", "M/s")], BOTH, once=True),
+    Scenario("latency", "through two vhost ports, at parts of the no-drop rate", measures.latency,
+             LATENCY, ALL, once=True),
+    Scenario("churn", "10,000 flows while a controller changes rules, of the rate without",
+             measures.churn(measure_churn),
+             [Row("%s-%d" % (where, rate), "%") for rate in (1000, 10000)
+              for where in ("away", "touching")], BOTH, once=True),
+    attack("random-flows", "five-tuples at random on the victim's worker", 40, "random-flows"),
+    attack("tuple-explosion", "as many masks as the rules allow", 40, "tuple-explosion"),
+    attack("mac-flood", "MAC addresses at random", 40, "mac-flood"),
+    attack("fragments", "IPv4 fragments and ICMP", 40, "fragments"),
+    attack("ipv6-extensions", "chains of IPv6 extension headers", 40, "ipv6-extensions"),
+    attack("slow-explosion", "as many masks as the rules allow, at 1 Mbit/s", 80, "tuple-explosion",
+           slow=True),
+    attack("own-worker", "as many masks as the rules allow, on another worker", 80,
+           "tuple-explosion", own_worker=True),
+    Scenario("scan", "10,000 flows beside a sweep of random headers", measures.scan,
+             [Row("", "%", (">=", 40))], BOTH, once=True),
+    Scenario("idle", "a worker without traffic", measures.idle,
+             [Row("cpu", "%", ("<=", 5)), Row("wake-p50", "us", ("<=", 50)), Row("wake-p99", "us"),
+              Row("deep-wake-p50", "us"), Row("lost", "packets", ("<=", 0))], BOTH, once=True),
+    Scenario("memory", "of a cached flow", measures.memory, [Row("bytes", "bytes")], BOTH, once=True),
+    Scenario("two-workers", "1,000 flows each way, two workers to one", measures.two_workers,
+             [Row("", "times", (">=", 1.9))], BOTH, once=True),
+    Scenario("rebalance", "two busy queues leave one worker for two, by themselves",
+             measures.rebalance, [Row("", "times", (">=", 1.6))], EVS, once=True),
+]

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest that sends UDP flows at a rate through its first port and looks at what comes back
+ * through its second one, with the time that each packet took. Usage: generator EAL-OPTIONS --
+ * [FRAMES.pcap] Each line "RATE FLOWS SECONDS" on its input is a run, answered by one JSON object.
+ * RATE: packets a second, 0: as many as go. FLOWS: five-tuples in turn, 0: each packet has a new
+ * one. With a file its frames are sent in turn instead. One thread; its CPU is busy only during
+ * runs.
+ */
+#include <inttypes.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_udp.h>
+
+#define BURST      32
+#define FRAME_SIZE 60
+#define RING       1024
+#define MAGIC      UINT32_C(0x65767367)
+#define MAX_FRAMES 100000
+#define N_BINS     (1u << 20) /* of latencies, each BIN_NS wide */
+#define BIN_NS     50
+#define DRAIN_US   20000
+
+struct frame {
+	struct rte_ether_hdr eth;
+	struct rte_ipv4_hdr ip;
+	struct rte_udp_hdr udp;
+	uint32_t magic;
+	uint64_t tsc;
+	uint8_t pad[6];
+} __rte_packed __rte_aligned(2);
+_Static_assert(sizeof(struct frame) == FRAME_SIZE, "a frame of 64 bytes, FCS counted");
+
+struct result {
+	uint64_t sent, received, timed;
+	double seconds;
+};
+
+static struct rte_mempool *rx_pool, *tx_pool; /* small: what a CPU touches stays in its cache */
+static uint16_t n_ports;
+static uint32_t bins[N_BINS];
+static uint64_t next_flow;
+static struct {
+	uint8_t *data;
+	uint32_t size;
+} frames[MAX_FRAMES];
+static uint32_t n_frames;
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "generator: %s\n", what);
+	exit(1);
+}
+
+static void open_port(uint16_t port)
+{
+	struct rte_eth_conf conf = {0};
+
+	if (rte_eth_dev_configure(port, 1, 1, &conf) ||
+	    rte_eth_rx_queue_setup(port, 0, RING, SOCKET_ID_ANY, NULL, rx_pool) ||
+	    rte_eth_tx_queue_setup(port, 0, RING, SOCKET_ID_ANY, NULL) || rte_eth_dev_start(port))
+		fail("cannot start a port");
+}
+
+static void load_frames(const char *path)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *file = pcap_open_offline(path, error);
+	struct pcap_pkthdr *header;
+	const uint8_t *data;
+
+	if (!file)
+		fail(error);
+	while (n_frames < MAX_FRAMES && pcap_next_ex(file, &header, &data) == 1) {
+		frames[n_frames].data = malloc(header->caplen);
+		frames[n_frames].size = header->caplen;
+		memcpy(frames[n_frames++].data, data, header->caplen);
+	}
+	pcap_close(file);
+}
+
+/* Flow k: source address and port tell all flows apart. */
+static void fill_flow(struct rte_mbuf *m, uint32_t k)
+{
+	uint32_t x = k * UINT32_C(0x9e3779b1);
+	struct frame *f = rte_pktmbuf_mtod(m, struct frame *);
+
+	*f = (struct frame){
+	        .eth = {{{2, 0, 0, 0, 0, 2}}, {{2, 0, 0, 0, 0, 1}}, RTE_BE16(RTE_ETHER_TYPE_IPV4)},
+	        .ip = {.version_ihl = 0x45,
+	               .total_length = RTE_BE16(FRAME_SIZE - 14),
+	               .time_to_live = 64,
+	               .next_proto_id = IPPROTO_UDP,
+	               .src_addr = rte_cpu_to_be_32(0x0a000000 | x >> 12),
+	               .dst_addr = rte_cpu_to_be_32(0x0b000000 | (x * 5 & 0xffffff))},
+	        .udp = {.src_port = rte_cpu_to_be_16((uint16_t)(1024 + (x & 0xfff))),
+	                .dst_port = rte_cpu_to_be_16((uint16_t)(1 + (x * 7 & 0x7fff))),
+	                .dgram_len = RTE_BE16(FRAME_SIZE - 34)},
+	        .magic = MAGIC,
+	        .tsc = rte_rdtsc(),
+	};
+	f->ip.hdr_checksum = rte_ipv4_cksum(&f->ip);
+	m->data_len = FRAME_SIZE;
+	m->pkt_len = FRAME_SIZE;
+}
+
+static void fill_file(struct rte_mbuf *m, uint32_t k)
+{
+	memcpy(rte_pktmbuf_mtod(m, void *), frames[k].data, frames[k].size);
+	m->data_len = (uint16_t)frames[k].size;
+	m->pkt_len = frames[k].size;
+}
+
+static uint32_t turn(uint64_t n_flows)
+{
+	uint64_t k = next_flow++;
+
+	if (n_frames)
+		return (uint32_t)(k % n_frames);
+	return (uint32_t)(n_flows ? k % n_flows : k);
+}
+
+/* Up to n packets; what the ring does not take waits for the next call, its time running. */
+static unsigned send_some(unsigned n, uint64_t n_flows)
+{
+	static struct rte_mbuf *ready[BURST];
+	static unsigned n_ready;
+	unsigned sent;
+
+	if (n_ready == 0 && rte_pktmbuf_alloc_bulk(tx_pool, ready, n) == 0) {
+		for (n_ready = 0; n_ready < n; n_ready++) {
+			if (n_frames)
+				fill_file(ready[n_ready], turn(n_flows));
+			else
+				fill_flow(ready[n_ready], turn(n_flows));
+		}
+	}
+	sent = rte_eth_tx_burst(0, 0, ready, (uint16_t)n_ready);
+	n_ready -= sent;
+	memmove(ready, ready + sent, n_ready * sizeof(ready[0]));
+	return sent;
+}
+
+static void receive(struct result *r)
+{
+	struct rte_mbuf *mbufs[BURST];
+	unsigned n = rte_eth_rx_burst(n_ports - 1, 0, mbufs, BURST);
+	uint64_t now = rte_rdtsc(), hz = rte_get_tsc_hz();
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct frame *f = rte_pktmbuf_mtod(mbufs[i], const struct frame *);
+
+		if (mbufs[i]->data_len == FRAME_SIZE && f->magic == MAGIC && f->tsc < now) {
+			uint64_t bin = (now - f->tsc) * 1000000000 / hz / BIN_NS;
+
+			bins[RTE_MIN(bin, N_BINS - 1ul)]++;
+			r->timed++;
+		}
+	}
+	r->received += n;
+	rte_pktmbuf_free_bulk(mbufs, n);
+}
+
+static void run(double rate, uint64_t n_flows, double seconds, struct result *r)
+{
+	uint64_t hz = rte_get_tsc_hz(), start = rte_rdtsc(), now = start;
+	uint64_t end = start + (uint64_t)(seconds * (double)hz), late = 0;
+
+	memset(bins, 0, sizeof(bins));
+	while (now < end) {
+		uint64_t due = rate > 0 ? (uint64_t)((double)(now - start) * rate / (double)hz)
+		                        : r->sent + BURST;
+
+		if (due >
+		    r->sent + late + RING) /* this thread stood still: no burst makes up for it */
+			late = due - r->sent;
+		if (due > r->sent + late)
+			r->sent += send_some((unsigned)RTE_MIN(due - r->sent - late, BURST + 0ul),
+			                     n_flows);
+		receive(r);
+		now = rte_rdtsc();
+	}
+	r->seconds = (double)(now - start) / (double)hz;
+	for (end = now + hz / 1000000 * DRAIN_US; rte_rdtsc() < end;)
+		receive(r);
+}
+
+static double quantile(const struct result *r, double q)
+{
+	uint64_t want = (uint64_t)((double)r->timed * q), seen = 0;
+
+	for (uint32_t i = 0; i < N_BINS; i++) {
+		seen += bins[i];
+		if (seen > want)
+			return (i + 0.5) * BIN_NS / 1000;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int used = rte_eal_init(argc, argv);
+	double rate, seconds;
+	uint64_t n_flows;
+	char line[128];
+
+	if (used < 0)
+		fail("EAL");
+	if (argc > used + 1)
+		load_frames(argv[used + 1]);
+	n_ports = rte_eth_dev_count_avail();
+	tx_pool = rte_pktmbuf_pool_create("tx", 2047, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+	                                  SOCKET_ID_ANY);
+	rx_pool = rte_pktmbuf_pool_create("rx", n_ports * 2048u - 1, 256, 0,
+	                                  RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	if (!tx_pool || !rx_pool || n_ports == 0)
+		fail("no memory, or no port");
+	for (uint16_t i = 0; i < n_ports; i++)
+		open_port(i);
+	printf("ready\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		struct result r = {0};
+
+		if (sscanf(line, "%lf %" SCNu64 " %lf", &rate, &n_flows, &seconds) != 3)
+			fail("a line is RATE FLOWS SECONDS");
+		run(rate, n_flows, seconds, &r);
+		printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"pps\": %.0f, "
+		       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f}\n",
+		       r.sent, r.received, (double)r.sent / r.seconds, quantile(&r, 0.5),
+		       quantile(&r, 0.99), quantile(&r, 0.999));
+		fflush(stdout);
+	}
+	return rte_eal_cleanup();
+}
