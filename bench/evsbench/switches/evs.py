@@ -70,8 +70,6 @@ class Evs:
     def pid(self):
         return self.daemon.process.pid
 
-<<<<<<< HEAD
-=======
     def worker_run_time(self):
         return thread_run_time(self.pid(), "evs-w")
 
@@ -98,7 +96,6 @@ class Evs:
     def let_rebalance(self):
         self.ctl("worker", "set", "rebalance=1")
 
->>>>>>> c11ea87 (bench: one command for all of it, targets told and judged)
     def stop(self):
         if self.daemon:
             self.daemon.stop()

@@ -90,8 +90,6 @@ class Ovs:
     def pid(self):
         return self.daemons[-1].process.pid
 
-<<<<<<< HEAD
-=======
     def worker_run_time(self):
         return thread_run_time(self.pid(), "pmd-c")
 
@@ -108,7 +106,6 @@ class Ovs:
             self.vsctl("set", "Interface", name, "other_config:pmd-rxq-affinity=\"0:%d\""
                        % (own if name == port else other))
 
->>>>>>> c11ea87 (bench: one command for all of it, targets told and judged)
     def stop(self):
         for daemon in reversed(self.daemons):
             daemon.stop()
