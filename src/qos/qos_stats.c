@@ -47,6 +47,9 @@ static void waits_get(const struct qos_shaper *s, const struct qos_waits *w,
 	info->wait_p99_us = percentile(s, n, 0.99);
 	max_tsc = EVS_MAX(evs_load_relaxed(&w->max_tsc[0]), evs_load_relaxed(&w->max_tsc[1]));
 	info->wait_max_us = (double)max_tsc * 1e6 / (double)s->tsc_hz;
+	/* the middle of a slot may lie above all that is in it */
+	info->wait_p50_us = EVS_MIN(info->wait_p50_us, info->wait_max_us);
+	info->wait_p99_us = EVS_MIN(info->wait_p99_us, info->wait_max_us);
 }
 
 bool qos_shaper_queue(const struct qos_shaper *s, unsigned i, struct qos_queue_info *info)

@@ -88,6 +88,20 @@ def test_traffic(pair):
     pair.evsd.call("port.del", name="h")
 
 
+def test_segments_are_longer_than_the_burst(pair):
+    """Guests that exchange segments of many frames, shaped both ways with a burst of one frame: nothing stalls."""
+    for name in ("vm1", "vm2"):
+        pair.evsd.call("qos.set", port=name, **{"egress.average": "200M", "egress.burst": 1514, "ingress.average": "200M",
+                                                "ingress.mode": "shape", "ingress.burst": 1514})
+    Bulk(*pair.vms, "10.0.0.2", mb=4).check()
+    row = next(row for row in pair.evsd.call("qos.show", port="vm2") if row["kind"] == "queue")
+    assert row["bytes"] / row["pkts"] > 2 * 1514, "segments passed whole"
+    assert row["bytes"] > 4e6
+    for name in ("vm1", "vm2"):
+        pair.evsd.call("qos.del", port=name)
+    pair.evsd.check_accounts()
+
+
 def test_guest_chooses_its_queues(pair):
     b = pair.vms[1]
     for queues in (1, 2):
