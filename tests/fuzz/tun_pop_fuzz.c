@@ -60,7 +60,7 @@ static void again(struct rte_mbuf *m, enum tun_kind kind, const struct pkt_key_t
 		abort();
 }
 
-/* Layout: kind (1), where the frame is split (1), frame. */
+/* Layout: kind, and whether IPv4's checksum counts (1), where the frame is split (1), frame. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct pkt_key key;
@@ -76,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n = (uint32_t)size - 2;
 	split = data[1] >= 14 && data[1] < n ? data[1] : n;
 	frame(&m, &rest, data + 2, n, split);
+	if (!(data[0] & 0x80)) /* few inputs have a right one */
+		m.ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 	memset(&key, 0, sizeof(key));
 	if (!pkt_parse_one(&m, &key, &ofs)) {
 		if (tun_pop(kind, &m, &ofs, &tun) == PKT_DROP_NONE) {
