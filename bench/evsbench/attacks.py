@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hurts flow caches: packets of a port that attacks its neighbours."""
 import random
+import socket
 import struct
 
 from . import traffic
+from .scenarios import OVERLAY_PORT
 
 N = 100000
 
@@ -51,6 +53,31 @@ def extension_headers():
         yield traffic.MAC_B + traffic.MAC_A + b"\x86\xdd" + header + payload
 
 
+def tunnelled(remote_of, vni_of):
+    """Frames for a tunnel port."""
+    for i in range(N):
+        frame = bytearray(traffic.vxlan(traffic.udp4((i, 1, 2, 3)), vni_of(), 49152 + i % 16384))
+        frame[24:30] = bytes(2) + remote_of()
+        frame[24:26] = struct.pack("!H", traffic.checksum(bytes(frame[14:34])))
+        yield bytes(frame)
+
+
+def any_remote():
+    rng = random.Random(8)
+    return tunnelled(lambda: rng.getrandbits(32).to_bytes(4, "big"), lambda: 1)
+
+
+def any_network():
+    rng, remote = random.Random(9), socket.inet_aton(traffic.UNDERLAY_REMOTE)
+    return tunnelled(lambda: remote, lambda: rng.getrandbits(24))
+
+
+def overlay_rules():
+    """For an attacker below a tunnel port: sixteen networks are somebody's."""
+    return VICTIM_RULES + ["priority=9,in_port=%d,tun_id=%d,actions=output:2" % (OVERLAY_PORT, vni)
+                           for vni in range(1, 17)]
+
+
 def acl_rules():
     """For an attacker on port 3 that sends to port 4; the victim sends from port 1 to port 2."""
     rules, _ = traffic.acl(1000, 1)
@@ -72,4 +99,6 @@ ATTACKS = {
     "mac-flood": (mac_flood, mac_rules),
     "fragments": (fragments, acl_rules),
     "ipv6-extensions": (extension_headers, acl_rules),
+    "any-remote": (any_remote, overlay_rules),
+    "any-network": (any_network, overlay_rules),
 }

@@ -5,7 +5,7 @@ import time
 import types
 
 from . import proc, traffic
-from .attacks import ATTACKS, VICTIM_RULES
+from .attacks import ATTACKS, VICTIM_RULES, overlay_rules
 from .scenarios import (FORWARD, FORWARD_UDP, capture, null_device, one_way, replay_device,
                         sink_device)
 
@@ -19,6 +19,14 @@ def throughput(setup):
             if lab.options.show_worker and hasattr(switch, "worker_show"):
                 print(switch.worker_show())
             return {"": rate / 1e6}
+    return measure
+
+
+def kept(few, many):
+    """How much of the rate of one set-up there is in the other one, in percent."""
+    def measure(lab, name):
+        rates = [throughput(setup)(lab, name)[""] for setup in (few, many)]
+        return {"": 100 * rates[1] / rates[0]}
     return measure
 
 
@@ -163,7 +171,8 @@ def victim(lab, name, devices, rules, own_worker=False, generator=None):
         if generator:
             generator.connected()
             generator.begin(1953, 0, lab.options.seconds + lab.options.warm_up + 3)
-        rate = lab.rate(switch, ports=[1], best=False)
+        sink = 1 + sum(isinstance(device, dict) for device in devices)  # an underlay comes first
+        rate = lab.rate(switch, ports=[sink], best=False)
         if generator:
             generator.end()
         return rate
@@ -181,8 +190,9 @@ def attack(kind, own_worker=False, slow=False):
                 devices = flows + generator.devices() + [sink_device(3)]
                 beside = victim(lab, name, devices, rules(), generator=generator)
         else:
-            devices = flows + [replay_device(2, path), sink_device(3)]
-            beside = victim(lab, name, devices, rules(), own_worker)
+            device = replay_device(2, path)
+            devices = [{"underlay": device}] if rules == overlay_rules else [device, sink_device(3)]
+            beside = victim(lab, name, flows + devices, rules(), own_worker)
         return {"": 100 * beside / alone}
     return measure
 

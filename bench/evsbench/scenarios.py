@@ -76,27 +76,31 @@ def acl(n_rules, n_flows):
 OVERLAY_PORT = 100
 
 
-def overlay(n, vnis, ways):
+def overlay(n, vnis, ways, n_frames=None):
     """n inner flows in networks of their own: the rules choose the network by the address.
 
-    The underlay is one device, whose neighbour is known. ways: "encap", "decap", or both."""
+    The underlay is one device, whose neighbour is known. ways: "encap", "decap", or both. n_frames:
+    of a capture, if it shall be longer than n, so that its replay costs what that of another does."""
     def station(i):
         return b"\x02\x00\x00\x01" + (i % vnis).to_bytes(2, "big")
 
     def inner():
-        for i, flow in enumerate(traffic.flows(n)):
-            yield traffic.udp4(flow, dst=station(i))
+        flows = traffic.flows(n)
+        for i in range(n_frames or n):
+            yield traffic.udp4(flows[i % n], dst=station(i % n))
 
     def outer():
         for i, frame in enumerate(inner()):
+            i %= n
             yield traffic.vxlan(frame, 1 + i % vnis, 49152 + i % 16384)
 
     def build(folder):
         devices = [sink_device(i) for i in range(2)]
+        name = "overlay-%d-%d-%d" % (n, vnis, n_frames or n)
         if "encap" in ways:
-            devices[0] = replay_device(0, capture(folder, "overlay-in-%d-%d" % (n, vnis), inner))
+            devices[0] = replay_device(0, capture(folder, "in-" + name, inner))
         if "decap" in ways:
-            devices[1] = replay_device(1, capture(folder, "overlay-out-%d-%d" % (n, vnis), outer))
+            devices[1] = replay_device(1, capture(folder, "out-" + name, outer))
         rules = ["in_port=1,udp,dl_dst=%s,actions=set_field:%d->tun_id,output:%d"
                  % (":".join("%02x" % byte for byte in station(i)), i + 1, OVERLAY_PORT)
                  for i in range(vnis)]
