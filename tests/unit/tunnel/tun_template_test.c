@@ -104,18 +104,25 @@ static void mask_key(struct pkt_key_base *key, const struct pkt_key_base *mask)
 	key->holder = 0;
 }
 
-/* The flow's masked key, and the template of it. */
-static void make_flow(struct frame *f, unsigned look, enum tun_kind kind, struct pkt_key_base *flow,
-                      struct pkt_key_base *mask, struct tun_template *t)
+/* A cached flow of the underlay, and its template. */
+struct known {
+	enum tun_kind kind;
+	struct pkt_key_base flow, mask; /* the flow's key is masked */
+	struct tun_template t;
+};
+
+/* The flow of the frame. */
+static void make_flow(struct frame *f, unsigned look, struct known *k)
 {
 	struct pkt_key key = {0};
 	struct pkt_offsets ofs = {0};
 
-	make_mask(mask, look);
+	make_mask(&k->mask, look);
 	assert_int_equal(pkt_parse_one(&f->m, &key, &ofs), 0);
-	*flow = key.base;
-	mask_key(flow, mask);
-	assert_true(tun_template_make(kind, tun_kinds[kind].dst_port, flow, mask, t));
+	k->flow = key.base;
+	mask_key(&k->flow, &k->mask);
+	assert_true(
+	        tun_template_make(k->kind, tun_kinds[k->kind].dst_port, &k->flow, &k->mask, &k->t));
 }
 
 static void fix_ip_sum(struct frame *f, uint32_t l3)
@@ -153,8 +160,7 @@ static void mutate(struct frame *f, uint32_t l3)
 }
 
 /* A frame that fits: the long way agrees in every respect. */
-static void check_same(struct frame *f, enum tun_kind kind, const struct tun_template *t,
-                       const struct pkt_key_base *flow, const struct pkt_key_base *mask)
+static void check_same(struct frame *f, const struct known *k)
 {
 	struct frame other = *f;
 	struct pkt_key key = {0};
@@ -162,11 +168,11 @@ static void check_same(struct frame *f, enum tun_kind kind, const struct tun_tem
 	struct pkt_key_tun want, got;
 
 	assert_int_equal(pkt_parse_one(&f->m, &key, &ofs), 0);
-	mask_key(&key.base, mask);
-	assert_memory_equal(&key.base, flow, PKT_KEY_BASE_SIZE);
+	mask_key(&key.base, &k->mask);
+	assert_memory_equal(&key.base, &k->flow, PKT_KEY_BASE_SIZE);
 	other.m.buf_addr = other.bytes;
-	assert_int_equal(tun_pop(kind, &other.m, &ofs, &want), PKT_DROP_NONE);
-	tun_template_pop(t, &f->m, &got);
+	assert_int_equal(tun_pop(k->kind, &other.m, &ofs, &want), PKT_DROP_NONE);
+	tun_template_pop(&k->t, &f->m, &got);
 	assert_memory_equal(&got, &want, sizeof(want));
 	assert_int_equal(f->m.data_off, other.m.data_off);
 	assert_int_equal(f->m.data_len, other.m.data_len);
@@ -176,8 +182,7 @@ static void check_same(struct frame *f, enum tun_kind kind, const struct tun_tem
 
 static void check_kind(enum tun_kind kind, bool tagged)
 {
-	struct pkt_key_base flow, mask;
-	struct tun_template t;
+	struct known k = {.kind = kind};
 	unsigned n_fit = 0, n_plain = 0;
 	struct frame f;
 
@@ -187,15 +192,15 @@ static void check_kind(enum tun_kind kind, bool tagged)
 
 		frame_push(&f, &outer);
 		if (i % 64 == 0)
-			make_flow(&f, (unsigned)rand(), kind, &flow, &mask, &t);
+			make_flow(&f, (unsigned)rand(), &k);
 		if (i % 4)
-			mutate(&f, t.l3);
+			mutate(&f, k.t.l3);
 		else
 			n_plain++;
-		if (!tun_template_may_fit(&f.m) || !tun_template_fits(&t, &f.m))
+		if (!tun_template_may_fit(&f.m) || !tun_template_fits(&k.t, &f.m))
 			continue;
 		n_fit++;
-		check_same(&f, kind, &t, &flow, &mask);
+		check_same(&f, &k);
 	}
 	/* what nobody touched fits, but for a source port that the flow may look at */
 	assert_in_range(n_fit, n_plain / 2, ROUNDS);
@@ -227,40 +232,38 @@ static void test_refused(void **state)
 	        {42, 0},    {42, 0x88}, /* no network; group policy */
 	};
 	struct tun_outer outer = make_outer(TUN_VXLAN, false);
-	struct pkt_key_base flow, mask;
-	struct tun_template t;
+	struct known k = {.kind = TUN_VXLAN};
 	struct frame f;
 
 	frame_push(&f, &outer);
-	make_flow(&f, 0, TUN_VXLAN, &flow, &mask, &t);
-	assert_true(tun_template_fits(&t, &f.m));
+	make_flow(&f, 0, &k);
+	assert_true(tun_template_fits(&k.t, &f.m));
 	for (unsigned i = 0; i < EVS_ARRAY_LEN(changes); i++) {
 		frame_push(&f, &outer);
 		*rte_pktmbuf_mtod_offset(&f.m, uint8_t *, changes[i].at) = changes[i].value;
 		fix_ip_sum(&f, 14);
-		assert_false(tun_template_fits(&t, &f.m));
+		assert_false(tun_template_fits(&k.t, &f.m));
 	}
 	frame_push(&f, &outer);
 	*rte_pktmbuf_mtod_offset(&f.m, uint8_t *, 24) ^= 1; /* checksum of IPv4 */
-	assert_false(tun_template_fits(&t, &f.m));
+	assert_false(tun_template_fits(&k.t, &f.m));
 }
 
 static void test_no_template(void **state)
 {
 	struct tun_outer outer = make_outer(TUN_VXLAN, false);
-	struct pkt_key_base flow, mask;
-	struct tun_template t;
+	struct known k = {.kind = TUN_VXLAN};
 	struct frame f;
 
 	frame_push(&f, &outer);
-	make_flow(&f, 0, TUN_VXLAN, &flow, &mask, &t);
-	assert_false(tun_template_make(TUN_GRE, 0, &flow, &mask, &t));
-	assert_false(tun_template_make(TUN_VXLAN, 4790, &flow, &mask, &t));
-	flow.frag = PKT_FRAG_ANY;
-	assert_false(tun_template_make(TUN_VXLAN, 4789, &flow, &mask, &t));
-	flow.frag = 0;
-	flow.eth_type = RTE_BE16(PKT_ETH_IPV6);
-	assert_false(tun_template_make(TUN_VXLAN, 4789, &flow, &mask, &t));
+	make_flow(&f, 0, &k);
+	assert_false(tun_template_make(TUN_GRE, 0, &k.flow, &k.mask, &k.t));
+	assert_false(tun_template_make(TUN_VXLAN, 4790, &k.flow, &k.mask, &k.t));
+	k.flow.frag = PKT_FRAG_ANY;
+	assert_false(tun_template_make(TUN_VXLAN, 4789, &k.flow, &k.mask, &k.t));
+	k.flow.frag = 0;
+	k.flow.eth_type = RTE_BE16(PKT_ETH_IPV6);
+	assert_false(tun_template_make(TUN_VXLAN, 4789, &k.flow, &k.mask, &k.t));
 }
 
 int main(void)
