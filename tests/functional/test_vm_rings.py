@@ -3,6 +3,7 @@
 
     a, b --vhost-user-- br0 --vhost-user-- c, d        guests in Python (evslib/guest.py)
 """
+import os
 import re
 import struct
 
@@ -49,7 +50,7 @@ def test_port_show(lab):
     assert re.fullmatch(ring % ("from guest", 5, 5), a["ring1"]), a
     assert re.fullmatch(ring % ("to guest", 5, 5), b["ring0"]), b
     assert int(a["ring1"].split()[-1]) == 5, "one interrupt for each burst of one frame"
-    statistics = guests.evsd.port("a")["xstats"]
+    statistics = guests.evsd.call("port.show", name="a", xstats=True)[0]["xstats"]
     assert statistics["rx_q0_packets"] == 5 and statistics["guest_messages_refused"] == 0
 
 
@@ -85,3 +86,20 @@ def test_fewer_queues_than_workers(lab):
     assert all(worker["pkts"] > 0 for worker in guests.evsd.call("worker.show"))
     assert not any(guests.evsd.drops().values())
     guests.evsd.check_accounts()
+
+
+def test_memory_taken_away(lab):
+    """The file behind a guest's memory is cut while the switch polls its rings: that guest's frames are lost."""
+    guests = Guests(lab, ["a", "b", "c"])
+    for name in "ab":
+        guests.evsd.evsctl("flow", "add", "br0", f"priority=9,in_port={name},actions=output:c")
+    os.ftruncate(guests.ends["a"].fd, 0)
+
+    def faults():
+        return guests.evsd.call("port.show", name="a", xstats=True)[0]["xstats"]["all_guests_memory_faults"]
+    wait_for(faults, "the switch has touched what is not there")
+    for i in range(20):
+        guests.ends["b"].send(frame(2, i))
+    got = []
+    wait_for(lambda: got.extend(guests.ends["c"].receive()) or len(got) == 20, "c got all of b")
+    assert numbers(got, 2) == list(range(20))
