@@ -7,7 +7,7 @@ import errno
 import resource
 
 import pytest
-from evslib import RpcError, wait_for
+from evslib import Lab, RpcError, wait_for
 from scapy.layers.l2 import Ether
 
 RATE = 100e6
@@ -63,6 +63,19 @@ def test_port_is_deleted_while_packets_wait(lab):
     assert "qos" not in evsd.call("config.show")
 
 
+@pytest.fixture(scope="module")
+def shaped():
+    """An evsd with a shaped port p, for all that it refuses."""
+    lab = Lab()
+    try:
+        evsd = lab.evsd()
+        evsd.call("port.add", bridge="br0", name="p", type="dpdk", devargs=f"net_null_{lab.token},no-rx=1")
+        evsd.call("qos.set", port="p", **{"egress.average": "100M"})
+        yield evsd
+    finally:
+        lab.close()
+
+
 @pytest.mark.parametrize("wrong, reason", [
     ({"egress.average": "0"}, "nearest valid value is 8kbit/s"),
     ({"egress.average": "99999999999999999999"}, "nearest valid value is 1Tbit/s"),
@@ -108,14 +121,11 @@ def test_port_is_deleted_while_packets_wait(lab):
     ({"queue.4096.weight": "1"}, "N up to 4095"),
     ({"queue.1.colour": "1"}, "priority, weight, limit"),
 ])
-def test_wrong_values_are_refused_with_the_remedy(lab, wrong, reason):
-    evsd = lab.evsd()
-    evsd.call("port.add", bridge="br0", name="p", type="dpdk", devargs=f"net_null_{lab.token},no-rx=1")
-    evsd.call("qos.set", port="p", **{"egress.average": "100M"})
-    before = evsd.call("config.show")
+def test_wrong_values_are_refused_with_the_remedy(shaped, wrong, reason):
+    before, rows = shaped.call("config.show"), queues(shaped, "p")
     with pytest.raises(RpcError, match=reason):
-        evsd.call("qos.set", port="p", **wrong)
-    assert evsd.call("config.show") == before
+        shaped.call("qos.set", port="p", **wrong)
+    assert shaped.call("config.show") == before and queues(shaped, "p") == rows
 
 
 def test_more_than_there_is_memory_for(lab):
