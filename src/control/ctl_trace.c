@@ -13,7 +13,8 @@
 #include "control/ctl_rules.h"
 #include "pkt/pkt_parse.h"
 
-#define MAX_DEPTH 64
+#define MAX_DEPTH  64
+#define MAX_ROUNDS 8
 
 /* ---- the packet ---- */
 
@@ -70,41 +71,42 @@ static int parse_hex(const char *text, uint8_t *bytes, uint32_t *n, struct evs_e
 	return 0;
 }
 
-static int parse_bytes(const uint8_t *bytes, uint32_t n, struct pkt_key *key, struct evs_error *err)
+/* The frame, and what the parser makes of it. */
+static int make_frame(const uint8_t *bytes, uint32_t n, struct rte_mbuf **mbufp,
+                      struct evs_error *err)
 {
-	struct pkt_offsets ofs = {0};
-	struct rte_mbuf *mbuf;
-	int ret;
-
 	if (n < RTE_ETHER_HDR_LEN)
 		return evs_error_set(err, -EINVAL,
 		                     "packet has %u bytes: an Ethernet frame has 14 or more", n);
-	mbuf = ctl_of_packet_make(bytes, n);
-	if (!mbuf)
-		return evs_error_set(err, -ENOBUFS, "no buffer for the packet: try again");
-	ret = pkt_parse_one(mbuf, key, &ofs);
-	rte_pktmbuf_free(mbuf);
-	return ret ? evs_error_set(err, ret, "packet is no Ethernet frame") : 0;
+	*mbufp = ctl_of_packet_make(bytes, n);
+	return *mbufp ? 0 : evs_error_set(err, -ENOBUFS, "no buffer for the packet: try again");
 }
 
 /* The bytes say what is in the packet; in_port and the tunnel's line are as described. */
-static int read_packet(const char *hex, struct flow_key *key, struct evs_error *err)
+static void parse_frame(const struct rte_mbuf *mbuf, struct flow_key *key, struct pkt_offsets *ofs)
 {
 	struct pkt_key described = key->pkt;
+
+	memset(&key->pkt, 0, sizeof(key->pkt));
+	memset(ofs, 0, sizeof(*ofs));
+	key->pkt.base.lines = described.base.lines & (PKT_LINE_TUN | PKT_LINE_CT | PKT_LINE_TMD);
+	key->pkt.ext.tun = described.ext.tun;
+	key->pkt.ext.ct = described.ext.ct;
+	key->pkt.ext.tmd = described.ext.tmd;
+	pkt_parse_one(mbuf, &key->pkt, ofs); /* fails for frames that are too short only */
+}
+
+static int read_packet(const char *hex, struct rte_mbuf **mbufp, struct evs_error *err)
+{
 	uint8_t *bytes = malloc(strlen(hex) / 2 + 1);
 	uint32_t n;
 	int ret;
 
 	if (!bytes)
 		return -ENOMEM;
-	memset(&key->pkt, 0, sizeof(key->pkt));
-	key->pkt.base.lines = described.base.lines & (PKT_LINE_TUN | PKT_LINE_CT | PKT_LINE_TMD);
-	key->pkt.ext.tun = described.ext.tun;
-	key->pkt.ext.ct = described.ext.ct;
-	key->pkt.ext.tmd = described.ext.tmd;
 	ret = parse_hex(hex, bytes, &n, err);
 	if (ret == 0)
-		ret = parse_bytes(bytes, n, &key->pkt, err);
+		ret = make_frame(bytes, n, mbufp, err);
 	free(bytes);
 	return ret;
 }
@@ -112,7 +114,6 @@ static int read_packet(const char *hex, struct flow_key *key, struct evs_error *
 static int read_key(struct ctl_call *call, struct ctl_bridge *bridge, struct flow_key *key)
 {
 	const char *text = ctl_param_str(call->params, "flow", "");
-	const char *hex = ctl_param_str(call->params, "packet", NULL);
 	struct of_text_names names = ctl_rules_names(bridge);
 	uint32_t in_port;
 
@@ -123,13 +124,18 @@ static int read_key(struct ctl_call *call, struct ctl_bridge *bridge, struct flo
 		return evs_error_set(&call->err, -EINVAL,
 		                     "in_port is missing: say where the packet comes in, as in "
 		                     "'in_port=1'");
+	if (in_port == OFPP_LOCAL && !pl_port_by_ofport(bridge->pl, in_port))
+		return evs_error_set(&call->err, -ENOENT,
+		                     "bridge '%s' has no port LOCAL: it was made without its "
+		                     "internal port",
+		                     bridge->name);
 	if (!pl_port_by_ofport(bridge->pl, in_port))
 		return evs_error_set(&call->err, -ENOENT,
 		                     "bridge '%s' has no port %u: 'evsctl port show bridge=%s' "
 		                     "lists them",
 		                     bridge->name, in_port, bridge->name);
 	find_lines(&key->pkt);
-	return hex ? read_packet(hex, key, &call->err) : 0;
+	return 0;
 }
 
 /* ---- the result ---- */
@@ -166,21 +172,64 @@ static void on_line(const char *text, void *arg)
 	json_array_append_new(into, json_pack("{s:s}", "text", text + strspn(text, " ")));
 }
 
+/* Runs what the worker would run up to RECIRC, outputs left out. Its id, or 0 if there is none, or
+ * an edit does not apply. */
+static uint32_t run_to_recirc(const struct flow_prog_builder *prog, struct rte_mbuf *mbuf,
+                              struct pkt_offsets *ofs)
+{
+	FLOW_OP_FOREACH (op, prog->ops, prog->size) {
+		if (op->kind == FLOW_OP_RECIRC)
+			return ((const struct flow_op_recirc *)op->payload)->id;
+		if (mbuf && flow_op_edit(op, mbuf, ofs) == -EINVAL)
+			return 0;
+	}
+	return 0;
+}
+
+/* A packet that goes round is followed, if its bytes are known. */
+static void trace_rounds(struct ctl_bridge *bridge, struct flow_key *key, struct rte_mbuf *mbuf,
+                         struct record *record)
+{
+	static struct flow_prog_builder prog; /* large; control is one thread */
+	struct pkt_offsets ofs;
+	uint32_t id = 0;
+
+	for (unsigned round = 0; round == 0 || (id && round < MAX_ROUNDS); round++) {
+		if (mbuf)
+			parse_frame(mbuf, key, &ofs);
+		key->pkt.base.recirc_id = id;
+		pl_trace(bridge->pl, key, on_line, record, &prog);
+		id = run_to_recirc(&prog, mbuf, &ofs);
+		if (id && !mbuf) {
+			on_line("What comes to light is not known: give the frame (--packet HEX) "
+			        "to "
+			        "follow it further",
+			        record);
+			return;
+		}
+	}
+}
+
 int ctl_trace(struct ctl_call *call)
 {
+	const char *hex = ctl_param_str(call->params, "packet", NULL);
 	struct ctl_bridge *bridge = ctl_rules_bridge(call);
 	struct record record = {.lines = NULL};
 	static struct flow_key key; /* large; control is one thread */
+	struct rte_mbuf *mbuf = NULL;
 	int ret;
 
 	if (!bridge)
 		return call->err.code;
 	ret = read_key(call, bridge, &key);
+	if (ret == 0 && hex)
+		ret = read_packet(hex, &mbuf, &call->err);
 	if (ret)
 		return ret;
 	record.lines = json_array();
 	record.steps = json_array();
-	pl_trace(bridge->pl, &key, on_line, &record);
+	trace_rounds(bridge, &key, mbuf, &record);
+	rte_pktmbuf_free(mbuf);
 	call->result = json_pack("{s:o, s:o}", "lines", record.lines, "steps", record.steps);
 	return 0;
 }

@@ -156,4 +156,9 @@ const char *flow_op_name(enum flow_op_kind kind);
 size_t flow_prog_format(char *buf, size_t size, const uint8_t *ops, size_t ops_size,
                         const char *(*port_name)(uint16_t port, void *arg), void *arg);
 
+/* Runs an op that edits on a packet: as pkt_edit.h, or -EOPNOTSUPP for any other op. */
+struct rte_mbuf;
+struct pkt_offsets;
+int flow_op_edit(const struct flow_op *op, struct rte_mbuf *m, struct pkt_offsets *ofs);
+
 #endif

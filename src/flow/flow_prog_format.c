@@ -178,8 +178,11 @@ static void put_tunnel_push(struct out *o, const struct flow_op *op)
 
 static void put_controller(struct out *o, const struct flow_op_controller *c)
 {
-	put(o, "reason=%u,table=%u,max_len=%u,cookie=0x%" PRIx64, c->reason, c->table_id,
-	    c->max_len, c->cookie);
+	static const char *const reasons[] = {"no_match", "action", "invalid_ttl"};
+
+	put(o, "reason=%s,table=%u,max_len=%u,cookie=0x%" PRIx64,
+	    c->reason < EVS_ARRAY_LEN(reasons) ? reasons[c->reason] : "?", c->table_id, c->max_len,
+	    c->cookie);
 }
 
 static void put_ops(struct out *o, const uint8_t *ops, size_t ops_size);

@@ -101,8 +101,9 @@ int pl_packet_out(struct pl_bridge *bridge, const struct of_packet_out *msg, str
                   struct pl_injection *injection, struct of_error *err);
 
 /* Trace: what would happen to the packet now (uncommitted changes not seen), line by line, indented
- * by two spaces a level. key->pipe.in_port is the OpenFlow number. */
+ * by two spaces a level. key->pipe.in_port is the OpenFlow number; with a recirculation id it goes
+ * on where RECIRC left it. *prog (may be NULL): what the worker would run. */
 void pl_trace(struct pl_bridge *bridge, const struct flow_key *key,
-              void (*line)(const char *text, void *arg), void *arg);
+              void (*line)(const char *text, void *arg), void *arg, struct flow_prog_builder *prog);
 
 #endif

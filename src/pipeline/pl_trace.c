@@ -242,7 +242,7 @@ static void tell_cached(struct pl_xlate *x, const struct pkt_key *key)
 }
 
 void pl_trace(struct pl_bridge *bridge, const struct flow_key *key,
-              void (*line)(const char *text, void *arg), void *arg)
+              void (*line)(const char *text, void *arg), void *arg, struct flow_prog_builder *prog)
 {
 	static struct flow_xlate out; /* large; control is one thread */
 	struct pl_trace trace = {.line = line, .arg = arg};
@@ -256,13 +256,18 @@ void pl_trace(struct pl_bridge *bridge, const struct flow_key *key,
 	x.trace = &trace;
 	x.quiet = true;
 	pl_xlate_enter(&x, snap, in);
-	if (in)
+	if (pkt.base.recirc_id)
+		pl_trace_line(&x, "Again, from where it was (recirculation id 0x%x)",
+		              pkt.base.recirc_id);
+	else if (in)
 		pl_trace_line(&x, "Bridge '%s', port %u ('%s')", bridge->name, in->ofport,
 		              in->port->name);
 	else
 		pl_trace_line(&x, "Bridge '%s', no such port", bridge->name);
 	if (in && (in->flags & (PL_PORT_DOWN | PL_PORT_NO_RECV)))
 		x.reason = PKT_DROP_RX_PORT_DOWN;
+	else if (in && pkt.base.recirc_id)
+		pl_xlate_thaw(&x, pkt.base.recirc_id);
 	else if (in)
 		pl_xlate_classify(&x, snap);
 	else
@@ -274,4 +279,6 @@ void pl_trace(struct pl_bridge *bridge, const struct flow_key *key,
 	tell_program(&x);
 	tell_outputs(&x, out.prog.ops, out.prog.size, 0);
 	tell_cached(&x, &pkt);
+	if (prog)
+		*prog = out.prog;
 }

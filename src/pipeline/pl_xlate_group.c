@@ -121,6 +121,22 @@ static int choose_live(struct pl_xlate *x, const struct pl_group *group)
 	return -1;
 }
 
+static EVS_COLD void trace_bucket(struct pl_xlate *x, const struct pl_group *group, uint32_t i)
+{
+	static const char *const why[] = {
+	        [OFPGT_ALL] = "",
+	        [OFPGT_SELECT] = ": chosen by addresses, protocol and ports of the packet",
+	        [OFPGT_INDIRECT] = "",
+	        [OFPGT_FF] = ": the first that is live",
+	};
+
+	if (group->type == OFPGT_SELECT)
+		pl_trace_line(x, "bucket %u of %u, weight %u%s", i, group->n_buckets,
+		              group->buckets[i].weight, why[group->type]);
+	else
+		pl_trace_line(x, "bucket %u of %u%s", i, group->n_buckets, why[group->type]);
+}
+
 static void run_bucket(struct pl_xlate *x, struct pl_group *group, uint32_t i, bool first)
 {
 	struct flow_ref *ref = pl_ref_add(x, FLOW_REF_GROUP, group, i);
@@ -131,7 +147,8 @@ static void run_bucket(struct pl_xlate *x, struct pl_group *group, uint32_t i, b
 		ref->flags |= PL_REF_FIRST;
 	if (!pl_xlate_step(x))
 		return;
-	PL_TRACE(x, "bucket %u", i);
+	if (evs_unlikely(x->trace != NULL))
+		trace_bucket(x, group, i);
 	PL_TRACE_INDENT(x, 1);
 	set.n = 0;
 	pl_actset_write(&set, &group->buckets[i].actions);

@@ -28,7 +28,7 @@ static void emit_meter(struct pl_xlate *x, uint32_t meter_id)
 		return; /* gone since the rule was checked: as if it were not there */
 	PL_TRACE(x, "meter %u", meter_id);
 	pl_commit_edits(x);
-	op = flow_prog_add(&x->out->prog, FLOW_OP_METER, 0);
+	op = flow_prog_add(&x->out->prog, FLOW_OP_METER, meter_id); /* for people */
 	((struct flow_op_meter *)op->payload)->meter = meter->meter;
 	pl_ref_add(x, FLOW_REF_METER, meter, 0);
 	x->n_edits++;

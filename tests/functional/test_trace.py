@@ -3,8 +3,13 @@
 
     left -- tap -- br0 (evsd) -- tap -- right (tcpdump)
 """
+import re
+
 import pytest
 from evslib import wait_for
+from scapy.contrib.mpls import MPLS
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 
 @pytest.fixture
@@ -52,10 +57,35 @@ def test_a_packet_byte_by_byte(lab, evsd):
     assert "udp" in result["steps"][1]["steps"][0]["text"]
 
 
+def test_a_packet_that_goes_round(lab, evsd):
+    """A label comes off, and what is under it decides: the trace follows, as the packet does."""
+    left, iface = lab.tap_guest(evsd, "left", quiet=True)
+    right, far = lab.tap_guest(evsd, "right", quiet=True)
+    evsd.call("group.add", bridge="br0", text="group_id=5,type=select,bucket=weight:7,output:2")
+    evsd.call("meter.add", bridge="br0", text="meter=9,kbps,band=type=drop,rate=1000000")
+    evsd.call("flow.replace", bridge="br0", flows=[
+        "mpls,actions=pop_mpls:0x0800,goto_table:1", "table=1,ip,nw_dst=10.0.0.2,actions=meter:9,dec_ttl,group:5",
+        "table=1,ip,nw_ttl=77,actions=drop"])
+    frame = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / MPLS(label=5, s=1) / IP(src="10.0.0.1", dst="10.0.0.2", ttl=9) / UDP()
+    text = said(evsd, "in_port=left", "--packet", bytes(frame).hex())
+    assert re.search(r"pop_mpls.*goes round once more.*Again.*table 1\n +priority=32768,ip,nw_dst=10.0.0.2.*meter 9\n.*group 5 "
+                     r"\(select\)\n *bucket 0 of 1, weight 7.*Program: meter\(9\),set-ipv4\(ttl=8\),output:right", text, re.DOTALL), text
+    with lab.capture(right, far, "udp") as capture:
+        left.send(iface, bytes(frame))
+        (got,) = capture.wait(1)
+    assert bytes(got) == bytes(frame[Ether].copy())[:12] + b"\x08\0" + bytes(got)[14:] and got["IP"].ttl == 8
+    wait_for(lambda: said(evsd, "in_port=left", "--packet", bytes(frame).hex()).count("Cached: worker 0, 1 packets") == 2,
+             "both rounds are cached")
+    assert "give the frame" in said(evsd, "in_port=left,mpls,mpls_label=5")
+    frame[IP].ttl = 77
+    frame[IP].dst = "10.0.0.3"
+    assert "Dropped: rule" in said(evsd, "in_port=left", "--packet", bytes(frame).hex())
+
+
 @pytest.mark.parametrize("words, what", [
     (["in_port=9"], "no port 9"), (["udp"], "in_port is missing"), (["in_port=p1,ipp"], "column 12"),
     (["in_port=p1", "packet=02zz"], "column 3"), (["in_port=p1", "packet=0200"], "14"),
-    (["in_port=nowhere"], "nowhere"),
+    (["in_port=nowhere"], "nowhere"), (["in_port=LOCAL"], "no port LOCAL"),
 ])
 def test_errors_say_where(lab, evsd, words, what):
     evsd.call("port.add", bridge="br0", name="p1", type="tap", ifname=lab.iface("p1"))

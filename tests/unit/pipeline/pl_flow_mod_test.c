@@ -311,7 +311,7 @@ static void test_trace(void **state)
 	pt_send(br, &mod);
 	pt_commit();
 	traced[0] = 0;
-	pl_trace(br, &key, on_line, NULL);
+	pl_trace(br, &key, on_line, NULL, NULL);
 	assert_non_null(strstr(traced, "priority=7"));
 	assert_non_null(strstr(traced, "table 2"));
 	assert_non_null(strstr(traced, "Dropped: table-miss"));

@@ -208,52 +208,6 @@ static void result_add(struct result *result, uint32_t port, const struct packet
 	put(&result->out[i].frame, rte_pktmbuf_mtod(&p->m, const void *), p->m.data_len);
 }
 
-/* An op that edits; -EINVAL if it is none or does not apply. */
-static int edit(struct rte_mbuf *m, struct pkt_offsets *ofs, const struct flow_op *op)
-{
-	const void *p = op->payload;
-
-	switch (op->kind) {
-	case FLOW_OP_SET_ETH:
-		return pkt_edit_eth(m, ofs, p);
-	case FLOW_OP_SET_VLAN:
-		return pkt_edit_vlan(m, ofs, p);
-	case FLOW_OP_PUSH_VLAN:
-		return pkt_push_vlan(m, ofs, ((const struct flow_op_push_vlan *)p)->vlan);
-	case FLOW_OP_POP_VLAN:
-		return pkt_pop_vlan(m, ofs);
-	case FLOW_OP_SET_IPV4:
-		return pkt_edit_ipv4(m, ofs, p);
-	case FLOW_OP_SET_IPV6:
-		return pkt_edit_ipv6(m, ofs, p);
-	case FLOW_OP_SET_L4:
-		return pkt_edit_l4(m, ofs, p);
-	case FLOW_OP_SET_ICMP:
-		return pkt_edit_icmp(m, ofs, p);
-	case FLOW_OP_SET_ARP:
-		return pkt_edit_arp(m, ofs, p);
-	case FLOW_OP_SET_ND:
-		return pkt_edit_nd(m, ofs, p);
-	case FLOW_OP_SET_MPLS:
-		return pkt_edit_mpls(m, ofs, p);
-	case FLOW_OP_PUSH_MPLS:
-		return pkt_push_mpls(m, ofs, p);
-	case FLOW_OP_POP_MPLS:
-		return pkt_pop_mpls(m, ofs, ((const struct flow_op_pop_mpls *)p)->eth_type);
-	case FLOW_OP_COPY_TTL:
-		return pkt_copy_ttl(m, ofs, op->arg);
-	case FLOW_OP_SET_PBB:
-		return pkt_edit_pbb(m, ofs, p);
-	case FLOW_OP_PUSH_PBB:
-		return pkt_push_pbb(m, ofs, ((const struct flow_op_push_pbb *)p)->itag);
-	case FLOW_OP_POP_PBB:
-		return pkt_pop_pbb(m, ofs);
-	default:
-		fail_msg("op %u", op->kind);
-		return -EINVAL;
-	}
-}
-
 /* A packet's way: with cached flows or alone, how often it went round, what came out. */
 struct way {
 	uint16_t in_port;
@@ -293,7 +247,7 @@ static void execute(struct packet *p, const uint8_t *ops, size_t size, struct wa
 			walk(p, ((const struct flow_op_recirc *)op->payload)->id, way);
 			return;
 		default:
-			if (edit(&p->m, &p->ofs, op) != 0) {
+			if (flow_op_edit(op, &p->m, &p->ofs) != 0) {
 				n_bad++; /* dropped as bad-action */
 				return;
 			}
