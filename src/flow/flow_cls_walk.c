@@ -5,6 +5,8 @@
  */
 #include "flow/flow_cls_pvt.h"
 
+#define WALK_AHEAD 16 /* slots */
+
 /* Whether every bit of the filter's mask is in the tuple's too. */
 static bool mask_covers(const struct flow_cls_tuple *tuple, const struct flow_key *filter_mask)
 {
@@ -60,8 +62,10 @@ static bool walk_tuple(const struct flow_cls_tuple *tuple, const struct flow_key
 {
 	for (uint32_t i = 0; i <= tuple->table->mask; i++) {
 		uint64_t slot = tuple->table->slots[i];
+		uint64_t ahead = tuple->table->slots[(i + WALK_AHEAD) & tuple->table->mask];
 		struct flow_cls_rule *rule = slot_in_use(slot) ? slot_rule(slot) : NULL;
 
+		__builtin_prefetch(slot_rule(ahead));
 		if (!rule || !values_agree(rule, key, mask))
 			continue;
 		if (!walk_chain(rule, version, visit, arg))

@@ -207,6 +207,10 @@ static void bridge_free(void *arg)
 {
 	struct pl_bridge *bridge = arg;
 
+	if (pl_rules_leave()) {
+		evs_rcu_call(bridge_free, bridge);
+		return;
+	}
 	pl_fdb_fini(bridge);
 	free(bridge->snap);
 	free(bridge);

@@ -25,11 +25,11 @@
 #include "pipeline/pl_index_pvt.h"
 #include "pkt/pkt_hash.h"
 
-#define TURN_NS     1000000 /* a pass works so long between two turns of the event loop */
-#define WALK_LEN    4096    /* flows of a cache in one step */
-#define COLLECT_LEN 2048    /* newborn flows in one step */
-#define KILL_LEN    1024    /* victims in one step */
-#define MACS_LEN    1024    /* slots in one step */
+#define TURNS_A_S   1000 /* a pass works so long between two turns of the event loop */
+#define WALK_LEN    4096 /* flows of a cache in one step */
+#define COLLECT_LEN 2048 /* newborn flows in one step */
+#define KILL_LEN    1024 /* victims in one step */
+#define MACS_LEN    1024 /* slots in one step */
 
 struct call {
 	struct call *next;
@@ -317,14 +317,14 @@ static bool is_collecting;
 
 static void collect_run(void *arg)
 {
-	uint64_t end_ns = evs_clock_ns() + TURN_NS;
+	uint64_t end_tsc = evs_clock_tsc() + evs_clock_tsc_hz / TURNS_A_S;
 	uint32_t born[EVS_MAX_WORKERS];
 	bool more;
 
 	note_born(born);
 	do
 		more = collect_step(born);
-	while (more && evs_clock_ns() < end_ns);
+	while (more && evs_clock_tsc() < end_tsc);
 	is_collecting = more;
 	if (more)
 		evs_rcu_call(collect_run, NULL);
@@ -401,12 +401,12 @@ static void doom_few(const struct pass *pass)
 static void pass_run(void *arg)
 {
 	struct pass *pass = arg;
-	uint64_t end_ns = evs_clock_ns() + TURN_NS;
+	uint64_t end_tsc = evs_clock_tsc() + evs_clock_tsc_hz / TURNS_A_S;
 
 	if (!pass->is_under_way)
 		pass_begin(pass);
 	while (pass->stage != STAGE_DONE) {
-		if (evs_clock_ns() > end_ns) {
+		if (evs_clock_tsc() > end_tsc) {
 			evs_rcu_call(pass_run, pass); /* the event loop gets a turn in between */
 			return;
 		}

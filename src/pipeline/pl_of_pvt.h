@@ -161,6 +161,8 @@ struct pl_vec {
 void pl_vec_add(struct pl_vec *vec, void *item);
 
 /* pl_table.c [ctl] */
+/* Whether removed rules are being taken apart: their tables and bridges must stay meanwhile. */
+bool pl_rules_leave(void);
 struct pl_rule *pl_rule_create(struct pl_table *table, const struct of_flow_mod *mod);
 int pl_rule_insert(struct pl_rule *rule, const struct flow_match *match, uint16_t priority);
 void pl_rule_remove(struct pl_rule *rule, uint8_t reason, bool notify);

@@ -9,6 +9,7 @@
  */
 #include "pipeline/pl_index_pvt.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +19,17 @@
 
 uint64_t pl_version = 1;
 
-#define STEP_LEN 4096 /* removed objects in one step of a pass */
+#define STEP_LEN  4096  /* removed objects in one step of a pass */
+#define SLICE_LEN 8192  /* rules between two turns of the event loop */
+#define TRIM_LEN  65536 /* after so many freed rules memory goes back to the system */
 
 /* What leaves with one version. */
 struct batch {
 	struct pl_vec rules, groups, meters;
 	uint64_t seq; /* of the pass for it */
 	struct batch *next;
+	uint32_t cursor; /* in rules: where taking apart is */
+	bool is_apart;   /* has begun to be taken apart, over several turns */
 };
 
 static struct batch *pending; /* of the next version */
@@ -192,12 +197,40 @@ static void tell_removed(const struct pl_rule *rule)
 
 /* Batches */
 
+static uint32_t n_apart; /* batches */
+
+bool pl_rules_leave(void)
+{
+	return n_apart > 0;
+}
+
+static uint32_t slice_end(const struct batch *batch)
+{
+	return EVS_MIN(batch->rules.n, batch->cursor + SLICE_LEN);
+}
+
+/* Freed rules leave holes all over the heap, which the allocator would keep. */
+static void trim(uint32_t n_rules)
+{
+	static uint32_t n_freed;
+
+	n_freed += n_rules;
+	if (n_freed < TRIM_LEN)
+		return;
+	n_freed = 0;
+	malloc_trim(0);
+}
+
 static void batch_free(void *arg)
 {
 	struct batch *batch = arg;
 
-	for (uint32_t i = 0; i < batch->rules.n; i++)
-		rule_free(batch->rules.item[i]);
+	for (uint32_t end = slice_end(batch); batch->cursor < end; batch->cursor++)
+		rule_free(batch->rules.item[batch->cursor]);
+	if (batch->cursor < batch->rules.n) {
+		evs_rcu_call(batch_free, batch);
+		return;
+	}
 	for (uint32_t i = 0; i < batch->groups.n; i++)
 		pl_group_free(batch->groups.item[i]);
 	for (uint32_t i = 0; i < batch->meters.n; i++)
@@ -205,35 +238,35 @@ static void batch_free(void *arg)
 	free(batch->rules.item);
 	free(batch->groups.item);
 	free(batch->meters.item);
+	trim(batch->rules.n);
+	n_apart--;
 	free(batch);
 }
 
-/* No reader looks at a version that has it. */
-static void batch_unlink(struct batch *batch)
-{
-	for (uint32_t i = 0; i < batch->rules.n; i++) {
-		struct pl_rule *rule = batch->rules.item[i];
-
-		flow_cls_unlink(&rule->table->cls, &rule->cls);
-	}
-	for (uint32_t i = 0; i < batch->groups.n; i++)
-		pl_group_unlink(batch->groups.item[i]);
-	for (uint32_t i = 0; i < batch->meters.n; i++)
-		pl_meter_unlink(batch->meters.item[i]);
-}
-
-/* No cached flow refers to what is in it: counters are final. */
+/* No cached flow refers to what is in it: counters are final. No reader looks at a version that has
+ * it. */
 static void batch_gone(void *arg)
 {
 	struct batch *batch = arg;
 
-	for (uint32_t i = 0; i < batch->rules.n; i++) {
-		const struct pl_rule *rule = batch->rules.item[i];
+	n_apart += !batch->is_apart;
+	batch->is_apart = true;
+	for (uint32_t end = slice_end(batch); batch->cursor < end; batch->cursor++) {
+		struct pl_rule *rule = batch->rules.item[batch->cursor];
 
 		if (rule->notify && flow_removed)
 			tell_removed(rule);
+		flow_cls_unlink(&rule->table->cls, &rule->cls);
 	}
-	batch_unlink(batch);
+	if (batch->cursor < batch->rules.n) {
+		evs_rcu_call(batch_gone, batch);
+		return;
+	}
+	batch->cursor = 0;
+	for (uint32_t i = 0; i < batch->groups.n; i++)
+		pl_group_unlink(batch->groups.item[i]);
+	for (uint32_t i = 0; i < batch->meters.n; i++)
+		pl_meter_unlink(batch->meters.item[i]);
 	evs_rcu_call(batch_free, batch);
 }
 
@@ -420,10 +453,10 @@ no_memory:
 	return evs_error_set(err, -ENOMEM, "bridge '%s': no memory for its tables", bridge->name);
 }
 
-/* Rules that are gone too need their table for one grace period more. */
+/* Rules that are gone too need their table, until they are free. */
 static void tables_gone(void *arg)
 {
-	evs_rcu_call(tables_free, arg);
+	evs_rcu_call(pl_rules_leave() ? tables_gone : tables_free, arg);
 }
 
 static void remove_silently(struct pl_rule *rule, void *arg)

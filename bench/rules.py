@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How fast are rules taken, and what does the traffic feel of it? A file of 100,000 five-tuple rules
+by ovs-ofctl add-flows, again after del-flows, while 10,000 flows that none of the rules touches are
+forwarded; and flow-mods without a pause from one connection. Packets are counted by DPDK in seconds
+of the worker's CPU time, before and during."""
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from evsbench import hugepages, openflow, proc, traffic  # noqa: E402
+from evsbench.scenarios import FORWARD_UDP, capture, replay_device, sink_device  # noqa: E402
+from evsbench.switches import Evs, Ovs  # noqa: E402
+
+
+def write_rules(path, n):
+    with open(path, "w") as out:
+        for i in range(n):
+            out.write("priority=1000,udp,nw_src=192.168.%d.%d,nw_dst=172.16.%d.%d,tp_src=%d,tp_dst=%d,"
+                      "actions=output:2\n" % (i >> 8 & 255, i & 255, i >> 12 & 255, i >> 4 & 255,
+                                              1 + i % 60000, 1 + i % 50000))
+
+
+class Rate:
+    """Packets of a CPU second of the worker, from one look to the next."""
+
+    def __init__(self, switch):
+        self.telemetry = switch.telemetry()
+        self.ports = self.telemetry.ethdevs()
+        self.worker = proc.busiest_thread(switch.pid())
+        self.look()
+
+    def look(self):
+        now = self.telemetry.sent(self.ports), proc.run_time(self.worker)
+        before, self.last = getattr(self, "last", (0, -1.0)), now
+        return (now[0] - before[0]) / max(now[1] - before[1], 1e-9)
+
+    def idle(self, seconds=0.7):
+        self.look()
+        time.sleep(seconds)
+        return self.look()
+
+
+def ofctl(switch, command, *args):
+    start = time.monotonic()
+    proc.run(["ovs-ofctl", "-O", "OpenFlow13", command, "unix:" + switch.folder + "/br0.mgmt", *args])
+    return time.monotonic() - start
+
+
+def stream(switch, n):
+    """n additions as fast as they are taken, then a barrier; seconds."""
+    session = openflow.Session(switch.folder + "/br0.mgmt")
+    messages = [openflow.flow_mod(openflow.ADD, 1000, openflow.udp_match(0xC0A80000 + i, i & 0x7FFF),
+                                  out_port=2) for i in range(n)]
+    parts = [b"".join(messages[i:i + 1000]) for i in range(0, n, 1000)]
+    start = time.monotonic()
+    for part in parts:
+        session.send(part)
+    session.barrier()
+    seconds = time.monotonic() - start
+    session.close()
+    return seconds
+
+
+def measure(switch, folder, options):
+    flows = traffic.flows(options.flows)
+    path = capture(folder, "udp4-%d" % options.flows, lambda: map(traffic.udp4, flows))
+    rules = os.path.join(folder, "many.txt")
+    write_rules(rules, options.rules)
+    filters = ["udp,nw_src=192.168.0.0/16"]
+    result = {}
+    switch.start()
+    try:
+        switch.load([replay_device(0, path), sink_device(1)], FORWARD_UDP)
+        time.sleep(1)
+        rate = Rate(switch)
+        steps = [("add-flows", lambda: ofctl(switch, "add-flows", rules)),
+                 ("replace", lambda: ofctl(switch, "add-flows", rules)),
+                 ("del-flows", lambda: ofctl(switch, "del-flows", *filters)),
+                 ("add-flows again", lambda: ofctl(switch, "add-flows", rules)),
+                 ("stream", lambda: stream(switch, options.rules))]
+        for name, step in steps:
+            before = rate.idle()
+            seconds = step()
+            during = rate.look()
+            row = {"seconds": seconds, "rules_per_s": options.rules / seconds, "kept": during / before}
+            result[name] = row
+            print("%-5s %-16s %5.2f s, %7.0f rules/s, traffic keeps %3.0f %% of %.1f Mpps"
+                  % (switch.name, name, seconds, row["rules_per_s"], 100 * row["kept"], before / 1e6),
+                  flush=True)
+    finally:
+        switch.stop()
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--rules", type=int, default=100000)
+    parser.add_argument("--flows", type=int, default=10000)
+    parser.add_argument("--against", default="evs,ovs")
+    parser.add_argument("--worker-cpu", type=int, default=0)
+    parser.add_argument("--control-cpu", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=400, help="MB of huge pages for each switch")
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    result = {}
+    with tempfile.TemporaryDirectory(prefix="evsbench-") as folder, \
+            hugepages.reserved(options.memory // 2 + 50):
+        for name in options.against.split(","):
+            cpus = (options.worker_cpu, options.control_cpu)
+            switch = (Evs(folder, *cpus, build=options.build, memory_mb=options.memory)
+                      if name == "evs" else Ovs(folder, *cpus, memory_mb=options.memory))
+            result[name] = measure(switch, folder, options)
+    if options.json:
+        with open(options.json, "w") as out:
+            json.dump(result, out, indent=1)
+
+
+if __name__ == "__main__":
+    main()
