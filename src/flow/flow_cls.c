@@ -14,6 +14,7 @@
 
 #define TABLE_MIN 8
 #define BATCH     8
+#define WORDS_MIN 4
 
 static const uint64_t *key_words(const struct flow_key *key)
 {
@@ -33,13 +34,24 @@ EVS_INLINE uint32_t hash_end(uint64_t sum)
 	return (uint32_t)(sum ^ sum >> 32);
 }
 
+/* Tuples of fewer than WORDS_MIN words count as having so many, the others with an empty mask: so
+ * most are hashed without a branch that depends on how many they have. */
 static uint32_t hash_values(const uint64_t *values, uint32_t n)
 {
 	uint64_t sum = n;
 
-	for (uint32_t i = 0; i < n; i++)
-		sum += hash_word(i, values[i]);
+	for (uint32_t i = 0; i < EVS_MAX(n, (uint32_t)WORDS_MIN); i++)
+		sum += hash_word(i, i < n ? values[i] : 0);
 	return hash_end(sum);
+}
+
+EVS_INLINE uint64_t look_at_word(const struct flow_cls_word *word, uint32_t i, const uint64_t *key,
+                                 uint64_t *diff)
+{
+	uint64_t value = key[word->index];
+
+	*diff |= (value ^ word->common_value) & evs_load_relaxed(&word->common_mask);
+	return hash_word(i, value & word->mask);
 }
 
 /* Hash of what the tuple sees of a packet, and in *differs the bits that no rule of the tuple
@@ -49,13 +61,11 @@ EVS_INLINE uint32_t hash_key(const struct flow_cls_tuple *tuple, const uint64_t 
 {
 	uint64_t sum = tuple->n_words, diff = 0;
 
-	for (uint32_t i = 0; i < tuple->n_words; i++) {
-		const struct flow_cls_word *word = &tuple->words[i];
-		uint64_t value = key[word->index];
-
-		sum += hash_word(i, value & word->mask);
-		diff |= (value ^ word->common_value) & evs_load_relaxed(&word->common_mask);
-	}
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < WORDS_MIN; i++)
+		sum += look_at_word(&tuple->words[i], i, key, &diff);
+	for (uint32_t i = WORDS_MIN; i < tuple->n_words; i++)
+		sum += look_at_word(&tuple->words[i], i, key, &diff);
 	*differs = diff;
 	return hash_end(sum);
 }
@@ -170,7 +180,8 @@ static struct flow_cls_tuple *tuple_create(const struct flow_key *mask)
 	const uint64_t *m = key_words(mask);
 	uint32_t n_words = mask_n_words(mask), n = 0;
 	struct flow_cls_tuple *tuple =
-	        calloc(1, sizeof(*tuple) + n_words * sizeof(struct flow_cls_word));
+	        calloc(1, sizeof(*tuple) + EVS_MAX(n_words, (uint32_t)WORDS_MIN) *
+	                                           sizeof(struct flow_cls_word));
 
 	if (!tuple)
 		return NULL;
@@ -495,7 +506,10 @@ struct probe {
 
 static void tuple_note_wc(const struct flow_cls_tuple *tuple, uint64_t *wc)
 {
-	for (uint32_t i = 0; i < tuple->n_words; i++)
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < WORDS_MIN; i++)
+		wc[tuple->words[i].index] |= tuple->words[i].mask;
+	for (uint32_t i = WORDS_MIN; i < tuple->n_words; i++)
 		wc[tuple->words[i].index] |= tuple->words[i].mask;
 }
 
