@@ -85,17 +85,6 @@ static const uint8_t care[2][32] EVS_ALIGNED(32) = {
         {[16] = 255, 255, 255, [24] = 0x3f, 255},
 };
 
-/* 32 bytes of each buffer's head, together: what is counted lies there. */
-struct heads {
-	__m256i any, max, total;
-};
-
-#define HEAD_AT 16 /* of rte_mbuf */
-static_assert(offsetof(struct rte_mbuf, nb_segs) == HEAD_AT + 4, "word 2 of the head");
-static_assert(offsetof(struct rte_mbuf, ol_flags) == HEAD_AT + 8, "second quarter of the head");
-static_assert(offsetof(struct rte_mbuf, pkt_len) == HEAD_AT + 20, "dword 5 of the head");
-static_assert(offsetof(struct rte_mbuf, data_len) == HEAD_AT + 24, "word 12 of the head");
-
 /* What stays in registers during the loop. */
 struct loop {
 	__m512i head;           /* in_port */
@@ -105,35 +94,6 @@ struct loop {
 	__m512i line;           /* the same for IPv6's line */
 	uint8_t *differ;        /* [i]: not 0 if the key is not that of the packet before */
 };
-
-TARGET EVS_INLINE __m256i load_head(const struct rte_mbuf *m)
-{
-	return _mm256_loadu_si256((const __m256i *)((const uint8_t *)m + HEAD_AT));
-}
-
-TARGET EVS_INLINE void heads_add(struct heads *h, __m256i head)
-{
-	h->any = _mm256_or_si256(h->any, head);
-	h->max = _mm256_max_epu32(h->max, head);
-	h->total = _mm256_add_epi32(h->total, head);
-}
-
-/* Frames that lacked their tags have them now. */
-TARGET EVS_INLINE struct pkt_sum heads_sum(const struct heads *h, const struct pkt_burst *burst,
-                                           unsigned n)
-{
-	uint64_t flags = (uint64_t)_mm256_extract_epi64(h->any, 1);
-
-	if (evs_unlikely(flags & PKT_RX_STRIPPED))
-		return pkt_sum_up(burst->mbuf, n);
-	return (struct pkt_sum){
-	        .bytes = (uint32_t)_mm256_extract_epi32(h->total, 5),
-	        .flags = flags,
-	        .longest = (uint32_t)_mm256_extract_epi32(h->max, 5),
-	        .segs = (uint16_t)_mm256_extract_epi16(h->any, 2),
-	        .n = n,
-	};
-}
 
 /* The first 64 bytes of a frame, zero where it ends before. */
 TARGET EVS_INLINE __m512i load_front(const struct rte_mbuf *m)
@@ -389,34 +349,41 @@ TARGET static EVS_HOT uint32_t parse_odd(struct pkt_burst *burst, unsigned n, ui
 	return drop;
 }
 
+#define HEAD_AT 16 /* of rte_mbuf: 32 bytes with flags and lengths */
+static_assert(offsetof(struct rte_mbuf, ol_flags) == HEAD_AT + 8, "second quarter of the head");
+static_assert(offsetof(struct rte_mbuf, pkt_len) == HEAD_AT + 20, "dword 5 of the head");
+static_assert(offsetof(struct rte_mbuf, data_len) == HEAD_AT + 24, "word 12 of the head");
+
+TARGET EVS_INLINE __m256i load_head(const struct rte_mbuf *m)
+{
+	return _mm256_loadu_si256((const __m256i *)((const uint8_t *)m + HEAD_AT));
+}
+
 /* Packet i has an odd shape: how many follow that are byte by byte the same? Nothing of them is
  * looked at but whether they are. */
-TARGET EVS_INLINE unsigned count_repeats(const struct pkt_burst *burst, unsigned i, unsigned n,
-                                         struct heads *heads)
+TARGET EVS_INLINE unsigned count_repeats(const struct pkt_burst *burst, unsigned i, unsigned n)
 {
 	/* lengths, and whether a tag was taken off */
 	const __m256i same =
 	        _mm256_setr_epi64x(0, PKT_RX_STRIPPED, INT64_C(0xffffffff) << 32, 0xffff);
-	__m256i first;
-	__m512i frame;
+	const struct rte_mbuf *first = burst->mbuf[i];
 	unsigned k = i + 1;
+	__m256i head;
+	__m512i frame;
 
-	if (k == n || !pkt_may_repeat(burst->mbuf[i]) ||
-	    burst->mbuf[k]->data_len != burst->mbuf[i]->data_len)
+	if (k == n || !pkt_may_repeat(first) || burst->mbuf[k]->data_len != first->data_len)
 		return 0;
-	first = load_head(burst->mbuf[i]);
-	frame = load_front(burst->mbuf[i]);
+	head = load_head(first);
+	frame = load_front(first);
 	for (; k < n; k++) {
 		const struct rte_mbuf *m = burst->mbuf[k];
-		__m256i head = load_head(m);
-		__m256i differs = _mm256_and_si256(_mm256_xor_si256(head, first), same);
+		__m256i differs = _mm256_and_si256(_mm256_xor_si256(load_head(m), head), same);
 
 		if (k + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[k + PKT_PARSE_AHEAD]);
 		if (!_mm256_testz_si256(differs, differs) ||
 		    _mm512_cmpneq_epi64_mask(load_front(m), frame))
 			break;
-		heads_add(heads, head);
 	}
 	return k - i - 1;
 }
@@ -424,15 +391,12 @@ TARGET EVS_INLINE unsigned count_repeats(const struct pkt_burst *burst, unsigned
 struct shapes {
 	uint32_t odd;      /* not the common one */
 	uint32_t repeated; /* byte by byte the odd one before */
-	struct heads heads;
 };
 
 /* The packets of the common shape; the others are told. */
 TARGET EVS_INLINE struct shapes parse_all(struct pkt_burst *burst, unsigned n, uint32_t head)
 {
-	const __m256i zero = _mm256_setzero_si256();
 	uint8_t differ[PKT_BURST_MAX] EVS_ALIGNED(32) = {0};
-	struct heads heads = {zero, zero, zero};
 	struct loop l = begin(head);
 	uint32_t odd = 0, repeated = 0;
 	__m256i differs;
@@ -445,9 +409,8 @@ TARGET EVS_INLINE struct shapes parse_all(struct pkt_burst *burst, unsigned n, u
 
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
-		heads_add(&heads, load_head(m));
 		if (evs_unlikely(!parse(&l, burst, i, load_front(m)))) {
-			unsigned more = count_repeats(burst, i, n, &heads);
+			unsigned more = count_repeats(burst, i, n);
 
 			odd |= 1u << i;
 			repeated |= (uint32_t)(((UINT64_C(1) << more) - 1) << (i + 1));
@@ -457,7 +420,7 @@ TARGET EVS_INLINE struct shapes parse_all(struct pkt_burst *burst, unsigned n, u
 	differs = _mm256_load_si256((const __m256i *)differ);
 	burst->lines = 0;
 	burst->heads = _mm256_test_epi8_mask(differs, differs) | (odd & 1);
-	return (struct shapes){odd, repeated, heads};
+	return (struct shapes){odd, repeated};
 }
 
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned n,
@@ -468,7 +431,7 @@ TARGET EVS_HOT uint32_t pkt_parse_burst_avx512(struct pkt_burst *burst, unsigned
 
 	if (evs_unlikely(s.odd))
 		drop = parse_odd(burst, n, s.odd, s.repeated, in_port);
-	burst->sum = heads_sum(&s.heads, burst, n);
+	burst->sum = pkt_sum_up(burst->mbuf, n);
 	return drop;
 }
 
@@ -480,12 +443,12 @@ TARGET EVS_HOT uint32_t pkt_parse_inner_avx512(struct pkt_burst *burst, unsigned
 
 	if (evs_unlikely(s.odd)) {
 		drop = parse_odd(burst, n, s.odd, s.repeated, in_port);
-		burst->sum = heads_sum(&s.heads, burst, n);
+		burst->sum = pkt_sum_up(burst->mbuf, n);
 		pkt_add_tunnel_lines(burst, n);
 		pkt_parse_rehash_avx512(burst, n);
 		return drop;
 	}
-	burst->sum = heads_sum(&s.heads, burst, n);
+	burst->sum = pkt_sum_up(burst->mbuf, n);
 	burst->lines = PKT_LINE_TUN;
 	for (unsigned i = 0; i < n; i++) {
 		const struct pkt_key_tun *tun = &burst->ext[i].tun;
