@@ -354,6 +354,7 @@ static void on_disconnect(int vid)
 	pthread_mutex_lock(&conn->vhu->lock);
 	conn->vid = VHU_NO_DEVICE;
 	pthread_mutex_unlock(&conn->vhu->lock);
+	tell_control(conn->vhu); /* that it may have to look for the next one */
 }
 
 /* The library calls a guest in the worker that serves it, and tells the device only. */
