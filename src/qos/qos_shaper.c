@@ -329,8 +329,9 @@ static void waited(struct qos_shaper *s, struct qos_queue *q, uint64_t since_tsc
 	if (evs_unlikely(now_tsc - w->since_tsc > WAITS_S * s->tsc_hz)) {
 		w->since_tsc = now_tsc;
 		w->now ^= 1;
-		memset(w->n[w->now], 0, sizeof(w->n[0]));
-		w->max_tsc[w->now] = 0;
+		for (unsigned i = 0; i < QOS_WAIT_SLOTS; i++) /* control may read it */
+			evs_store_relaxed(&w->n[w->now][i], 0);
+		evs_store_relaxed(&w->max_tsc[w->now], 0);
 	}
 	qos_waits_add(s, w, now_tsc - since_tsc);
 }
