@@ -150,7 +150,7 @@ EVS_INLINE void walk(struct pmd_worker *w, unsigned n, const bool sample, uint64
 	run(w, n);
 	stage(w, sample, PMD_STAGE_ACTIONS, mark);
 	if (sample)
-		w->stage_tsc[PMD_STAGE_ACTIONS] -= w->nested_tsc - nested;
+		evs_counter_add(&w->stage_tsc[PMD_STAGE_ACTIONS], nested - w->nested_tsc);
 }
 
 /* Packets that go round again. */
