@@ -135,7 +135,13 @@ bool pl_stats_sync_some(struct pl_sync_cursor *cursor)
 		                                   ? pl_globals.config.worker_cache(cursor->worker)
 		                                   : NULL;
 
-		if (cache && flow_cache_walk_some(cache, &cursor->slot, SYNC_LEN, sync_visit, NULL))
+		if (!cache)
+			continue;
+		/* flows that were born since the last tick count, too */
+		if (cursor->slot == 0 &&
+		    flow_cache_collect(cache, flow_cache_born(cache), SYNC_LEN))
+			return true;
+		if (flow_cache_walk_some(cache, &cursor->slot, SYNC_LEN, sync_visit, NULL))
 			return true;
 	}
 	return false;
