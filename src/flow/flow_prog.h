@@ -44,6 +44,7 @@
 	X(TUNNEL_PUSH, "tunnel-push", flow_op_none) /* arg: port index; flow_prog_add_tunnel */    \
 	X(TUNNEL_POP, "tunnel-pop",                                                                \
 	  flow_op_none) /* arg: kind << 16 | UDP port; ends the program */                         \
+	X(REASSEMBLE, "reassemble", flow_op_none) /* fragments for us; ends the program */         \
 	X(METER, "meter", flow_op_meter)                                                           \
 	X(STORM, "storm-control", flow_op_none) /* its destination is unknown: receiver's limit */ \
 	X(SET_QUEUE, "set-queue", flow_op_none) /* arg: queue id */                                \

@@ -76,6 +76,17 @@ static bool pop(struct pl_xlate *x, enum tun_kind kind)
 	return true;
 }
 
+/* The whole packet comes round again. Where the bridge has a device, the host joins its own. */
+static bool reassemble(struct pl_xlate *x)
+{
+	pl_commit_edits(x);
+	flow_prog_add(&x->out->prog, FLOW_OP_REASSEMBLE, 0);
+	x->n_edits++;
+	x->n_out++;
+	PL_TRACE(x, "A fragment of a packet into a tunnel waits for the others");
+	return true;
+}
+
 static bool own_ip(struct pl_xlate *x, bool has_device)
 {
 	const struct pkt_key *key = &x->pkt.key.pkt;
@@ -96,8 +107,10 @@ static bool own_ip(struct pl_xlate *x, bool has_device)
 		own_icmpv6(x, is_own, has_device);
 		return false;
 	}
-	if (!is_own || (key->base.frag & PKT_FRAG_LATER))
+	if (!is_own)
 		return false;
+	if (key->base.frag)
+		return !has_device && tun_service_any(key->base.ip_proto) && reassemble(x);
 	if (key->base.ip_proto == IPPROTO_UDP)
 		PL_LOOK(x, pkt.base.tp_dst);
 	kind = tun_service_lookup(key->base.ip_proto, key->base.ip_proto == IPPROTO_UDP

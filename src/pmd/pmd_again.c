@@ -25,6 +25,20 @@ bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port
 	return true;
 }
 
+bool pmd_again_whole(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port)
+{
+	struct pmd_again *a;
+
+	if (w->again_head - w->again_tail == PMD_AGAIN_LEN || w->depth >= PMD_MAX_DEPTH)
+		return false;
+	a = &w->again[w->again_head++ % PMD_AGAIN_LEN];
+	a->mbuf = m;
+	a->recirc_id = 0;
+	a->in_port = in_port;
+	a->lines = 0;
+	return true;
+}
+
 void pmd_again_options(struct pmd_worker *w, const struct pkt_key_tmd *tmd)
 {
 	struct pmd_again *a = &w->again[(w->again_head - 1) % PMD_AGAIN_LEN];

@@ -123,6 +123,7 @@ struct pmd_worker {
 	struct pmd_poll *poll; /* [ctl w, worker r] release, acquire */
 	struct flow_cache *cache;
 	struct pmd_shaper *shapers; /* that it owns [ctl w, worker r] */
+	struct pmd_frags *frags;    /* fragments for tunnels; NULL: no memory */
 	unsigned id;
 	enum pkt_isa isa;
 	bool stop; /* [ctl w, worker r] */
@@ -214,6 +215,11 @@ bool pmd_edit(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op
 /* pmd_again.c [worker] */
 void pmd_again_add(struct pmd_worker *w, struct pmd_exec *x, uint32_t recirc_id);
 void pmd_again_run(struct pmd_worker *w);
+
+/* pmd_frag.c */
+struct pmd_frags *pmd_frags_create(int numa_node); /* [ctl] */
+void pmd_frags_expire(struct pmd_worker *w);       /* [worker] now and then */
+void pmd_frags_destroy(struct pmd_worker *w);      /* [ctl] the worker ended */
 
 /* pmd_shape.c [worker] */
 /* Puts n packets for the view's port into its queues. */

@@ -26,6 +26,10 @@ void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x);
  * often. */
 bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port,
                       const struct pkt_key_tun *tun);
+/* A packet that was put together, as one that came in there; false: there is no room. */
+bool pmd_again_whole(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port);
+/* pmd_frag.c. Takes fragments of packets for us; those that are whole go round again. */
+void pmd_reassemble(struct pmd_worker *w, struct pmd_exec *x);
 /* The same packet had these options. */
 void pmd_again_options(struct pmd_worker *w, const struct pkt_key_tmd *tmd);
 

@@ -106,6 +106,7 @@ static int worker_alloc(unsigned id, unsigned cpu, struct pmd_worker **wp, struc
 	w->nowhere.counters = &w->lost;
 	for (unsigned i = 0; i < EVS_ARRAY_LEN(w->view); i++)
 		w->view[i] = &w->nowhere;
+	w->frags = pmd_frags_create(w->numa_node);
 	*wp = w;
 	return 0;
 }
@@ -119,6 +120,7 @@ static void worker_free(struct pmd_worker *w)
 		lost_before.drops[i] += w->lost.drops[i];
 	if (w->poll != &pmd_poll_nothing)
 		free(w->poll);
+	pmd_frags_destroy(w);
 	flow_cache_destroy(w->cache);
 	munmap(w, w->mem_size);
 }
@@ -242,6 +244,7 @@ static void worker_stop(void *arg)
 
 	evs_store_release(&w->stop, true);
 	pthread_join(w->thread, NULL);
+	pmd_frags_destroy(w);
 	pmd_punt_wipe(w);
 	assert(balanced(&w->account));
 	pmd_shape_ended(w);

@@ -194,6 +194,16 @@ uint16_t EVS_HOT tun_port_lookup(enum tun_kind kind, uint16_t dst_port,
 	return PKT_PORT_NONE;
 }
 
+bool tun_service_any(uint8_t ip_proto)
+{
+	const struct table *table = evs_load_acquire(&current);
+
+	for (uint32_t i = 0; table && i < table->n_services; i++)
+		if (table->services[i].ip_proto == ip_proto)
+			return true;
+	return false;
+}
+
 enum tun_kind tun_service_lookup(uint8_t ip_proto, uint16_t dst_port)
 {
 	const struct table *table = evs_load_acquire(&current);

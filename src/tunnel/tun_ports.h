@@ -46,5 +46,6 @@ void tun_port_set_options(uint16_t index, const struct tun_option_map *map);
 const struct tun_option_map *tun_port_options(uint16_t index); /* [worker] */
 /* [worker, ctl] The kind that packets of this protocol and UDP port have; TUN_NONE: no tunnel. */
 enum tun_kind tun_service_lookup(uint8_t ip_proto, uint16_t dst_port);
+bool tun_service_any(uint8_t ip_proto); /* [worker] some kind of this protocol is in use */
 
 #endif

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outer packets that do not fit: fragments that come are put together, within bounds; guests are told what fits.
+
+    guest (10.0.0.1) --tap-- br0 --vxlan-- (phy 192.168.7.1) --tap-- peer: eth 192.168.7.2, kernel's vxlan 10.0.0.2
+"""
+import pytest
+from evslib.capture import bad_checksums
+from evslib.wait import wait_for
+from scapy.layers.inet import ICMP, IP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.layers.l2 import Ether
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Raw
+from test_vxlan import UNDERLAY, kernel_vxlan, site
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_fragments_come(lab, version):
+    """What was fragmented on its way reaches the guest whole. Lies and floods are bounded."""
+    near, far, _ = UNDERLAY[version]
+    evsd, peer, iface = site(lab, version)
+    evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote=far, vni=5)
+    kernel_vxlan(lab, peer, iface, "vx0", 5, far, near, "10.0.0.2/24")
+    guest, guest_iface = lab.tap_guest(evsd, "g", "10.0.0.1/24", mtu=4000)
+    wait_for(lambda: guest.can_ping("10.0.0.2"), "the guest reaches the peer")
+    mac = evsd.call("bridge.show", name="phy")[0]["hwaddr"]
+    eth = Ether(src=peer.mac(iface), dst=mac)
+    inner = Ether(src="02:00:00:00:00:99", dst=guest.mac(guest_iface)) / IP(src="10.0.0.2", dst="10.0.0.1") / ICMP() / Raw(bytes(3900))
+    vxlan = UDP(sport=50000, dport=4789) / VXLAN(vni=5, flags=8) / inner
+
+    def pieces(ident):
+        if version == 4:
+            return [eth / p for p in fragment(IP(src=far, dst=near, id=ident) / vxlan, 1400)]
+        return [eth / p for p in fragment6(IPv6(src=far, dst=near) / IPv6ExtHdrFragment(id=ident) / vxlan, 1400)]
+    with lab.capture(guest, guest_iface, "icmp") as capture:
+        peer.send(iface, *pieces(7), *reversed(pieces(8)))
+        whole = capture.wait(2, lambda p: p[ICMP].type == 8 and len(p) == 14 + 20 + 8 + 3900)
+    assert not bad_checksums(whole)
+    assert not [key for key in evsd.drops() if key[1].startswith("fragment")]
+    # Fragments alone, those that overlap, and many packets that never end.
+    if version == 4:
+        def part(ident, offset, more, size):
+            return eth / IP(src=far, dst=near, id=ident, flags="MF" if more else 0, frag=offset, proto=17) / Raw(bytes(size))
+    else:
+        def part(ident, offset, more, size):
+            return eth / IPv6(src=far, dst=near) / IPv6ExtHdrFragment(id=ident, offset=offset, m=more, nh=17) / Raw(bytes(size))
+    peer.send(iface, part(1, 0, 1, 512), part(2, 8, 0, 512))
+    wait_for(lambda: evsd.drops().get(("u", "fragment-timeout"), 0) == 2, "what is never whole is given up")
+    peer.send(iface, *[part(n, 0, 1, 64) for n in range(1000, 2000)])
+    wait_for(lambda: evsd.drops().get(("u", "fragment-refused"), 0) + evsd.drops().get(("u", "fragment-timeout"), 0) >= 1002,
+             "a flood is refused or given up")
+    peer.send(iface, part(3, 0, 1, 64), part(3, 4, 1, 64), part(3, 8, 0, 64), part(4, 8, 0, 3), bytes(part(5, 0, 1, 64))[:40])
+    evsd.check_accounts()
+    with lab.capture(guest, guest_iface, "icmp") as capture:
+        peer.send(iface, *pieces(9))
+        capture.wait(1, lambda p: p[ICMP].type == 8)
