@@ -210,6 +210,8 @@ int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_
 		ret = on_off(args, "split-horizon", &t->split_horizon, err);
 	if (ret == 0)
 		ret = on_off(args, "gbp", &t->gbp, err);
+	if (ret == 0)
+		ret = on_off(args, "tell-mtu", &t->tell_mtu, err);
 	t->dst_port = (uint16_t)dst_port;
 	return ret;
 }

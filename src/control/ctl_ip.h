@@ -54,6 +54,9 @@ void ctl_hold_retry(void);
 void ctl_hold_tick(void);
 void ctl_hold_fini(void);
 
+/* A packet was too long for a tunnel whose port tells senders so; frees its buffer. */
+void ctl_too_big(const struct pmd_punt *punt);
+
 /* A worker needs this neighbour. */
 void ctl_neigh_wanted(uint32_t bridge, const uint8_t addr[16]);
 /* The neighbour spoke; one that nobody asked for is not believed. */

@@ -64,6 +64,8 @@ static void take_punt(const struct pmd_punt *punt, void *arg)
 		ctl_neigh_wanted(punt->bridge, punt->tun.dst);
 	else if (punt->controller.to_host == FLOW_TO_HOST)
 		ctl_own_input(punt);
+	else if (punt->controller.to_host == FLOW_TO_SENDER)
+		ctl_too_big(punt);
 	else if (punt->controller.to_host == FLOW_TO_WAIT)
 		ctl_hold_add(punt);
 	else if (punt->kind == PMD_PUNT_CONTROLLER)

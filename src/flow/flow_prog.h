@@ -43,7 +43,9 @@
 	X(POP_PBB, "pop-pbb", flow_op_none)                                                        \
 	X(TUNNEL_PUSH, "tunnel-push", flow_op_none) /* arg: port index; flow_prog_add_tunnel */    \
 	X(TUNNEL_POP, "tunnel-pop",                                                                \
-	  flow_op_none) /* arg: kind << 16 | UDP port; ends the program */                         \
+	  flow_op_none)                         /* arg: kind << 16 | UDP port; ends the program */ \
+	X(CHECK_MTU, "check-mtu", flow_op_none) /* arg: port << 16 | bytes a tunnel adds; what     \
+	                                           does not fit: its sender is told */             \
 	X(REASSEMBLE, "reassemble", flow_op_none) /* fragments for us; ends the program */         \
 	X(METER, "meter", flow_op_meter)                                                           \
 	X(STORM, "storm-control", flow_op_none) /* its destination is unknown: receiver's limit */ \
@@ -89,8 +91,9 @@ struct flow_op_meter {
 };
 enum flow_to_host {
 	FLOW_TO_CONTROLLERS,
-	FLOW_TO_HOST, /* for the bridge's own addresses: ARP, ND, echo */
-	FLOW_TO_WAIT, /* until a neighbour is known, to leave by the tunnel port `cookie` then */
+	FLOW_TO_HOST,   /* for the bridge's own addresses: ARP, ND, echo */
+	FLOW_TO_SENDER, /* is told that it is too long; cookie: offset of L3 << 32 | MTU */
+	FLOW_TO_WAIT,   /* until a neighbour is known, to leave by the tunnel port `cookie` then */
 };
 struct flow_op_controller {
 	uint16_t max_len; /* 0xffff: all */

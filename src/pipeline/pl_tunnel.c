@@ -226,10 +226,25 @@ static bool fill_options(struct pl_xlate *x, struct tun_outer *outer, uint8_t *o
 	return true;
 }
 
+/* The port by which a program leaves behind an op: the first; PKT_PORT_NONE: none. */
+static uint16_t first_output(const struct flow_prog_builder *prog, const struct flow_op *from)
+{
+	const uint8_t *end = prog->ops + prog->size;
+
+	if (prog->overflow)
+		return PKT_PORT_NONE;
+	for (const struct flow_op *op = from; (const uint8_t *)op < end;
+	     op = (const struct flow_op *)((const uint8_t *)op + op->size))
+		if (op->kind == FLOW_OP_OUTPUT)
+			return (uint16_t)op->arg;
+	return PKT_PORT_NONE;
+}
+
 static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
                         const struct tun_outer *outer, const struct pl_snap *snap)
 {
 	struct pkt_tunnel_header header;
+	struct flow_op *check = NULL;
 	struct pl_copy copy;
 
 	if (tun_header_build(outer, &header)) {
@@ -239,6 +254,9 @@ static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
 	}
 	x->depth++;
 	pl_copy_begin(x, &copy);
+	if (view->tunnel->tell_mtu)
+		check = flow_prog_add(&x->out->prog, FLOW_OP_CHECK_MTU,
+		                      (uint32_t)header.size - header.l3);
 	flow_prog_add_tunnel(&x->out->prog, view->index, &header);
 	x->n_edits++;
 	PL_TRACE(x, "Tunnel '%s': %s, key %" PRIu64 ", on in bridge '%s'", view->port->name,
@@ -246,6 +264,8 @@ static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
 	become_outer(x, outer);
 	pl_xlate_enter(x, snap, pl_snap_port(snap, PL_OFPORT_LOCAL));
 	pl_xlate_table(x, 0);
+	if (check)
+		check->arg |= (uint32_t)first_output(&x->out->prog, check) << 16;
 	pl_copy_end(x, &copy);
 	x->depth--;
 }

@@ -32,6 +32,7 @@ struct pl_tunnel {
 	bool has_local, has_key;
 	bool tos_inherit, ttl_inherit;
 	bool split_horizon; /* NORMAL sends nothing from one such tunnel to another */
+	bool tell_mtu;      /* senders of what is too long are told */
 	bool gbp;           /* VXLAN: send the group policy fields */
 	uint8_t tos, ttl;
 	uint16_t flags; /* PKT_TUN_CSUM, DF, KEY, SEQ */

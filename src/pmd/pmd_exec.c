@@ -235,6 +235,9 @@ static EVS_HOT void exec(struct pmd_worker *w, struct pmd_exec *x, const struct 
 		case FLOW_OP_TUNNEL_POP:
 			pmd_tunnel_pop(w, x, op->arg);
 			break;
+		case FLOW_OP_CHECK_MTU:
+			pmd_check_mtu(w, x, op->arg);
+			break;
 		case FLOW_OP_REASSEMBLE:
 			pmd_reassemble(w, x);
 			break;

@@ -28,6 +28,8 @@ bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port
                       const struct pkt_key_tun *tun);
 /* A packet that was put together, as one that came in there; false: there is no room. */
 bool pmd_again_whole(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port);
+/* pmd_mtu.c. Takes what is too long and whose sender can be told; arg: of the op. */
+void pmd_check_mtu(struct pmd_worker *w, struct pmd_exec *x, uint32_t arg);
 /* pmd_frag.c. Takes fragments of packets for us; those that are whole go round again. */
 void pmd_reassemble(struct pmd_worker *w, struct pmd_exec *x);
 /* The same packet had these options. */

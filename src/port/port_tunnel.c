@@ -34,6 +34,8 @@ static void tunnel_destroy(struct port *port)
 	        {"tos", "N|inherit", "DSCP of the outer header in its upper six bits (0)", 0},     \
 	        {"ttl", "N|inherit", "TTL of the outer header (64)", 0},                           \
 	        {"df", "on|off", "forbid fragments of the outer packet (on)", 0},                  \
+	        {"tell-mtu", "on|off", "tell senders of packets that are too long, by ICMP (off)", \
+	         0},                                                                               \
 	{                                                                                          \
 		"split-horizon", "on|off",                                                         \
 		        "NORMAL sends nothing from one such tunnel to another (on)", 0             \

@@ -54,3 +54,29 @@ def test_fragments_come(lab, version):
     with lab.capture(guest, guest_iface, "icmp") as capture:
         peer.send(iface, *pieces(9))
         capture.wait(1, lambda p: p[ICMP].type == 8)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_senders_are_told(lab, version):
+    """With tell-mtu a guest whose packets are too long for the underlay learns what fits; without, they are dropped."""
+    near, far, _ = UNDERLAY[version]
+    fits = 1450 if version == 4 else 1430
+    evsd, peer, iface = site(lab, version)
+    kernel_vxlan(lab, peer, iface, "vx0", 5, far, near, "10.0.0.2/24", "fd00::2/64")
+    guest, guest_iface = lab.tap_guest(evsd, "g", "10.0.0.1/24", "fd00::1/64", mtu=4000)
+    evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote=far, vni=5)
+    wait_for(lambda: guest.can_ping("10.0.0.2") and guest.can_ping("fd00::2"), "the guest reaches the peer")
+    assert not guest.can_ping("10.0.0.2", size=2000, fragment=False)
+    assert evsd.drops()[("u", "tx-mtu")] > 0
+    evsd.call("port.del", name="vx")
+    evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote=far, vni=5, **{"tell-mtu": True})
+    with lab.capture(guest, guest_iface, "icmp or icmp6") as capture:
+        for address, options in (("10.0.0.2", []), ("fd00::2", ["-6"])):
+            def told():
+                guest.can_ping(address, size=2000, fragment=False)
+                return f"mtu {fits}" in guest.run("ip", *options, "route", "get", address)
+            wait_for(told, f"the guest knows the way's MTU to {address}")
+            guest.ping(address, size=2000)  # in fragments now
+    assert not bad_checksums(capture.stop())
+    assert "check-mtu" in evsd.evsctl("cache", "dump")
+    evsd.check_accounts()
