@@ -51,6 +51,7 @@
 	X(STORM, "storm-control", flow_op_none) /* its destination is unknown: receiver's limit */ \
 	X(SET_QUEUE, "set-queue", flow_op_none) /* arg: queue id */                                \
 	X(CONTROLLER, "controller", flow_op_controller)                                            \
+	X(WAIT, "wait", flow_op_wait)       /* for a neighbour, to leave by tunnel port `arg` */   \
 	X(CLONE, "clone", flow_op_none)     /* payload: ops that run on a copy */                  \
 	X(RECIRC, "recirc", flow_op_recirc) /* parse again and look up; ends the program */
 
@@ -106,6 +107,9 @@ struct flow_op_controller {
 	rte_be64_t metadata;
 	rte_be32_t in_port; /* OpenFlow number */
 	uint32_t zero2;
+};
+struct flow_op_wait {
+	struct pkt_key_tun tun; /* tunnel fields as actions left them */
 };
 struct flow_op_recirc {
 	uint32_t id; /* frozen state of the translation that goes on */

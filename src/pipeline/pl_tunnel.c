@@ -72,20 +72,18 @@ static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_
 	}
 }
 
-/* The packet waits at the control thread. Tunnel fields that actions set do not, so where they
- * matter it is dropped. */
+/* The packet waits at the control thread, with its tunnel fields; options do not, so where they
+ * matter it is dropped. The program is for this packet alone, so nothing need be looked at. */
 static void wait_for_neigh(struct pl_xlate *x, const struct pl_view *view)
 {
-	struct flow_op_controller *c;
+	struct flow_op_wait *wait;
 
-	if (view->tunnel->remote_flow || view->tunnel->key_flow || view->tunnel->gbp)
+	if (view->tunnel->kind == TUN_GENEVE && x->snap->config.options.n)
 		return;
 	pl_commit_edits(x);
-	c = (struct flow_op_controller *)flow_prog_add(&x->out->prog, FLOW_OP_CONTROLLER, 0)
-	            ->payload;
-	c->max_len = UINT16_MAX;
-	c->to_host = FLOW_TO_WAIT;
-	c->cookie = view->index;
+	wait = (struct flow_op_wait *)flow_prog_add(&x->out->prog, FLOW_OP_WAIT, view->index)
+	               ->payload;
+	wait->tun = x->pkt.key.pkt.ext.tun;
 	x->out->cacheable = false; /* those behind it are dropped until then */
 	x->n_out++;
 }

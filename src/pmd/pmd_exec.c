@@ -95,9 +95,13 @@ static EVS_HOT const struct flow_op *output(struct pmd_worker *w, struct pmd_exe
 }
 
 /* Hands one packet, or a copy of it, to the control thread. */
-static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i,
-                     const struct flow_op_controller *controller, bool last)
+static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, const struct flow_op *op,
+                     bool last)
 {
+	const struct flow_op_controller waits = {
+	        .max_len = UINT16_MAX, .to_host = FLOW_TO_WAIT, .cookie = op->arg};
+	const struct flow_op_controller *controller =
+	        op->kind == FLOW_OP_WAIT ? &waits : (const void *)op->payload;
 	const struct pkt_key_base *base = &w->burst.base[x->slot[i]];
 	struct rte_mbuf *m = x->mbuf[i];
 	struct pmd_punt punt = {.kind = PMD_PUNT_CONTROLLER,
@@ -116,7 +120,9 @@ static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i,
 		if (room && !m)
 			reason = PKT_DROP_NO_MBUF;
 	}
-	if (base->lines & PKT_LINE_TUN)
+	if (op->kind == FLOW_OP_WAIT)
+		punt.tun = ((const struct flow_op_wait *)op->payload)->tun;
+	else if (base->lines & PKT_LINE_TUN)
 		punt.tun = w->burst.ext[x->slot[i]].tun;
 	punt.mbuf = m;
 	if (m && room && pmd_punt(w->id, &punt))
@@ -128,7 +134,7 @@ static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i,
 static void punt(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op, bool last)
 {
 	for (unsigned i = 0; i < x->n; i++)
-		punt_one(w, x, i, (const struct flow_op_controller *)op->payload, last);
+		punt_one(w, x, i, op, last);
 	if (last)
 		x->n = 0;
 	else
@@ -218,6 +224,7 @@ static EVS_HOT void exec(struct pmd_worker *w, struct pmd_exec *x, const struct 
 			drop_all(w, x, op->arg);
 			break;
 		case FLOW_OP_CONTROLLER:
+		case FLOW_OP_WAIT:
 			punt(w, x, op, next >= end);
 			break;
 		case FLOW_OP_CLONE:

@@ -70,9 +70,8 @@ def test_ends_and_policy_by_rules(lab):
         "set_field:100->tun_gbp_id,output:9",
         f"priority=9,in_port=9,tun_id=701,tun_src={FAR},tun_gbp_id=0x65,actions=output:{port}",
         "priority=8,in_port=9,actions=drop")
-    evsd.call("neigh.add", bridge="phy", address=FAR, mac=peer.mac(iface))
-    with lab.capture(peer, iface, "udp port 4789") as capture:
-        guest.can_ping("10.0.0.2")
+    with lab.capture(peer, iface, "udp port 4789") as capture:  # the first packet waits for the neighbour, with its fields
+        guest.send(guest_iface, Ether(src=guest.mac(guest_iface), dst="ff:ff:ff:ff:ff:ff") / ARP(psrc="10.0.0.1", pdst="10.0.0.2"))
         sent = capture.wait(1, lambda p: VXLAN in p and ARP in p)[0]
     assert sent[IP].dst == FAR and sent[VXLAN].vni == 700
     assert bytes(sent[VXLAN])[:4] == struct.pack("!BBH", 0x88, 0, 100)
