@@ -6,6 +6,7 @@
 import struct
 
 import pytest
+from evslib.capture import bad_checksums
 from evslib.ofctl import Ofctl
 from evslib.rpc import RpcError
 from evslib.wait import wait_for
@@ -160,4 +161,43 @@ def test_hostile(lab):
     wait_for(lambda: evsd.drops().get(("u", "tunnel-unknown-key"), 0) >= 3 * len(unknown), "the unknown ones are, too")
     assert evsd.drops()[("u", "tunnel-bad-header")] == 3 * len(bad), evsd.drops()
     assert guest.can_ping("10.0.0.2")
+    evsd.check_accounts()
+
+
+ECN_IN = {(0, 0): 0, (0, 1): 0, (0, 2): 0, (0, 3): None, (1, 0): 1, (1, 1): 1, (1, 2): 1, (1, 3): 3,
+          (2, 0): 2, (2, 1): 1, (2, 2): 2, (2, 3): 3, (3, 0): 3, (3, 1): 3, (3, 2): 3, (3, 3): 3}  # RFC 6040, figure 4: (inner, outer)
+
+
+@pytest.mark.parametrize("kind", ["vxlan", "geneve", "gre"])
+def test_marks_and_ttl(lab, kind):
+    """ECN both ways by RFC 6040, DSCP and TTL inherited, DF off, for kinds over UDP and over GRE."""
+    evsd, peer, iface = site(lab, 4)
+    guest, guest_iface = guest_of(lab, evsd)
+    evsd.call("port.add", bridge="br0", name="t", type=kind, remote=FAR, tos="inherit", ttl="inherit", df=False,
+              **({"key": "5"} if kind == "gre" else {"vni": "5"}))
+    evsd.call("neigh.add", bridge="phy", address=FAR, mac=peer.mac(iface))
+    mac = evsd.call("bridge.show", name="phy")[0]["hwaddr"]
+    out = [Ether(src=guest.mac(guest_iface), dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.2", tos=tos, ttl=ttl)
+           / UDP(sport=tos, dport=ttl) for tos, ttl in ((0, 9), (0xb9, 10), (0x2a, 11), (0x03, 12))]
+    with lab.capture(peer, iface, "udp or ip proto 47") as capture:
+        guest.send(guest_iface, *out)
+        sent = capture.wait(4, lambda p: p[IP].src == NEAR and 9 <= p[IP].ttl <= 12)
+    assert [(p[IP].tos, p[IP].ttl, "DF" in str(p[IP].flags)) for p in sent] == \
+        [(0, 9, False), (0xb9, 10, False), (0x2a, 11, False), (0x03, 12, False)]
+    head = {"vxlan": struct.pack("!II", 8 << 24, 5 << 8), "geneve": struct.pack("!BBHI", 0, 0, 0x6558, 5 << 8),
+            "gre": bytes.fromhex("2000655800000005")}[kind]
+
+    def outer(inner_ecn, outer_ecn):
+        inner = bytes(Ether(src="02:00:00:00:00:99", dst=guest.mac(guest_iface))
+                      / IP(src="10.0.0.2", dst="10.0.0.1", tos=0xb8 | inner_ecn) / UDP(sport=inner_ecn, dport=100 + outer_ecn))
+        ip = IP(src=FAR, dst=NEAR, tos=0x28 | outer_ecn, **({"proto": 47} if kind == "gre" else {}))
+        udp = Raw(b"") if kind == "gre" else UDP(sport=50000, dport=4789 if kind == "vxlan" else 6081, chksum=0)
+        return Ether(src=peer.mac(iface), dst=mac) / ip / udp / Raw(head + inner)
+    with lab.capture(guest, guest_iface, "udp") as capture:
+        peer.send(iface, *[outer(*pair) for pair in ECN_IN])
+        capture.wait(15, lambda p: p[IP].src == "10.0.0.2")
+    got = {(p[UDP].sport, p[UDP].dport - 100): p[IP].tos for p in capture.packets() if p[IP].src == "10.0.0.2"}
+    assert got == {pair: 0xb8 | ecn for pair, ecn in ECN_IN.items() if ecn is not None}
+    assert not bad_checksums(capture.packets())
+    assert evsd.drops()[("t", "tunnel-bad-header")] == 1
     evsd.check_accounts()
