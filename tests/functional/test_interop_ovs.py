@@ -56,19 +56,21 @@ def test_kind(pair, kind, version):
     local, remote = ("192.168.7.1", "192.168.7.2") if version == 4 else ("fd07::1", "fd07::2")
     evsd.call("port.add", bridge="br0", name="t", type=kind, remote=remote,
               **{key: option if key == "csum" else str(option) for key, option in ours.items()})
-    ovs.tunnel("t", kind, local, **theirs)
-    with lab.capture(ovs.netns, ovs.uplink, limit=400) as capture:
-        wait_for(lambda: guest.can_ping("10.0.0.2"), "the guests reach each other")
-        # OVS's datapath loses packets while it learns of a new tunnel.
-        wait_for(lambda: guest.ping("10.0.0.2", count=5, check=False, wait=2), "and go on to")
-        ovs.netns.ping("10.0.0.1", count=5, size=1372, fragment=False)
-        capture.wait(20)
-    assert guest.iperf(ovs.netns, "10.0.0.2", seconds=1)["sum_received"]["bytes"] > 1e6
-    source = "ip.src" if version == 4 else "ipv6.src"
-    seen = tshark(capture.path, f"{where} and icmp", source, field)
-    assert {end for end, _ in seen} == {local, remote} and {network for _, network in seen} == {value}
-    ovs.vsctl("del-port", "t")
-    evsd.call("port.del", name="t")
+    try:
+        ovs.tunnel("t", kind, local, **theirs)
+        with lab.capture(ovs.netns, ovs.uplink, limit=400) as capture:
+            wait_for(lambda: guest.can_ping("10.0.0.2"), "the guests reach each other")
+            # OVS's datapath loses packets while it learns of a new tunnel.
+            wait_for(lambda: guest.ping("10.0.0.2", count=5, check=False, wait=2), "and go on to")
+            ovs.netns.ping("10.0.0.1", count=5, size=1372, fragment=False)
+            capture.wait(20)
+        assert guest.iperf(ovs.netns, "10.0.0.2", seconds=1)["sum_received"]["bytes"] > 1e6
+        source = "ip.src" if version == 4 else "ipv6.src"
+        seen = tshark(capture.path, f"{where} and icmp", source, field)
+        assert {end for end, _ in seen} == {local, remote} and {network for _, network in seen} == {value}
+    finally:
+        ovs.vsctl("--if-exists", "del-port", "t")
+        evsd.call("port.del", name="t")
 
 
 def test_geneve_options(pair):

@@ -4,6 +4,7 @@
     guest (10.0.0.1) --tap-- br0 --vxlan port-- (br-phy 192.168.7.1) --tap-- peer: eth 192.168.7.2, vxlan device 10.0.0.2
 """
 import pytest
+from evslib import Lab
 from evslib.capture import bad_checksums
 from evslib.netns import sh, veth
 from evslib.rpc import RpcError
@@ -158,26 +159,41 @@ def test_jumbo(lab):
     evsd.check_accounts()
 
 
+@pytest.fixture(scope="module")
+def hosts():
+    """guest a -- evs -- veth -- evs -- guest b: one set-up for all kinds."""
+    lab = Lab()
+    try:
+        ends = lab.iface("l"), lab.iface("r")
+        veth(lab.stack, *ends)
+        sh("ip", "link", "set", ends[1], "up")
+        guests = []
+        for n, end in enumerate(ends):
+            evsd = lab.evsd()
+            evsd.call("bridge.add", name="phy", internal=False,
+                      address=",".join(f"{UNDERLAY[version][n]}/{UNDERLAY[version][2]}" for version in (4, 6)))
+            evsd.call("port.add", bridge="phy", name=f"u{n}", type="af-packet", iface=end)
+            guests.append(lab.tap_guest(evsd, f"g{n}", f"10.0.0.{n + 1}/24", mtu=1400)[0])
+        yield lab, guests
+        for evsd in lab.daemons:
+            evsd.check_accounts()
+    finally:
+        lab.close()
+
+
 @pytest.mark.parametrize("kind,options", [("vxlan", {"vni": 9}), ("geneve", {"vni": 9, "csum": True}),
                                           ("gre", {"key": 9}), ("nvgre", {"vni": 9}), ("vxlan-gpe", {"vni": 9})])
 @pytest.mark.parametrize("version", [4, 6])
-def test_two_daemons(lab, version, kind, options):
-    """guest a -- evs -- veth -- evs -- guest b"""
-    near, far, length = UNDERLAY[version]
-    ends = lab.iface("l"), lab.iface("r")
-    veth(lab.stack, *ends)
-    sh("ip", "link", "set", ends[1], "up")
-    guests = []
-    for n, (own, other, end) in enumerate(((near, far, ends[0]), (far, near, ends[1]))):
-        evsd = lab.evsd()
-        evsd.call("bridge.add", name="phy", internal=False, address=f"{own}/{length}")
-        evsd.call("port.add", bridge="phy", name=f"u{n}", type="af-packet", iface=end)
-        evsd.call("port.add", bridge="br0", name=f"t{n}", type=kind, remote=other,
+def test_two_daemons(hosts, version, kind, options):
+    lab, guests = hosts
+    for n, evsd in enumerate(lab.daemons):
+        evsd.call("port.add", bridge="br0", name=f"t{n}", type=kind, remote=UNDERLAY[version][1 - n],
                   **{key: str(value) if key != "csum" else value for key, value in options.items()})
-        guest, _ = lab.tap_guest(evsd, f"g{n}", f"10.0.0.{n + 1}/24", mtu=1400)
-        guests.append(guest)
-    wait_for(lambda: guests[0].can_ping("10.0.0.2"), "the guests reach each other")
-    guests[1].ping("10.0.0.1", size=1372, fragment=False)
-    assert guests[0].iperf(guests[1], "10.0.0.2", seconds=1)["sum_received"]["bytes"] > 2e6
-    for evsd in lab.daemons:
-        evsd.check_accounts()
+    try:
+        wait_for(lambda: guests[0].can_ping("10.0.0.2"), "the guests reach each other")
+        guests[1].ping("10.0.0.1", size=1372, fragment=False)
+        assert guests[0].iperf(guests[1], "10.0.0.2", seconds=1)["sum_received"]["bytes"] > 2e6
+        assert all(evsd.port(f"t{n}")["rx-pkts"] > 100 for n, evsd in enumerate(lab.daemons))
+    finally:
+        for n, evsd in enumerate(lab.daemons):
+            evsd.call("port.del", name=f"t{n}")
