@@ -198,8 +198,8 @@ def attack(kind, own_worker=False, slow=False):
 
 
 def scan(lab, name):
-    """A working set of 10,000 flows beside a sweep of random headers, which must not push it out: part
-    of the victim's look-ups that hit, in percent."""
+    """A working set of 10,000 flows beside a sweep of random headers, which must not push it out: what
+    the victim keeps of its rate, in percent."""
     path = capture(lab.folder, "attack-random-flows", ATTACKS["random-flows"][0])
     devices = one_way(10000)(lab.folder)["devices"] + [replay_device(2, path), sink_device(3)]
     rules = VICTIM_RULES + ["priority=1,in_port=3,actions=output:4"]
