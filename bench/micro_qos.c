@@ -17,7 +17,7 @@
 
 #define N_MBUFS   8192
 #define BURST     32
-#define WINDOW    2000 /* bursts */
+#define WINDOW    250 /* bursts: shorter than what the scheduler gives at once */
 #define MAX_TEAM  4
 #define TEAM_RUNS 200000
 
