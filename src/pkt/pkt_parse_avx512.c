@@ -364,8 +364,8 @@ TARGET EVS_INLINE __m256i load_head(const struct rte_mbuf *m)
 TARGET EVS_INLINE unsigned count_repeats(const struct pkt_burst *burst, unsigned i, unsigned n)
 {
 	/* lengths, and whether a tag was taken off */
-	const __m256i same =
-	        _mm256_setr_epi64x(0, PKT_RX_STRIPPED, INT64_C(0xffffffff) << 32, 0xffff);
+	const __m256i same = _mm256_setr_epi64x(0, PKT_RX_STRIPPED,
+	                                        (int64_t)(UINT64_C(0xffffffff) << 32), 0xffff);
 	const struct rte_mbuf *first = burst->mbuf[i];
 	unsigned k = i + 1;
 	__m256i head;
