@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Measures evs beside Open vSwitch with DPDK and beside the drivers' own limit, interleaved.
-Exit status 1 if a figure misses its target.
+Exit status 1 if a figure misses its target or could not be taken.
 
 examples:
   bench/bench.py                                 every scenario against everything
@@ -55,24 +55,25 @@ def chosen(patterns):
 
 
 def take(lab, scenario, name, runs):
-    """One switch's turn; a failure is a gap in the table, told at once."""
+    """One switch's turn; a failure is a gap in the table, told at once. Returns whether it went well."""
     try:
         values = scenario.measure(lab, name)
     except (RuntimeError, TimeoutError, OSError) as error:
         print("%s: %s failed: %s" % (scenario.name, name, error), file=sys.stderr, flush=True)
-        return
+        return False
     for row in scenario.rows:
         value = values.get(row.name)
         if value is None:
             continue
         runs.setdefault(scenario.title(row), {}).setdefault(name, []).append(value)
         print("%-28s %-8s %9.3f %s" % (scenario.title(row), name, value, row.unit), flush=True)
+    return True
 
 
 def main():
     options = arguments()
     wanted = chosen(options.scenario)
-    runs = {}
+    runs, failed = {}, set()
     folder = tempfile.mkdtemp(prefix="evsbench-")
     lab = Lab(options, folder)
     against = options.against.split(",")
@@ -84,11 +85,14 @@ def main():
                         continue
                     print("-- %d/%d %s: %s" % (repeat + 1, options.repeat, scenario.name, scenario.help))
                     for name in lab.names([n for n in scenario.against if n in against]):
-                        take(lab, scenario, name, runs)
+                        if not take(lab, scenario, name, runs):
+                            failed.add(scenario.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text, missed = report.table(runs, wanted)
     print("\n" + text)
+    if failed:
+        print("not measured, see above: " + ", ".join(sorted(failed)))
     result = {"machine": {"cpu": report.cpu_name() or platform.machine(), "kernel": platform.release(),
                           "time": time.strftime("%F %T")},
               "units": {s.title(row): row.unit for s in wanted for row in s.rows}, "runs": runs}
@@ -96,7 +100,7 @@ def main():
         report.save(result, options.json)
     if options.plot:
         report.plot(result, options.plot)
-    return 1 if missed else 0
+    return 1 if missed or failed else 0
 
 
 if __name__ == "__main__":
