@@ -146,23 +146,6 @@ int evs_units_parse(enum evs_unit unit, const char *text, uint64_t *valuep, stru
 	return 0;
 }
 
-int evs_units_parse_within(enum evs_unit unit, const char *text, const uint64_t limits[2],
-                           uint64_t *valuep, struct evs_error *err)
-{
-	char low[EVS_UNITS_TEXT_LEN], high[EVS_UNITS_TEXT_LEN];
-	uint64_t value;
-	int ret = evs_units_parse(unit, text, &value, err);
-
-	if (ret)
-		return ret;
-	if (value < limits[0] || value > limits[1])
-		return evs_error_set(err, -ERANGE, "'%s' is out of range: %s to %s", text,
-		                     evs_units_format(unit, limits[0], low),
-		                     evs_units_format(unit, limits[1], high));
-	*valuep = value;
-	return 0;
-}
-
 /* Three significant digits, and no zeros after the point. */
 static int format_fraction(char *text, size_t size, uint64_t value, uint64_t factor)
 {

@@ -25,9 +25,6 @@ enum evs_unit {
 
 /* 0, or -EINVAL (no such number), -ERANGE (does not fit 64 bits) with err. */
 int evs_units_parse(enum evs_unit unit, const char *text, uint64_t *valuep, struct evs_error *err);
-/* As above, and -ERANGE outside min..max. */
-int evs_units_parse_within(enum evs_unit unit, const char *text, const uint64_t limits[2],
-                           uint64_t *valuep, struct evs_error *err);
 /* Up to three digits after the unit fits: "9.88Gbit/s", "64kB", "1.5ms". Returns text. */
 char *evs_units_format(enum evs_unit unit, uint64_t value, char text[EVS_UNITS_TEXT_LEN]);
 

@@ -38,8 +38,6 @@ int ctl_init(const struct ctl_config *config, struct evs_error *err);
 /* Reads the saved configuration and applies it. An object that can not be restored (device gone)
  * is logged and stays in the document; a document that can not be read is an error. */
 int ctl_restore(struct evs_error *err);
-/* After ctl_restore: does the document name workers? Else the caller starts the default one. */
-bool ctl_saved_workers(void);
 /* 0 if nobody listens on the Unix socket, a stale one being removed; -EADDRINUSE if somebody does.
  */
 int ctl_socket_probe(const char *path, struct evs_error *err);

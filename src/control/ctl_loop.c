@@ -234,11 +234,6 @@ int ctl_restore(struct evs_error *err)
 	return 0;
 }
 
-bool ctl_saved_workers(void)
-{
-	return json_object_size(json_object_get(ctl_conf_document(), "worker")) > 0;
-}
-
 int ctl_listen(struct evs_error *err)
 {
 	int ret = http_where ? ctl_http_init(http_where, err) : 0;

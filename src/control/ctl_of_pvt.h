@@ -148,8 +148,6 @@ void ctl_of_buffers_free(struct ctl_of_session *s);
 
 /* Controllers (ctl_of_controller.c). */
 void ctl_of_controller_lost(struct ctl_of_controller *c, const char *why);
-void ctl_of_controllers_free(struct ctl_of_bridge *ob);
-void ctl_of_session_gone(struct ctl_of_session *s);
 
 /* Queues (ctl_of_queues.c). */
 bool ctl_of_queue_exists(const struct ctl_of_bridge *ob, uint32_t port_no, uint32_t queue_id);

@@ -145,18 +145,3 @@ uint32_t flow_cache_n_masks(const struct flow_cache *cache)
 {
 	return evs_load_relaxed(&cache->wide.n_masks);
 }
-
-void flow_cache_masks_walk(const struct flow_cache *cache,
-                           void (*visit)(uint32_t n_flows, uint64_t hits, uint64_t probes,
-                                         void *arg),
-                           void *arg)
-{
-	for (uint32_t i = 0; i < cache->wide.n_slots; i++) {
-		const struct flow_mask *mask = &cache->wide.masks[i];
-		uint32_t n_flows = evs_load_relaxed(&mask->n_flows);
-
-		if (n_flows)
-			visit(n_flows, evs_load_relaxed(&mask->hits),
-			      evs_load_relaxed(&mask->probes), arg);
-	}
-}

@@ -221,10 +221,6 @@ uint32_t flow_cache_live(const struct flow_cache *cache); /* [ctl] */
 void flow_cache_stats_get(const struct flow_cache *cache, struct flow_cache_stats *stats); /* any */
 /* [ctl] Masks of the wide cache with flows and hits, for `cache show`. */
 uint32_t flow_cache_n_masks(const struct flow_cache *cache);
-void flow_cache_masks_walk(const struct flow_cache *cache,
-                           void (*visit)(uint32_t n_flows, uint64_t hits, uint64_t probes,
-                                         void *arg),
-                           void *arg);
 /* Index of a flow in its pool: its name in `cache dump`. */
 uint32_t flow_cache_flow_index(const struct flow_cache *cache, const struct flow *flow);
 struct flow *flow_cache_flow(const struct flow_cache *cache, uint32_t index); /* the reverse */

@@ -363,13 +363,6 @@ void flow_cls_remove(struct flow_cls *cls, struct flow_cls_rule *rule, uint64_t 
 	cls->n_rules--;
 }
 
-void flow_cls_restore(struct flow_cls *cls, struct flow_cls_rule *rule)
-{
-	assert(rule->removed != FLOW_CLS_VERSION_MAX);
-	evs_store_relaxed(&rule->removed, FLOW_CLS_VERSION_MAX);
-	cls->n_rules++;
-}
-
 static void tuple_forget(struct flow_cls *cls, struct flow_cls_tuple *tuple)
 {
 	struct flow_cls_tuple **link = &cls->buckets[tuple->mask_hash & (cls->n_buckets - 1)];

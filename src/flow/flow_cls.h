@@ -66,8 +66,6 @@ int flow_cls_insert(struct flow_cls *cls, struct flow_cls_rule *rule, const stru
                     const struct flow_key *mask, uint64_t version);
 /* [ctl] The rule is gone from `version` on. */
 void flow_cls_remove(struct flow_cls *cls, struct flow_cls_rule *rule, uint64_t version);
-/* [ctl] Takes back a removal that was not published yet (a transaction that failed). */
-void flow_cls_restore(struct flow_cls *cls, struct flow_cls_rule *rule);
 /* [ctl] Takes a removed rule out of the tables; no reader looks at a version that has it. It may be
  * freed after a grace period. A rule whose insertion was never published may be unlinked at once.
  */

@@ -200,8 +200,3 @@ void flow_match_fields(const struct flow_match *match, struct flow_field_set *se
 		if (flow_match_field_used(match, &flow_fields[i]))
 			flow_field_set_add(set, i);
 }
-
-bool flow_match_equal(const struct flow_match *a, const struct flow_match *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}

@@ -29,6 +29,5 @@ void flow_match_fields(const struct flow_match *match, struct flow_field_set *se
 bool flow_match_field_used(const struct flow_match *match, const struct flow_field *field);
 /* Whether the match guarantees what the field needs (section 7.2.3.6). */
 bool flow_match_prereq_ok(const struct flow_match *match, enum flow_prereq prereq);
-bool flow_match_equal(const struct flow_match *a, const struct flow_match *b);
 
 #endif

@@ -74,16 +74,6 @@ void flow_prog_clone_end(struct flow_prog_builder *b, uint32_t mark)
 		((struct flow_op *)(b->ops + mark))->size = (uint16_t)(b->size - mark);
 }
 
-void flow_prog_builder_end(struct flow_prog_builder *b, enum pkt_drop reason_if_empty)
-{
-	bool overflow = b->overflow;
-
-	if (!overflow && b->size > 0)
-		return;
-	flow_prog_builder_init(b);
-	flow_prog_add(b, FLOW_OP_DROP, overflow ? PKT_DROP_RECURSION : reason_if_empty);
-}
-
 const char *flow_op_name(enum flow_op_kind kind)
 {
 	return (unsigned)kind < FLOW_N_OPS ? names[kind] : "unknown";

@@ -149,9 +149,6 @@ void flow_prog_add_tunnel(struct flow_prog_builder *b, uint16_t port,
 uint32_t flow_prog_clone_begin(struct flow_prog_builder *b);
 void flow_prog_clone_end(struct flow_prog_builder *b, uint32_t mark);
 
-/* Ends a program: one that overflowed becomes a drop as PKT_DROP_RECURSION, an empty one
- * a drop for `reason_if_empty`. */
-void flow_prog_builder_end(struct flow_prog_builder *b, enum pkt_drop reason_if_empty);
 const char *flow_op_name(enum flow_op_kind kind);
 
 #define FLOW_OP_FOREACH(op, ops, ops_size)                                                         \

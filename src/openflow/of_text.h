@@ -40,10 +40,6 @@ int of_text_parse_group(const char *text, enum of_group_mod_command command,
 /* "meter=1,kbps,burst,bands=type=drop,rate=1000,burst_size=100"; DELETE: meter= or empty. */
 int of_text_parse_meter(const char *text, enum of_meter_mod_command command, struct of_arena *arena,
                         struct of_meter_mod *mod, struct evs_error *err);
-/* "output:1,group:2": a list of actions alone. */
-int of_text_parse_actions(const char *text, const struct of_text_names *names,
-                          struct of_arena *arena, struct of_actions *actions,
-                          struct evs_error *err);
 
 /*
  * Printers append to a buffer; of_text_string() ends it with a zero and returns it (NULL without

@@ -213,17 +213,6 @@ int of_text_parse_key(const char *text, const struct of_text_names *names, struc
 	return ret;
 }
 
-int of_text_parse_actions(const char *text, const struct of_text_names *names,
-                          struct of_arena *arena, struct of_actions *actions, struct evs_error *err)
-{
-	struct flow_match match;
-	struct of_text_scan s;
-
-	scan_init(&s, text, names, arena, err);
-	flow_match_init(&match);
-	return of_text_action_list(&s, &match, actions, NULL);
-}
-
 /* ---- groups ---- */
 
 #define MAX_BUCKETS 1024

@@ -147,7 +147,6 @@ const char *pl_port_name(const struct pl_port *pl_port);
 struct pl_port *pl_port_lookup(const char *name);
 struct pl_port *pl_port_by_ofport(const struct pl_bridge *bridge, uint32_t ofport);
 struct pl_port *pl_port_by_index(uint16_t index);
-struct pl_bridge *pl_port_bridge(const struct pl_port *pl_port);
 
 /* [worker] The walk of a miss; a pmd_translate_fn. Fills the mask, program and references. */
 void pl_translate(unsigned worker, const struct pkt_burst *burst, unsigned i,
@@ -181,8 +180,6 @@ void pl_flow_born(struct flow *flow, void *worker);
 /* [ctl] What flow_cache_reap calls for each flow that left the cache of a worker, with the worker's
  * number as arg: takes its last statistics. For a worker that ended: pl_cache_flush before. */
 void pl_flow_left(struct flow *flow, void *worker);
-/* [ctl] Sets idle timeout of cached flows; 0: the default of 10 s. */
-void pl_cache_set_idle(uint32_t idle_ms);
 
 /* MAC tables. [ctl] */
 void pl_fdb_learn(const struct pl_learn *learn);

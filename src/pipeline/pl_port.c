@@ -49,11 +49,6 @@ const char *pl_port_name(const struct pl_port *port)
 	return port->name;
 }
 
-struct pl_bridge *pl_port_bridge(const struct pl_port *port)
-{
-	return port->bridge;
-}
-
 /* NULL stands for every VLAN. */
 static int vlan_set_make(const uint8_t bitmap[512], struct pl_vlan_set **setp)
 {

@@ -146,8 +146,3 @@ bool pl_stats_sync_some(struct pl_sync_cursor *cursor)
 	}
 	return false;
 }
-
-void pl_cache_set_idle(uint32_t idle_ms)
-{
-	pl_globals.config.flow_idle_ms = idle_ms;
-}

@@ -88,20 +88,6 @@ static void refuses(void **state)
 	}
 }
 
-static void tells_the_range(void **state)
-{
-	static const uint64_t mtu[] = {68, 16110}, rate[] = {1000, 400000000000};
-	struct evs_error err = {0};
-	uint64_t value;
-
-	assert_int_equal(evs_units_parse_within(EVS_UNIT_BYTES, "9000", mtu, &value, &err), 0);
-	assert_int_equal(value, 9000);
-	assert_int_equal(evs_units_parse_within(EVS_UNIT_BPS, "1T", rate, &value, &err), -ERANGE);
-	assert_string_equal(err.text, "'1T' is out of range: 1kbit/s to 400Gbit/s");
-	assert_int_equal(evs_units_parse_within(EVS_UNIT_BPS, "999", rate, &value, &err), -ERANGE);
-	assert_int_equal(evs_units_parse_within(EVS_UNIT_BPS, "x", rate, &value, &err), -EINVAL);
-}
-
 static void writes(void **state)
 {
 	static const struct {
@@ -136,7 +122,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(reads),
 	        cmocka_unit_test(refuses),
-	        cmocka_unit_test(tells_the_range),
 	        cmocka_unit_test(writes),
 	};
 
