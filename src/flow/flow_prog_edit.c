@@ -4,35 +4,18 @@
  * (pmd_edit).
  * Threads: any; the caller owns the packet.
  */
-#include "flow/flow_prog.h"
-#include "pkt/pkt_edit.h"
+#include "flow/flow_op_edits.h"
 
 #define EDIT(op, function, ...)                                                                    \
 	case FLOW_OP_##op:                                                                         \
-		return function(m, ofs, ##__VA_ARGS__)
+		return function(m, ofs, ##__VA_ARGS__);
 
 int flow_op_edit(const struct flow_op *op, struct rte_mbuf *m, struct pkt_offsets *ofs)
 {
 	const void *p = op->payload;
 
 	switch (op->kind) {
-		EDIT(SET_ETH, pkt_edit_eth, p);
-		EDIT(SET_VLAN, pkt_edit_vlan, p);
-		EDIT(PUSH_VLAN, pkt_push_vlan, ((const struct flow_op_push_vlan *)p)->vlan);
-		EDIT(POP_VLAN, pkt_pop_vlan);
-		EDIT(SET_IPV4, pkt_edit_ipv4, p);
-		EDIT(SET_IPV6, pkt_edit_ipv6, p);
-		EDIT(SET_L4, pkt_edit_l4, p);
-		EDIT(SET_ICMP, pkt_edit_icmp, p);
-		EDIT(SET_ARP, pkt_edit_arp, p);
-		EDIT(SET_ND, pkt_edit_nd, p);
-		EDIT(SET_MPLS, pkt_edit_mpls, p);
-		EDIT(PUSH_MPLS, pkt_push_mpls, p);
-		EDIT(POP_MPLS, pkt_pop_mpls, ((const struct flow_op_pop_mpls *)p)->eth_type);
-		EDIT(COPY_TTL, pkt_copy_ttl, op->arg);
-		EDIT(SET_PBB, pkt_edit_pbb, p);
-		EDIT(PUSH_PBB, pkt_push_pbb, ((const struct flow_op_push_pbb *)p)->itag);
-		EDIT(POP_PBB, pkt_pop_pbb);
+		FLOW_OP_EDITS(EDIT)
 	default:
 		return -EOPNOTSUPP;
 	}

@@ -3,7 +3,7 @@
  * Ops that edit headers: each applied to a whole group.
  * Threads: worker. A packet that an op does not apply to is dropped as BAD_ACTION.
  */
-#include "pkt/pkt_edit.h"
+#include "flow/flow_op_edits.h"
 #include "pmd/pmd_tunnel_pvt.h"
 
 EVS_HOT void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x)
@@ -23,7 +23,7 @@ EVS_HOT void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x)
 		for (unsigned i = 0; i < x->n; i++)                                                \
 			bad |= (uint32_t)(function(x->mbuf[i], &x->ofs[i], ##__VA_ARGS__) != 0)    \
 			       << i;                                                               \
-		break
+		break;
 
 EVS_HOT bool pmd_edit(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op)
 {
@@ -33,23 +33,7 @@ EVS_HOT bool pmd_edit(struct pmd_worker *w, struct pmd_exec *x, const struct flo
 	if (!x->is_private)
 		pmd_make_private(w, x);
 	switch (op->kind) {
-		EDIT(SET_ETH, pkt_edit_eth, p);
-		EDIT(SET_VLAN, pkt_edit_vlan, p);
-		EDIT(PUSH_VLAN, pkt_push_vlan, ((const struct flow_op_push_vlan *)p)->vlan);
-		EDIT(POP_VLAN, pkt_pop_vlan);
-		EDIT(SET_IPV4, pkt_edit_ipv4, p);
-		EDIT(SET_IPV6, pkt_edit_ipv6, p);
-		EDIT(SET_L4, pkt_edit_l4, p);
-		EDIT(SET_ICMP, pkt_edit_icmp, p);
-		EDIT(SET_ARP, pkt_edit_arp, p);
-		EDIT(SET_ND, pkt_edit_nd, p);
-		EDIT(SET_MPLS, pkt_edit_mpls, p);
-		EDIT(PUSH_MPLS, pkt_push_mpls, p);
-		EDIT(POP_MPLS, pkt_pop_mpls, ((const struct flow_op_pop_mpls *)p)->eth_type);
-		EDIT(COPY_TTL, pkt_copy_ttl, op->arg);
-		EDIT(SET_PBB, pkt_edit_pbb, p);
-		EDIT(PUSH_PBB, pkt_push_pbb, ((const struct flow_op_push_pbb *)p)->itag);
-		EDIT(POP_PBB, pkt_pop_pbb);
+		FLOW_OP_EDITS(EDIT)
 	default:
 		return false;
 	}
