@@ -128,45 +128,35 @@ void ctl_conf_del(const char *kind, const char *name)
 		json_object_del(document, kind);
 }
 
-/* The document's name of what an add call makes. */
-static const char *name_of(const struct ctl_kind *kind, const json_t *params, char buf[128])
+/* The document's name of what an add call restores; NULL: the object is gone meanwhile. */
+static const char *name_of(const struct ctl_kind *kind, const json_t *params)
 {
-	const json_t *value = kind->key ? json_object_get(params, kind->key) : NULL;
+	const char *name;
+	json_t *object;
 
-	if (json_is_string(value))
-		return json_string_value(value);
-	if (!strcmp(kind->name, "controller"))
-		snprintf(buf, 128, "%s %s", ctl_param_str(params, "bridge", ""),
-		         ctl_param_str(params, "target", ""));
-	else if (!strcmp(kind->name, "ssl"))
-		return "openflow";
-	else if (!strcmp(kind->name, "workers"))
-		return "all";
-	else if (json_is_integer(value))
-		snprintf(buf, 128, "%d", (int)json_integer_value(value));
-	else
-		snprintf(buf, 128, "%s %s %d", ctl_param_str(params, "bridge", ""),
-		         ctl_param_str(params, "mac", ""), (int)ctl_param_uint(params, "vlan", 0));
-	return buf;
+	json_object_foreach (json_object_get(document, kind->name), name, object) {
+		if (json_equal(object, params))
+			return name;
+	}
+	return NULL;
 }
 
 bool ctl_conf_note_failed(const json_t *call, const char *why)
 {
 	const char *method = ctl_param_str(call, "method", ""), *name, *before;
-	const json_t *params = json_object_get(call, "params");
-	char buf[128];
-	bool is_new = true;
+	const struct ctl_kind *k = ctl_kinds;
+	bool is_new;
 
-	for (const struct ctl_kind *k = ctl_kinds; k->name; k++) {
-		if (strcmp(k->add, method))
-			continue;
-		name = name_of(k, params, buf);
-		before = ctl_conf_failure(k->name, name, NULL);
-		is_new = !before || strcmp(before, why) != 0;
-		forget_failed(k->name, name);
-		json_array_append_new(failed, json_pack("{s:s, s:s, s:s}", "kind", k->name, "name",
-		                                        name, "error", why));
-	}
+	while (k->name && strcmp(k->add, method))
+		k++;
+	name = k->name ? name_of(k, json_object_get(call, "params")) : NULL;
+	if (!name)
+		return true;
+	before = ctl_conf_failure(k->name, name, NULL);
+	is_new = !before || strcmp(before, why) != 0;
+	forget_failed(k->name, name);
+	json_array_append_new(
+	        failed, json_pack("{s:s, s:s, s:s}", "kind", k->name, "name", name, "error", why));
 	return is_new;
 }
 

@@ -3,6 +3,7 @@
 
     changes --> evsd --kill -9--> evsd --> the same configuration
 """
+import json
 import random
 import threading
 
@@ -95,6 +96,25 @@ def test_what_can_not_be_restored_is_kept_and_tried_again(lab):
     wait_for(lambda: "not-restored" not in evsd.call("config.show"))
     assert evsd.port("late")["ofport"] == 9
     assert evsd.macs()[("02:00:00:00:00:01", 7)] == "late"
+
+
+def test_what_has_no_name_of_its_own_is_tried_again(lab):
+    """Neighbours and a controller in a document that lacks their bridge: they come with it."""
+    evsd = lab.evsd(config=True)
+    evsd.call("neigh.add", bridge="br0", address="192.0.2.8", mac="02:00:00:00:00:08")
+    evsd.stop()
+    file = evsd.state_dir / "config.json"
+    document = json.loads(file.read_text())
+    document["neigh"] = {f"late 192.0.2.{n}": {"bridge": "late", "address": f"192.0.2.{n}", "mac": "02:00:00:00:00:09"}
+                         for n in (9, 10)} | document["neigh"]
+    file.write_text(json.dumps(document))
+    evsd.start()
+    failed = evsd.call("config.show")["not-restored"]
+    assert {(f["kind"], f["name"]) for f in failed} == {("neigh", "late 192.0.2.9"), ("neigh", "late 192.0.2.10")}
+    assert [row["address"] for row in evsd.call("neigh.show")] == ["192.0.2.8"]
+    evsd.call("bridge.add", name="late", internal=False)
+    wait_for(lambda: "not-restored" not in evsd.call("config.show"))
+    assert {row["address"] for row in evsd.call("neigh.show")} == {"192.0.2.8", "192.0.2.9", "192.0.2.10"}
 
 
 def test_a_port_that_can_not_be_restored_may_go(lab):
