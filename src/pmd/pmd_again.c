@@ -8,23 +8,6 @@
  */
 #include "pmd/pmd_tunnel_pvt.h"
 
-/* A packet that came out of a tunnel: in_port and its outer header are new. */
-bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port,
-                      const struct pkt_key_tun *tun)
-{
-	struct pmd_again *a;
-
-	if (w->again_head - w->again_tail == PMD_AGAIN_LEN || w->depth >= PMD_MAX_DEPTH)
-		return false;
-	a = &w->again[w->again_head++ % PMD_AGAIN_LEN];
-	a->mbuf = m;
-	a->recirc_id = 0;
-	a->in_port = in_port;
-	a->lines = PKT_LINE_TUN;
-	a->tun = *tun;
-	return true;
-}
-
 bool pmd_again_whole(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port)
 {
 	struct pmd_again *a;
@@ -36,6 +19,19 @@ bool pmd_again_whole(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port)
 	a->recirc_id = 0;
 	a->in_port = in_port;
 	a->lines = 0;
+	return true;
+}
+
+/* A packet that came out of a tunnel: in_port and its outer header are new. */
+bool pmd_again_tunnel(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port,
+                      const struct pkt_key_tun *tun)
+{
+	struct pmd_again *a = &w->again[w->again_head % PMD_AGAIN_LEN];
+
+	if (!pmd_again_whole(w, m, in_port))
+		return false;
+	a->lines = PKT_LINE_TUN;
+	a->tun = *tun;
 	return true;
 }
 
