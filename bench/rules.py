@@ -5,6 +5,7 @@ by ovs-ofctl add-flows, again after del-flows, while 10,000 flows that none of t
 forwarded; and flow-mods without a pause from one connection. Packets are counted by DPDK in seconds
 of the worker's CPU time, before and during."""
 import argparse
+import ipaddress
 import json
 import os
 import sys
@@ -17,9 +18,13 @@ from evsbench.scenarios import FORWARD_UDP, capture, replay_device, sink_device 
 from evsbench.switches import Evs, Ovs  # noqa: E402
 
 
-def write_rules(path, n):
+def write_rules(path, n, near):
+    """near: random ones of the addresses and ports that the traffic has too."""
     with open(path, "w") as out:
-        for i in range(n):
+        for flow in traffic.flows(n, seed=2) if near else ():
+            out.write("priority=1000,udp,nw_src=%s,nw_dst=%s,tp_src=%d,tp_dst=%d,actions=output:2\n"
+                      % (ipaddress.ip_address(flow[0]), ipaddress.ip_address(flow[1]), *flow[2:]))
+        for i in range(0 if near else n):
             out.write("priority=1000,udp,nw_src=192.168.%d.%d,nw_dst=172.16.%d.%d,tp_src=%d,tp_dst=%d,"
                       "actions=output:2\n" % (i >> 8 & 255, i & 255, i >> 12 & 255, i >> 4 & 255,
                                               1 + i % 60000, 1 + i % 50000))
@@ -70,8 +75,8 @@ def measure(switch, folder, options):
     flows = traffic.flows(options.flows)
     path = capture(folder, "udp4-%d" % options.flows, lambda: map(traffic.udp4, flows))
     rules = os.path.join(folder, "many.txt")
-    write_rules(rules, options.rules)
-    filters = ["udp,nw_src=192.168.0.0/16"]
+    write_rules(rules, options.rules, options.near)
+    filters = ["udp,nw_src=10.0.0.0/8" if options.near else "udp,nw_src=192.168.0.0/16"]
     result = {}
     switch.start()
     try:
@@ -102,6 +107,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--rules", type=int, default=100000)
     parser.add_argument("--flows", type=int, default=10000)
+    parser.add_argument("--near", action="store_true", help="rules among the traffic's addresses")
     parser.add_argument("--against", default="evs,ovs")
     parser.add_argument("--worker-cpu", type=int, default=0)
     parser.add_argument("--control-cpu", type=int, default=1)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_byteorder.h>
+
 #include "base/evs_rcu.h"
 #include "pkt/pkt_hash.h"
 
@@ -445,18 +447,10 @@ int flow_cls_publish(struct flow_cls *cls)
 
 /* --- look-up ---------------------------------------------------------------------------------- */
 
-/* The packet differs from all rules of the tuple: notes the first word in which it does. */
-static void note_rejection(const struct flow_cls_tuple *tuple, const uint64_t *key, uint64_t *wc)
+/* The highest bit of a word of the key, as it travels: the first in which prefixes differ. */
+EVS_INLINE uint64_t first_bit(uint64_t bits)
 {
-	for (uint32_t i = 0; i < tuple->n_words; i++) {
-		const struct flow_cls_word *word = &tuple->words[i];
-		uint64_t common = evs_load_relaxed(&word->common_mask);
-
-		if ((key[word->index] ^ word->common_value) & common) {
-			wc[word->index] |= common;
-			return;
-		}
-	}
+	return rte_cpu_to_be_64(UINT64_C(1) << (63 - __builtin_clzll(rte_be_to_cpu_64(bits))));
 }
 
 EVS_INLINE bool rule_has_values(const struct flow_cls_rule *rule,
@@ -504,6 +498,31 @@ static void tuple_note_wc(const struct flow_cls_tuple *tuple, uint64_t *wc)
 		wc[tuple->words[i].index] |= tuple->words[i].mask;
 	for (uint32_t i = WORDS_MIN; i < tuple->n_words; i++)
 		wc[tuple->words[i].index] |= tuple->words[i].mask;
+}
+
+/* The packet differs from all rules of the tuple: one bit in which it does is enough to tell, and
+ * costs nothing if it was looked at before. So flows that such rules cannot reach stay wide. */
+static void note_rejection(const struct flow_cls_tuple *tuple, const uint64_t *key, uint64_t *wc)
+{
+	uint64_t first = 0;
+	uint32_t first_index = 0;
+
+	for (uint32_t i = 0; i < tuple->n_words; i++) {
+		const struct flow_cls_word *word = &tuple->words[i];
+		uint64_t diff = (key[word->index] ^ word->common_value) &
+		                evs_load_relaxed(&word->common_mask);
+
+		if (diff & wc[word->index])
+			return;
+		if (diff && !first) {
+			first = diff;
+			first_index = word->index;
+		}
+	}
+	if (evs_likely(first))
+		wc[first_index] |= first_bit(first);
+	else
+		tuple_note_wc(tuple, wc); /* a rule that was added since took the bit away */
 }
 
 struct flow_cls_rule *flow_cls_lookup(const struct flow_cls *cls, const struct flow_key *key,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <rte_byteorder.h>
 
 #include "base/evs_rcu.h"
 #include "flow/flow_cls.h"
@@ -177,6 +178,49 @@ static void test_lookup(void **state)
 	flow_cls_fini(&cls);
 }
 
+static unsigned bits_of(const struct flow_key *key)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < FLOW_KEY_N_U64; i++)
+		n += (unsigned)__builtin_popcountll(((const uint64_t *)key)[i]);
+	return n;
+}
+
+/* Packets that differ from all rules in the first bit of an address look at that bit only, also
+ * when the rules have several shapes; a packet in the rules' prefix looks at more. */
+static void test_narrow(void **state)
+{
+	struct flow_key wc, packet = {.pkt.base.ip_src = RTE_BE32(0x0a010203)};
+	struct flow_cls_rule *rules[200];
+	struct flow_cls cls;
+
+	assert_int_equal(flow_cls_init(&cls), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		struct flow_key key = {.pkt.base.ip_src = rte_cpu_to_be_32(0xc0a80000 + i)};
+		struct flow_key mask = {.pkt.base.ip_src = ~0u};
+
+		if (i % 2)
+			mask.pkt.base.tp_dst = 0xffff;
+		rules[i] = calloc(1, sizeof(*rules[i]) + flow_cls_match_size(&mask));
+		assert_int_equal(flow_cls_insert(&cls, rules[i], &key, &mask, 1), 0);
+	}
+	assert_int_equal(flow_cls_publish(&cls), 0);
+	memset(&wc, 0, sizeof(wc));
+	assert_null(flow_cls_lookup(&cls, &packet, 1, &wc));
+	assert_int_equal(wc.pkt.base.ip_src, RTE_BE32(0x80000000));
+	assert_int_equal(bits_of(&wc), 1);
+	packet.pkt.base.ip_src = RTE_BE32(0xc0a80001);
+	packet.pkt.base.tp_dst = 1;
+	assert_null(flow_cls_lookup(&cls, &packet, 1, &wc));
+	assert_true(bits_of(&wc) > 1);
+	for (unsigned i = 0; i < 200; i++) {
+		flow_cls_unlink(&cls, rules[i]);
+		evs_rcu_free(rules[i]);
+	}
+	flow_cls_fini(&cls);
+}
+
 static bool count_rule(struct flow_cls_rule *rule, void *arg)
 {
 	++*(unsigned *)arg;
@@ -326,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_lookup),
+	        cmocka_unit_test(test_narrow),
 	        cmocka_unit_test(test_questions),
 	        cmocka_unit_test(test_threads),
 	};
