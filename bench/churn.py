@@ -3,19 +3,15 @@
 """Throughput while a controller changes rules: 10,000 flows, 1,000 and 10,000 changes a second, of
 rules that the traffic does not meet, and of rules that it does; as a share of the throughput without."""
 import argparse
-import functools
-import json
 import os
 import statistics
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from evsbench import hugepages, openflow, proc, traffic  # noqa: E402
+from evsbench import lab as benchlab, openflow, proc, traffic  # noqa: E402
 from evsbench.scenarios import FORWARD_UDP, capture, replay_device, sink_device  # noqa: E402
-from evsbench.switches import Evs, Ovs  # noqa: E402
 
 
 class Churn(threading.Thread):
@@ -113,27 +109,15 @@ def measure(switch, folder, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default="build")
     parser.add_argument("--seconds", type=float, default=0.8, help="of a window")
     parser.add_argument("--repeat", type=int, default=5, help="pairs of windows")
     parser.add_argument("--flows", type=int, default=10000)
     parser.add_argument("--rates", type=int, nargs="+", default=[1000, 10000])
-    parser.add_argument("--memory", type=int, default=400, help="MB of huge pages for each switch")
-    parser.add_argument("--against", default="evs,ovs", help="evs, ovs, or build folders")
-    parser.add_argument("--worker-cpu", type=int, default=0)
-    parser.add_argument("--control-cpu", type=int, default=1)
-    parser.add_argument("--json", metavar="FILE")
+    benchlab.add_options(parser, "ovs", 400)
     options = parser.parse_args()
-    result = {}
-    with tempfile.TemporaryDirectory(prefix="evsbench-") as folder, hugepages.reserved(options.memory // 2 + 50):
-        for name in options.against.split(","):
-            cpus = (options.worker_cpu, options.control_cpu)
-            make = Ovs if name == "ovs" else functools.partial(
-                Evs, build=options.build if name == "evs" else name, name=name.replace("/", "-"))
-            result[name] = measure(make(folder, *cpus, memory_mb=options.memory), folder, options)
-    if options.json:
-        with open(options.json, "w") as out:
-            json.dump(result, out, indent=1)
+    with benchlab.opened(options) as lab:
+        benchlab.save(options, {name: measure(lab.make(name), lab.folder, options)
+                                for name in lab.names(["ovs"])})
 
 
 if __name__ == "__main__":

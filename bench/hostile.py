@@ -92,7 +92,7 @@ def main():
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="evsbench-") as folder, hugepages.reserved(MEMORY_MB):
         guests = Guests(folder, options.control_cpu, 2, 64, "", MEMORY_MB)
-        switch = Evs(folder, options.worker_cpu, options.control_cpu, build=options.build,
+        switch = Evs(folder, (options.worker_cpu, options.control_cpu), build=options.build,
                      memory_mb=MEMORY_MB)
         path = os.path.join(folder, "bad.sock")
         try:

@@ -17,7 +17,7 @@
 #include "flow/flow_cache.h"
 #include "pkt/pkt_hash.h"
 
-#define N_ROUNDS 64
+#define N_ROUNDS 24
 #define N_BURSTS 1024
 #define N_SHARED 1000
 

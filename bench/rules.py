@@ -6,16 +6,13 @@ forwarded; and flow-mods without a pause from one connection. Packets are counte
 of the worker's CPU time, before and during."""
 import argparse
 import ipaddress
-import json
 import os
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from evsbench import hugepages, openflow, proc, traffic  # noqa: E402
+from evsbench import lab as benchlab, openflow, proc, traffic  # noqa: E402
 from evsbench.scenarios import FORWARD_UDP, capture, replay_device, sink_device  # noqa: E402
-from evsbench.switches import Evs, Ovs  # noqa: E402
 
 
 def write_rules(path, n, near):
@@ -104,27 +101,14 @@ def measure(switch, folder, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default="build")
     parser.add_argument("--rules", type=int, default=100000)
     parser.add_argument("--flows", type=int, default=10000)
     parser.add_argument("--near", action="store_true", help="rules among the traffic's addresses")
-    parser.add_argument("--against", default="evs,ovs")
-    parser.add_argument("--worker-cpu", type=int, default=0)
-    parser.add_argument("--control-cpu", type=int, default=1)
-    parser.add_argument("--memory", type=int, default=400, help="MB of huge pages for each switch")
-    parser.add_argument("--json", metavar="FILE")
+    benchlab.add_options(parser, "ovs", 400)
     options = parser.parse_args()
-    result = {}
-    with tempfile.TemporaryDirectory(prefix="evsbench-") as folder, \
-            hugepages.reserved(options.memory // 2 + 50):
-        for name in options.against.split(","):
-            cpus = (options.worker_cpu, options.control_cpu)
-            switch = (Evs(folder, *cpus, build=options.build, memory_mb=options.memory)
-                      if name == "evs" else Ovs(folder, *cpus, memory_mb=options.memory))
-            result[name] = measure(switch, folder, options)
-    if options.json:
-        with open(options.json, "w") as out:
-            json.dump(result, out, indent=1)
+    with benchlab.opened(options) as lab:
+        benchlab.save(options, {name: measure(lab.make(name), lab.folder, options)
+                                for name in lab.names(["ovs"])})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ counted in the guests (vm-vm) or where they leave (pvp), by the drivers, in wind
 which the best counts. All switches are measured in turn, round by round; ratios are taken within
 a round."""
 import argparse
-import json
+import contextlib
+import functools
 import os
 import statistics
 import sys
@@ -18,12 +19,12 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from evsbench import hugepages, proc  # noqa: E402
+from evsbench import lab as benchlab, proc  # noqa: E402
 from evsbench.guests import Guests  # noqa: E402
 from evsbench.scenarios import FORWARD, null_device, sink_device  # noqa: E402
-from evsbench.switches import Evs, Ovs, Testpmd  # noqa: E402
+from evsbench.turns import in_turns  # noqa: E402
 
-MEMORY_MB = 192  # of the switch, and of the guests
+MEMORY_MB = 192  # of the switch
 
 
 class Case:
@@ -33,19 +34,23 @@ class Case:
         self.name = "%s-%d%s" % (kind, size, "" if ring == "split" else "-" + ring)
         self.mtu = size - 14 if size > 1514 else None
 
-    def measure(self, make, folder, options):
-        guests = Guests(folder, options.control_cpu, 2 if self.kind == "vm-vm" else 1, self.size,
-                        self.options, MEMORY_MB)
-        switch = make()
+    @contextlib.contextmanager
+    def open(self, lab, name):
+        """A switch with its guests, and the function that takes packets a second."""
+        guests = Guests(tempfile.mkdtemp(dir=lab.folder), lab.options.control_cpu,
+                        2 if self.kind == "vm-vm" else 1, self.size, self.options, benchlab.GUESTS_MB)
+        switch = lab.make(name, MEMORY_MB)
         try:
             guests.start()
             switch.start()
-            return self._rates(switch, guests, options)
+            self._connect(switch, guests)
+            time.sleep(lab.options.warm_up)
+            yield [switch, guests], lambda: self._rate(switch, guests, lab.options)
         finally:
             switch.stop()
             guests.stop()
 
-    def _rates(self, switch, guests, options):
+    def _connect(self, switch, guests):
         devices, rules = guests.devices(), FORWARD
         if self.kind == "pvp":
             devices = [null_device(0, self.size), sink_device(1)] + devices
@@ -54,13 +59,15 @@ class Case:
                 devices, rules = [null_device(0, self.size), guests.devices()[0]], None
         switch.load(devices, rules, self.mtu)
         guests.run(16 if self.kind == "vm-vm" else 0)
+
+    @staticmethod
+    def _rate(switch, guests, options):
         telemetry = guests.telemetry()
-        time.sleep(options.warm_up)
         windows = proc.rates(telemetry, options.seconds)
         telemetry.close()
         if options.show_worker and hasattr(switch, "worker_show"):
             print(switch.worker_show())
-        return max(windows)
+        return {"": max(windows) / 1e6}
 
 
 CASES = [Case("vm-vm", 64), Case("vm-vm", 64, "in-order"), Case("vm-vm", 64, "packed"),
@@ -72,41 +79,25 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES])
-    parser.add_argument("--against", default="evs,ovs,limit")
-    parser.add_argument("--build", default="build")
-    parser.add_argument("--also", action="append", default=[], metavar="NAME=BUILD")
+    benchlab.add_options(parser, "ovs,limit", MEMORY_MB)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--seconds", type=float, default=1, help="of each turn")
     parser.add_argument("--warm-up", type=float, default=1)
-    parser.add_argument("--worker-cpu", type=int, default=0)
-    parser.add_argument("--control-cpu", type=int, default=1)
     parser.add_argument("--show-worker", action="store_true", help="print evs' cycles per stage")
-    parser.add_argument("--json", metavar="FILE")
     return parser.parse_args()
 
 
-def makers(folder, options):
-    cpus = (options.worker_cpu, options.control_cpu)
-    known = {"evs": lambda: Evs(folder, *cpus, build=options.build, memory_mb=MEMORY_MB),
-             "ovs": lambda: Ovs(tempfile.mkdtemp(dir=folder), *cpus, memory_mb=MEMORY_MB),
-             "limit": lambda: Testpmd(folder, *cpus, memory_mb=MEMORY_MB)}
-    result = {name: known[name] for name in options.against.split(",")}
-    for pair in options.also:
-        name, build = pair.split("=", 1)
-        result[name] = lambda name=name, build=build: Evs(folder, *cpus, build=build, name=name,
-                                                          memory_mb=MEMORY_MB)
-    return result
-
-
 def ratio(runs, to):
-    pairs = [a / b for a, b in zip(runs.get("evs", []), runs.get(to, [])) if b]
-    return statistics.median(pairs) if pairs else None
+    if not runs.get("evs") or not runs.get(to):
+        return None
+    if len(runs[to]) < len(runs["evs"]):
+        return statistics.median(runs["evs"]) / statistics.median(runs[to])
+    return statistics.median(a / b for a, b in zip(runs["evs"], runs[to]) if b)
 
 
 def report(result):
     for name, runs in result.items():
-        line = "%-16s" % name + "".join("%8s %7.3f" % (who, max(rates) / 1e6)
-                                        for who, rates in runs.items())
+        line = "%-16s" % name + "".join("%8s %7.3f" % (who, max(rates)) for who, rates in runs.items())
         for to in ("ovs", "limit"):
             if ratio(runs, to):
                 line += "   evs/%s %.2f" % (to, ratio(runs, to))
@@ -116,23 +107,25 @@ def report(result):
 
 def main():
     options = arguments()
-    result = {}
-    with tempfile.TemporaryDirectory(prefix="evsbench-") as folder, hugepages.reserved(MEMORY_MB):
-        for repeat in range(options.repeat):
-            for case in CASES:
-                if options.case and case.name not in options.case:
-                    continue
-                for name, make in makers(folder, options).items():
-                    rate = case.measure(make, folder, options)
-                    result.setdefault(case.name, {}).setdefault(name, []).append(rate)
-                    print("%d/%d %-16s %-8s %8.3f Mpps" % (repeat + 1, options.repeat, case.name,
-                                                           name, rate / 1e6), flush=True)
+    result, failed = {}, []
+
+    def tell(case, name, values=None, error=None):
+        if error:
+            failed.append(case)
+            print("%s: %s failed: %s" % (case, name, error), file=sys.stderr, flush=True)
+            return
+        result.setdefault(case, {}).setdefault(name, []).append(values[""])
+        print("%-16s %-8s %8.3f Mpps" % (case, name, values[""]), flush=True)
+
+    with benchlab.opened(options, 1 + len(options.also) + 1) as lab:
+        for case in CASES:
+            if not options.case or case.name in options.case:
+                in_turns(lab, case.open, lab.names(), options.repeat, functools.partial(tell, case.name))
     print()
     report(result)
-    if options.json:
-        with open(options.json, "w") as out:
-            json.dump(result, out, indent=1)
+    benchlab.save(options, result)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,7 +26,7 @@ class Guests:
     def __init__(self, folder, cpu, n=2, size=64, options="", memory_mb=192):
         self.paths = [os.path.join(folder, "vm%d.sock" % i) for i in range(n)]
         self.folder, self.cpu, self.size, self.options = folder, cpu, size, options
-        self.prefix = "evsbench-guests-%d" % os.getpid()
+        self.prefix = "evsbench-%s-%d" % (os.path.basename(folder), os.getpid())
         self.memory_mb = memory_mb
         self.daemon = None
 
@@ -76,6 +76,12 @@ class Guests:
         self.daemon.check()
         return Telemetry(self.prefix)
 
+    def pause(self):
+        self.daemon.pause()
+
+    def resume(self):
+        self.daemon.resume()
+
     def stop(self):
         if self.daemon:
             self.daemon.stop()
@@ -96,7 +102,11 @@ class Generator:
         return [device(path) for path in self.paths]
 
     def start(self):
-        argv = [self.build + "/bench/generator", "--lcores", "0@%d" % self.cpu, "--no-pci",
+        program = self.build + "/bench/generator"
+        if not os.path.exists(program):
+            raise RuntimeError("there is no %s: ninja -C %s bench/generator (make bench does it)"
+                               % (program, self.build))
+        argv = [program, "--lcores", "0@%d" % self.cpu, "--no-pci",
                 "--in-memory", "--single-file-segments", "--socket-mem", str(self.memory_mb),
                 "--no-telemetry"]
         argv += ["--vdev=net_virtio_user%d,path=%s,server=1,queue_size=1024" % pair

@@ -1,77 +1,129 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a measurement runs: CPUs, memory, folders, and the programs that take part in it."""
 import contextlib
+import json
 import os
+import shutil
+import sys
 import tempfile
 import time
 
-from . import proc
+from . import hugepages, proc
 from .guests import Generator
 from .scenarios import OVERLAY_PORT
 from .switches import Evs, Ovs, Testpmd
 
+GUESTS_MB = 192  # of huge pages, for the guests or the generator of a switch
+
+
+def add_options(parser, against, memory_mb=1024):
+    """Those that every comparison of switches has. against: what there is beside evs."""
+    parser.add_argument("--against", default=against, help="of %s, none; default: %%(default)s"
+                        % ", ".join(against.split(",")))
+    parser.add_argument("--build", default="build", help="folder of evsd and evsctl")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=BUILD",
+                        help="measure another build of evs, too")
+    parser.add_argument("--worker-cpu", type=int, default=0)
+    parser.add_argument("--control-cpu", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=memory_mb, metavar="MB",
+                        help="huge pages of a switch (%(default)s)")
+    parser.add_argument("--json", metavar="FILE")
+
+
+def save(options, result):
+    if options.json:
+        with open(options.json, "w") as out:
+            json.dump(result, out, indent=1)
+            out.write("\n")
+
 
 class Lab:
-    """options: worker_cpu, control_cpu, memory, build, also, seconds, warm_up."""
+    """options: those of add_options(); rate() needs seconds and warm_up besides."""
 
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
-        self.builds = {"evs": options.build, **dict(pair.split("=", 1) for pair in options.also)}
+        self.builds = {"evs": options.build}
+        for pair in options.also:
+            name, found, build = pair.partition("=")
+            if not found:
+                sys.exit("bench: --also wants NAME=BUILD, not " + pair)
+            self.builds[name] = build
+        for build in self.builds.values():
+            if not os.path.exists(build + "/evsd"):
+                sys.exit("bench: there is no %s/evsd: run make, or say --build" % build)
 
-    def names(self, against):
-        """The switches of a scenario, in the order in which they take turns."""
-        return [name for name in against if name in ("ovs", "limit")] + list(self.builds)
+    def names(self, known=("ovs", "limit")):
+        """The switches that take turns. known: what a scenario can be measured against."""
+        against = self.options.against.split(",")
+        return [name for name in known if name in against and name != "evs"] + list(self.builds)
 
     def make(self, name, memory_mb=None):
         """A switch that is not started yet, in a folder of its own."""
         cpus = (self.options.worker_cpu, self.options.control_cpu)
         folder = tempfile.mkdtemp(dir=self.folder)
         memory_mb = memory_mb or self.options.memory
-        if name == "ovs":
-            return Ovs(folder, *cpus, memory_mb=memory_mb)
-        if name == "limit":
-            return Testpmd(folder, *cpus, memory_mb=memory_mb)
-        return Evs(folder, *cpus, build=self.builds[name], name=name, memory_mb=memory_mb)
+        if name in self.builds:
+            return Evs(folder, cpus, memory_mb, self.builds[name], name)
+        return {"ovs": Ovs, "limit": Testpmd}[name](folder, cpus, memory_mb)
 
     @contextlib.contextmanager
     def running(self, name, devices, rules, two_workers=False):
-        """A switch with its ports and rules. devices: of its ports; {"underlay": device} among them is
-        below tunnel port OVERLAY_PORT."""
+        """A switch with its ports and rules."""
         switch = self.make(name)
-        underlays = [device["underlay"] for device in devices if isinstance(device, dict)]
-        devices = [device for device in devices if isinstance(device, str)]
         try:
             switch.start()
             if two_workers:
-                switch.use_workers([self.options.worker_cpu, self.options.control_cpu])
-            for underlay in underlays:
-                if hasattr(switch, "load_underlay"):
-                    switch.load_underlay(underlay, OVERLAY_PORT)
-                else:
-                    devices.append(underlay)
-            switch.load(devices, rules)
+                self.second_worker(switch)
+            self.add(switch, devices, rules)
             yield switch
         finally:
             switch.stop()
+
+    def second_worker(self, switch):
+        switch.use_workers([self.options.worker_cpu, self.options.control_cpu])
+
+    def add(self, switch, devices, rules):
+        """More ports and rules. devices: of the ports; {"underlay": device} among them is below tunnel
+        port OVERLAY_PORT."""
+        underlays = [device["underlay"] for device in devices if isinstance(device, dict)]
+        devices = [device for device in devices if isinstance(device, str)]
+        for underlay in underlays:
+            if hasattr(switch, "load_underlay"):
+                switch.load_underlay(underlay, OVERLAY_PORT)
+            else:
+                devices.append(underlay)
+        switch.load(devices, rules)
 
     @contextlib.contextmanager
     def generator(self, n_ports, frames=None):
         """A guest that sends: its devices are the first ports of the switch that comes next."""
         folder = tempfile.mkdtemp(dir=self.folder)
         generator = Generator(os.path.abspath(self.options.build), folder, self.options.control_cpu,
-                              n_ports, frames)
+                              n_ports, frames, GUESTS_MB)
         try:
             generator.start()
             yield generator
         finally:
             generator.stop()
 
-    def rate(self, switch, ports=None, best=True):
+    def rate(self, switch, ports=None, best=True, warm_up=None):
         """Packets a second that the drivers of the ports sent (all: None), after the warm-up."""
         telemetry = switch.telemetry()
         proc.wait_for("the ports", telemetry.ethdevs)
-        time.sleep(self.options.warm_up)
+        time.sleep(self.options.warm_up if warm_up is None else warm_up)
         ports = [telemetry.ethdevs()[i] for i in ports] if ports else None
         windows = sorted(proc.rates(telemetry, self.options.seconds, ports=ports))
         telemetry.close()
         return windows[-1] if best else windows[len(windows) // 2]
+
+
+@contextlib.contextmanager
+def opened(options, at_once=1):
+    """A lab with memory for so many switches at once, each with guests."""
+    folder = tempfile.mkdtemp(prefix="evsbench-")
+    try:
+        lab = Lab(options, folder)
+        with hugepages.reserved((options.memory + GUESTS_MB + 32) * at_once // 2):
+            yield lab
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

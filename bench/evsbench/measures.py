@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the scenarios are measured: each function gets the lab and the name of a switch, and returns
 {row: value}. A value of None says that this switch can not be measured so."""
+import contextlib
 import time
 import types
 
@@ -11,29 +12,20 @@ from .scenarios import (FORWARD, FORWARD_UDP, capture, null_device, one_way, rep
 
 
 def throughput(setup):
-    """Packets a second of all ports, best window."""
-    def measure(lab, name):
+    """Packets a second of all ports, best window; for switches that take turns."""
+    @contextlib.contextmanager
+    def opened(lab, name):
         s = setup(lab.folder)
         with lab.running(name, s["devices"], s["rules"]) as switch:
-            rate = lab.rate(switch)
-            if lab.options.show_worker and hasattr(switch, "worker_show"):
-                print(switch.worker_show())
-            return {"": rate / 1e6}
-    return measure
+            time.sleep(lab.options.warm_up)
 
-
-def kept(few, many):
-    """How much of the rate of one set-up there is in the other one, in percent."""
-    def measure(lab, name):
-        rates = [throughput(setup)(lab, name)[""] for setup in (few, many)]
-        return {"": 100 * rates[1] / rates[0]}
-    return measure
-
-
-def guests(case):
-    def measure(lab, name):
-        return {"": case.measure(lambda: lab.make(name, 192), lab.folder, lab.options) / 1e6}
-    return measure
+            def take():
+                rate = lab.rate(switch, warm_up=0)
+                if lab.options.show_worker and hasattr(switch, "worker_show"):
+                    print(switch.worker_show())
+                return {"": rate / 1e6}
+            yield [switch], take
+    return opened
 
 
 def million(n):
@@ -112,12 +104,12 @@ def idle(lab, name):
         with lab.running(name, generator.devices(), rules) as switch:
             generator.connected()
             generator.run(1000, 16, 0.5)
-            time.sleep(1)
+            time.sleep(0.5)
             worker = switch.worker_run_time()
             before, start = proc.run_time(worker), time.monotonic()
-            time.sleep(lab.options.seconds)
+            time.sleep(max(lab.options.seconds, 2))
             cost = (proc.run_time(worker) - before) / (time.monotonic() - start)
-            soon, late = generator.run(40, 16, 2), generator.run(5, 16, 4)
+            soon, late = generator.run(40, 16, 2), generator.run(5, 16, 3)
             lost = 0
             for _ in range(10):
                 time.sleep(0.3)
@@ -145,11 +137,11 @@ def memory(lab, name):
 def two_workers(lab, name):
     """1,000 flows each way, first on one worker, then on two."""
     path = one_way(1000)(lab.folder)["devices"][0].split("rx_pcap=")[1].split(",")[0]
-    rates = []
-    for two in (False, True):
-        with lab.running(name, [replay_device(i, path) for i in range(2)], FORWARD, two) as switch:
-            rates.append(lab.rate(switch))
-    return {"": rates[1] / rates[0]}
+    with lab.running(name, [replay_device(i, path) for i in range(2)], FORWARD) as switch:
+        one = lab.rate(switch)
+        lab.second_worker(switch)
+        switch.give_own_worker("p0", lab.options.worker_cpu, lab.options.control_cpu)
+        return {"": lab.rate(switch) / one}
 
 
 def rebalance(lab, name):
@@ -163,19 +155,26 @@ def rebalance(lab, name):
         return {"": lab.rate(switch) / before}
 
 
-def victim(lab, name, devices, rules, own_worker=False, generator=None):
-    """The rate from port 1 to port 2; own_worker: nobody else is on port 1's worker."""
-    with lab.running(name, devices, rules, own_worker) as switch:
+def beside(lab, name, others, victims=1000, own_worker=False, generator=None):
+    """What is left of the rate from port 1 to port 2 when others = (devices, rules) come to the switch,
+    in percent. own_worker: nobody else is on port 1's worker; generator: sends through the others."""
+    def own():
         if own_worker:
             switch.give_own_worker("p0", lab.options.worker_cpu, lab.options.control_cpu)
+
+    devices = one_way(victims)(lab.folder)["devices"]
+    with lab.running(name, devices, VICTIM_RULES, own_worker) as switch:
+        own()
+        alone = lab.rate(switch, ports=[1], best=False)
+        lab.add(switch, *others)
+        own()
         if generator:
             generator.connected()
-            generator.begin(1953, 0, lab.options.seconds + lab.options.warm_up + 3)
-        sink = 1 + sum(isinstance(device, dict) for device in devices)  # an underlay comes first
-        rate = lab.rate(switch, ports=[sink], best=False)
+            generator.begin(1953, 0, lab.options.seconds + lab.options.warm_up + 1)
+        rate = lab.rate(switch, ports=[1], best=False)
         if generator:
             generator.end()
-        return rate
+        return 100 * rate / alone
 
 
 def attack(kind, own_worker=False, slow=False):
@@ -183,34 +182,27 @@ def attack(kind, own_worker=False, slow=False):
     def measure(lab, name):
         frames, rules = ATTACKS[kind]
         path = capture(lab.folder, "attack-" + kind, frames)
-        flows = one_way(1000)(lab.folder)["devices"]
-        alone = victim(lab, name, flows, VICTIM_RULES)
         if slow:
             with lab.generator(1, path) as generator:
-                devices = flows + generator.devices() + [sink_device(3)]
-                beside = victim(lab, name, devices, rules(), generator=generator)
-        else:
-            device = replay_device(2, path)
-            devices = [{"underlay": device}] if rules == overlay_rules else [device, sink_device(3)]
-            beside = victim(lab, name, flows + devices, rules(), own_worker)
-        return {"": 100 * beside / alone}
+                others = generator.devices() + [sink_device(3)], rules()
+                return {"": beside(lab, name, others, generator=generator)}
+        device = replay_device(2, path)
+        devices = [{"underlay": device}] if rules == overlay_rules else [device, sink_device(3)]
+        return {"": beside(lab, name, (devices, rules()), own_worker=own_worker)}
     return measure
 
 
 def scan(lab, name):
-    """A working set of 10,000 flows beside a sweep of random headers, which must not push it out: what
-    the victim keeps of its rate, in percent."""
+    """A working set of 10,000 flows beside a sweep of random headers, which must not push it out."""
     path = capture(lab.folder, "attack-random-flows", ATTACKS["random-flows"][0])
-    devices = one_way(10000)(lab.folder)["devices"] + [replay_device(2, path), sink_device(3)]
-    rules = VICTIM_RULES + ["priority=1,in_port=3,actions=output:4"]
-    alone = victim(lab, name, devices[:2], VICTIM_RULES)
-    return {"": 100 * victim(lab, name, devices, rules) / alone}
+    others = [replay_device(2, path), sink_device(3)], ["priority=1,in_port=3,actions=output:4"]
+    return {"": beside(lab, name, others, 10000)}
 
 
 def churn(measure_rows):
     """What changes of rules leave of the throughput, in percent (bench/churn.py)."""
     def measure(lab, name):
-        options = types.SimpleNamespace(flows=10000, rates=[1000, 10000], repeat=3, seconds=0.8)
+        options = types.SimpleNamespace(flows=10000, rates=[1000, 10000], repeat=3, seconds=0.5)
         rows = measure_rows(lab.make(name), lab.folder, options)
         return {row: 100 * value["kept"] for row, value in rows.items()}
     return measure

@@ -42,7 +42,15 @@ class Daemon:
                 raise RuntimeError("ended with %d:\n%s" % (self.process.returncode,
                                                            log.read()[-4000:]))
 
+    def pause(self):
+        """Off the CPUs, with all that it knows, until it is resumed."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self):
+        self.resume()
         if self.process.stdin:
             self.process.stdin.close()
         if self.process.poll() is None:

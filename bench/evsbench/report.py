@@ -4,7 +4,6 @@
 A result is {"machine": {...}, "units": {title: unit}, "runs": {title: {switch: [a value each
 repeat]}}}; a title names a scenario and its row.
 """
-import json
 import math
 import statistics
 
@@ -69,12 +68,6 @@ def table(runs, scenarios):
     lines.append("best of the repeats; evs/ovs: median (range) of the repeats")
     lines.append("missed: " + ", ".join(missed) if missed else "every target that was measured is met")
     return "\n".join(lines), missed
-
-
-def save(result, path):
-    with open(path, "w") as out:
-        json.dump(result, out, indent=1)
-        out.write("\n")
 
 
 def plot(result, path):

@@ -20,29 +20,31 @@ class Row:
 
 
 class Scenario:
-    """once: measured in the first repeat only, since it takes long or repeats by itself."""
+    """One of: measure(lab, name), taken switch after switch, once, as it takes long or repeats by
+    itself; opened, for switches that take turns, repeat by repeat (turns.py); parts, two scenarios of
+    which the first has so many percent of what the second has."""
 
-    def __init__(self, name, help_text, measure, rows, against=ALL, once=False):
-        self.name, self.help, self.measure = name, help_text, measure
-        self.rows, self.against, self.once = rows, against, once
+    def __init__(self, name, help_text, rows, against=ALL, measure=None, opened=None, parts=()):
+        self.name, self.help, self.rows, self.against = name, help_text, rows, against
+        self.measure, self.opened, self.parts = measure, opened, parts
 
     def title(self, row):
         return self.name + (" " + row.name if row.name else "")
 
 
-def mpps(name, target, help_text, setup, against=ALL):
-    return Scenario(name, help_text, measures.throughput(setup),
-                    [Row("", "Mpps", target and ("ovs", target))], against)
+def mpps(name, target, help_text, setup):
+    return Scenario(name, help_text, [Row("", "Mpps", target and ("ovs", target))],
+                    opened=measures.throughput(setup))
 
 
 def vm(name, target, *case):
     return Scenario(name, "guests: %s, %d bytes" % (case[0], case[1]),
-                    measures.guests(Case(*case)), [Row("", "Mpps", ("ovs", target))])
+                    [Row("", "Mpps", ("ovs", target))], opened=Case(*case).open)
 
 
 def attack(name, help_text, target, *args, **kwargs):
-    return Scenario("attack-" + name, help_text, measures.attack(*args, **kwargs),
-                    [Row("", "%", target and (">=", target))], BOTH, once=True)
+    return Scenario("attack-" + name, help_text, [Row("", "%", target and (">=", target))], BOTH,
+                    measures.attack(*args, **kwargs))
 
 
 LATENCY = [Row("no-drop", "Mpps")] + [Row("%d%%-%s" % (part, quantile), "us") for part in (10, 50, 90)
@@ -68,18 +70,17 @@ SCENARIOS = [
          VXLAN_10K),
     mpps("vxlan-100k", None, "VXLAN both ways: 100,000 inner flows in 4,096 networks", VXLAN_100K),
     Scenario("vxlan-kept", "VXLAN: what is left of vxlan-10k in vxlan-100k",
-             measures.kept(VXLAN_10K, VXLAN_100K), [Row("", "%", (">=", 60))], BOTH),
+             [Row("", "%", (">=", 60))], parts=("vxlan-100k", "vxlan-10k")),
     vm("vm-vm", 1.15, "vm-vm", 64),
-    Scenario("flows-1m", "1,000,000 UDP flows of a generator behind vhost", measures.million(1000000),
-             [Row("", "Mpps")], ALL, once=True),
-    Scenario("misses", "every packet a new flow, 1,000 rules of 20 shapes", measures.misses,
-             [Row("", "M/s")], BOTH, once=True),
-    Scenario("latency", "through two vhost ports, at parts of the no-drop rate", measures.latency,
-             LATENCY, ALL, once=True),
+    Scenario("flows-1m", "1,000,000 UDP flows of a generator behind vhost", [Row("", "Mpps")], ALL,
+             measures.million(1000000)),
+    Scenario("misses", "every packet a new flow, 1,000 rules of 20 shapes", [Row("", "M/s")], BOTH,
+             measures.misses),
+    Scenario("latency", "through two vhost ports, at parts of the no-drop rate", LATENCY, ALL,
+             measures.latency),
     Scenario("churn", "10,000 flows while a controller changes rules, of the rate without",
-             measures.churn(measure_churn),
              [Row("%s-%d" % (where, rate), "%") for rate in (1000, 10000)
-              for where in ("away", "touching")], BOTH, once=True),
+              for where in ("away", "touching")], BOTH, measures.churn(measure_churn)),
     attack("random-flows", "five-tuples at random on the victim's worker", 40, "random-flows"),
     attack("tuple-explosion", "as many masks as the rules allow", 40, "tuple-explosion"),
     attack("mac-flood", "MAC addresses at random", 40, "mac-flood"),
@@ -91,14 +92,14 @@ SCENARIOS = [
            slow=True),
     attack("own-worker", "as many masks as the rules allow, on another worker", 80,
            "tuple-explosion", own_worker=True),
-    Scenario("scan", "10,000 flows beside a sweep of random headers", measures.scan,
-             [Row("", "%", (">=", 40))], BOTH, once=True),
-    Scenario("idle", "a worker without traffic", measures.idle,
+    Scenario("scan", "10,000 flows beside a sweep of random headers", [Row("", "%", (">=", 40))], BOTH,
+             measures.scan),
+    Scenario("idle", "a worker without traffic",
              [Row("cpu", "%", ("<=", 5)), Row("wake-p50", "us", ("<=", 50)), Row("wake-p99", "us"),
-              Row("deep-wake-p50", "us"), Row("lost", "packets", ("<=", 0))], BOTH, once=True),
-    Scenario("memory", "of a cached flow", measures.memory, [Row("bytes", "bytes")], BOTH, once=True),
-    Scenario("two-workers", "1,000 flows each way, two workers to one", measures.two_workers,
-             [Row("", "times", (">=", 1.9))], BOTH, once=True),
+              Row("deep-wake-p50", "us"), Row("lost", "packets", ("<=", 0))], BOTH, measures.idle),
+    Scenario("memory", "of a cached flow", [Row("bytes", "bytes")], BOTH, measures.memory),
+    Scenario("two-workers", "1,000 flows each way, two workers to one",
+             [Row("", "times", (">=", 1.9))], BOTH, measures.two_workers),
     Scenario("rebalance", "two busy queues leave one worker for two, by themselves",
-             measures.rebalance, [Row("", "times", (">=", 1.6))], EVS, once=True),
+             [Row("", "times", (">=", 1.6))], EVS, measures.rebalance),
 ]

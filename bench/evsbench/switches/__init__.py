@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adapters: how each program is started and given ports and rules.
 
-An adapter has a name, start(), load(devices, rules), telemetry(), stop(), and runs one worker on
-CPU `worker_cpu` with everything else on `control_cpu`.
+An adapter is a Switch with start() and load(devices, rules), which may be called again for more ports;
+it runs one worker on the first of its two CPUs and everything else on the second.
 """
 from .evs import Evs
 from .ovs import Ovs

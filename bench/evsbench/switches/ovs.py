@@ -4,21 +4,17 @@ import os
 import re
 
 from ..guests import guest_path
-from ..proc import Daemon, Telemetry, run, thread_run_time, wait_for
+from ..proc import run, thread_run_time, wait_for
 from ..traffic import MAC_A, MAC_B, UNDERLAY_LOCAL, UNDERLAY_REMOTE
+from .switch import Switch
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
-class Ovs:
-    name = "ovs"
-
-    def __init__(self, folder, worker_cpu, control_cpu, memory_mb=1024):
-        self.folder = os.path.join(folder, "ovs")
-        self.worker_cpu, self.control_cpu = worker_cpu, control_cpu
-        self.prefix = "evsbench-ovs-%d" % os.getpid()
-        self.memory_mb, self.daemons = memory_mb, []
+class Ovs(Switch):
+    def __init__(self, folder, cpus, memory_mb, name="ovs"):
+        super().__init__(folder, name, cpus, memory_mb)
         self.env = {"OVS_RUNDIR": self.folder, "OVS_DBDIR": self.folder,
                     "OVS_SYSCONFDIR": self.folder, "OVS_LOGDIR": self.folder}
 
@@ -26,13 +22,13 @@ class Ovs:
         return run(["ovs-vsctl", "--db=unix:" + self.folder + "/db.sock", "--timeout=60", *args])
 
     def start(self):
-        os.makedirs(self.folder, exist_ok=True)
+        if not os.path.exists(VSWITCHD):
+            raise RuntimeError("Open vSwitch with DPDK is not installed: tools/install-deps bench")
         database = self.folder + "/conf.db"
         run(["ovsdb-tool", "create", database, SCHEMA])
-        self.daemons.append(Daemon(
-            ["taskset", "-c", str(self.control_cpu), "ovsdb-server", database,
-             "--remote=punix:" + self.folder + "/db.sock",
-             "--unixctl=" + self.folder + "/ovsdb.ctl"], self.folder + "/ovsdb.log", env=self.env))
+        self.spawn(["taskset", "-c", str(self.control_cpu), "ovsdb-server", database,
+                    "--remote=punix:" + self.folder + "/db.sock",
+                    "--unixctl=" + self.folder + "/ovsdb.ctl"], "ovsdb.log", env=self.env)
         wait_for("ovsdb-server", lambda: os.path.exists(self.folder + "/db.sock"))
         self.vsctl("--no-wait", "init")
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
@@ -40,31 +36,24 @@ class Ovs:
                    "other_config:pmd-cpu-mask=0x%x" % (1 << self.worker_cpu),
                    "other_config:dpdk-lcore-mask=0x%x" % (1 << self.control_cpu),
                    "other_config:dpdk-socket-mem=%d" % self.memory_mb)
-        self.daemons.append(Daemon(
-            ["unshare", "--net", VSWITCHD, "unix:" + self.folder + "/db.sock",
-             "--unixctl=" + self.folder + "/vswitchd.ctl"], self.folder + "/vswitchd.log",
-            env=self.env))
+        self.spawn(["unshare", "--net", VSWITCHD, "unix:" + self.folder + "/db.sock",
+                    "--unixctl=" + self.folder + "/vswitchd.ctl"], "vswitchd.log", env=self.env)
         self.vsctl("add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev",
                    "fail-mode=secure", "protocols=OpenFlow13")
 
     def load(self, devices, rules, mtu=None):
-        for i, device in enumerate(devices):
-            name = "p%d" % i
+        for name, ofport, device in self.new_ports(devices):
             path = guest_path(device)
             kind = (["type=dpdkvhostuserclient", "options:vhost-server-path=" + path] if path
                     else ["type=dpdk", "options:dpdk-devargs=\"%s\"" % device])
             if mtu:
                 kind.append("mtu_request=%d" % mtu)
             self.vsctl("add-port", "br0", name, "--", "set", "Interface", name, *kind,
-                       "ofport_request=%d" % (i + 1))
+                       "ofport_request=%d" % ofport)
             error = self.vsctl("get", "Interface", name, "error").strip()
             if error not in ("[]", '""'):
                 raise RuntimeError("OVS refused %s: %s" % (device, error))
-        path = self.folder + "/rules.txt"
-        with open(path, "w") as out:
-            out.write("\n".join(rules) + "\n")
-        run(["ovs-ofctl", "-O", "OpenFlow13", "add-flows", "unix:" + self.folder + "/br0.mgmt",
-             path])
+        self.add_flows(rules)
 
     def load_underlay(self, device, ofport):
         """A tunnel port of br0 for any network, and what lies below it."""
@@ -72,7 +61,7 @@ class Ovs:
                    "other-config:hwaddr=\"%s\"" % MAC_A.hex(":"))
         self.vsctl("add-port", "phy", "u", "--", "set", "Interface", "u", "type=dpdk",
                    'options:dpdk-devargs="%s"' % device)
-        inside = ["nsenter", "--net", "--target", str(self.daemons[-1].process.pid)]
+        inside = ["nsenter", "--net", "--target", str(self.pid())]
         run([*inside, "ip", "address", "add", UNDERLAY_LOCAL + "/24", "dev", "phy"])
         run([*inside, "ip", "link", "set", "phy", "up"])
         self.vsctl("add-port", "br0", "vx", "--", "set", "Interface", "vx", "type=vxlan",
@@ -81,14 +70,6 @@ class Ovs:
         control = ["ovs-appctl", "-t", self.folder + "/vswitchd.ctl"]
         wait_for("the route", lambda: "phy" in run([*control, "ovs/route/show"]))
         run([*control, "tnl/neigh/set", "phy", UNDERLAY_REMOTE, MAC_B.hex(":")])
-
-    def telemetry(self):
-        for daemon in self.daemons:
-            daemon.check()
-        return Telemetry(self.prefix)
-
-    def pid(self):
-        return self.daemons[-1].process.pid
 
     def worker_run_time(self):
         return thread_run_time(self.pid(), "pmd-c")
@@ -105,7 +86,3 @@ class Ovs:
         for name in self.vsctl("list-ports", "br0").split():
             self.vsctl("set", "Interface", name, "other_config:pmd-rxq-affinity=\"0:%d\""
                        % (own if name == port else other))
-
-    def stop(self):
-        for daemon in reversed(self.daemons):
-            daemon.stop()

@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """testpmd, mode io: the limit, since it neither parses nor looks anything up."""
-import os
 import subprocess
 
 from ..guests import guest_path
-from ..proc import Daemon, Telemetry
+from .switch import Switch
 
 
-class Testpmd:
-    name = "limit"
-
-    def __init__(self, folder, worker_cpu, control_cpu, memory_mb=1024):
-        self.folder, self.worker_cpu, self.control_cpu = folder, worker_cpu, control_cpu
-        self.prefix = "evsbench-testpmd-%d" % os.getpid()
-        self.memory_mb, self.daemon = memory_mb, None
+class Testpmd(Switch):
+    def __init__(self, folder, cpus, memory_mb, name="limit"):
+        super().__init__(folder, name, cpus, memory_mb)
 
     def start(self):
         pass  # its ports are options
@@ -33,13 +28,4 @@ class Testpmd:
             argv += ["--max-pkt-len=%d" % (mtu + 18), "--mbuf-size=%d" % mbuf_size]
         if len(devices) > 1:
             argv[argv.index("--port-topology=chained")] = "--port-topology=paired"
-        self.daemon = Daemon(argv, os.path.join(self.folder, "testpmd.log"),
-                             stdin=subprocess.PIPE)
-
-    def telemetry(self):
-        self.daemon.check()
-        return Telemetry(self.prefix)
-
-    def stop(self):
-        if self.daemon:
-            self.daemon.stop()
+        self.spawn(argv, "testpmd.log", stdin=subprocess.PIPE)
