@@ -192,6 +192,8 @@ const struct api_method api_fdb_show = {
         .columns = COLUMNS{{"MAC", "mac"},
                            {"VLAN", "vlan", API_COL_RIGHT},
                            {"PORT", "port"},
+                           {"REMOTE", "remote"},
+                           {"VNI", "vni", API_COL_RIGHT},
                            {"AGE", "age", API_COL_RIGHT},
                            {"STATIC", "static"},
                            {0}},
@@ -207,10 +209,14 @@ const struct api_method api_fdb_add = {
         .name = "fdb.add",
         .flags = API_WRITE,
         .help = "Pin a MAC address to a port: neither aged nor moved",
+        .more = "At a tunnel port with a flood list, `remote` says behind which end it is; "
+                "`vni` in which network, where the port carries several (vni=flow).",
         .example = "fdb add br0 02:00:00:00:00:01 p0 vlan=10",
         .params = PARAMS{FDB_ENTRY,
                          {"port", API_NAME, API_REQUIRED | API_POS, "PORT", "where it is"},
                          {"vlan", API_UINT, 0, "VLAN", "in this VLAN (0)", 0, 4095},
+                         {"remote", API_STR, 0, "IP", "the end of the tunnel"},
+                         {"vni", API_UINT, 0, "N", "the network there (0)", 0, 0xffffff},
                          {0}},
 };
 

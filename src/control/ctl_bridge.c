@@ -90,7 +90,7 @@ static void open_local(struct ctl_bridge *bridge, const json_t *params, struct c
 
 	args.arg[0].key = "mac";
 	args.arg[0].value = ctl_param_str(params, "hwaddr", "");
-	ctl_port_config(NULL, &spec.config);
+	ctl_port_config(NULL, &spec.config, NULL);
 	spec.config.ofport = PL_OFPORT_LOCAL;
 	if (ctl_port_open(bridge, &spec, &port, &err)) {
 		ctl_call_warn(call, "bridge '%s' has no internal device: %s", bridge->name,

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "control/ctl_net.h"
+#include "control/ctl_ip.h"
 
 struct show {
 	json_t *out;
@@ -17,14 +17,21 @@ static void visit(const struct pl_fdb_entry *entry, void *arg)
 {
 	struct show *show = arg;
 	const char *port = pl_port_name(entry->pl_port);
-	char mac[CTL_MAC_LEN];
+	static const uint8_t nobody[16];
+	char mac[CTL_MAC_LEN], ip[CTL_IP_LEN];
+	json_t *out;
 
 	if (show->port && strcmp(show->port, port))
 		return;
 	ctl_mac_text(entry->mac.addr_bytes, mac);
-	json_array_append_new(show->out, json_pack("{s:s, s:i, s:s, s:i, s:b}", "mac", mac, "vlan",
-	                                           (int)entry->vlan, "port", port, "age",
-	                                           (int)entry->age_s, "static", entry->is_static));
+	out = json_pack("{s:s, s:i, s:s, s:i, s:b}", "mac", mac, "vlan", (int)entry->vlan, "port",
+	                port, "age", (int)entry->age_s, "static", entry->is_static);
+	if (memcmp(entry->end.remote, nobody, sizeof(nobody)))
+		json_object_set_new(out, "remote", json_string(ctl_ip_text(entry->end.remote, ip)));
+	if (entry->end.key)
+		json_object_set_new(out, "vni",
+		                    json_integer((json_int_t)rte_be_to_cpu_64(entry->end.key)));
+	json_array_append_new(show->out, out);
 }
 
 static struct ctl_bridge *bridge_of(struct ctl_call *call)
@@ -68,19 +75,23 @@ int ctl_fdb_add(struct ctl_call *call)
 {
 	struct ctl_bridge *bridge = bridge_of(call);
 	struct ctl_port *port = bridge ? port_of(call, bridge) : NULL;
-	struct rte_ether_addr mac;
+	const char *remote = ctl_param_str(call->params, "remote", NULL);
+	struct pl_fdb_entry entry = {.vlan = (uint16_t)ctl_param_uint(call->params, "vlan", 0)};
 	char name[128];
 	int ret;
 
 	if (!port)
 		return call->err.code;
-	rte_ether_unformat_addr(ctl_param_str(call->params, "mac", ""), &mac);
-	if (rte_is_multicast_ether_addr(&mac))
+	rte_ether_unformat_addr(ctl_param_str(call->params, "mac", ""), &entry.mac);
+	if (rte_is_multicast_ether_addr(&entry.mac))
 		return evs_error_set(&call->err, -EINVAL,
 		                     "a MAC table holds addresses of hosts: %s is a group address",
 		                     ctl_param_str(call->params, "mac", ""));
-	ret = pl_fdb_add_static(bridge->pl, &mac, (uint16_t)ctl_param_uint(call->params, "vlan", 0),
-	                        port->pl, &call->err);
+	entry.pl_port = port->pl;
+	entry.end.key = rte_cpu_to_be_64(ctl_param_uint(call->params, "vni", 0));
+	if (remote && ctl_ip_parse(remote, entry.end.remote, &call->err))
+		return call->err.code;
+	ret = pl_fdb_add_static(bridge->pl, &entry, &call->err);
 	if (ret)
 		return ret;
 	pl_commit();

@@ -130,9 +130,16 @@ static int ends(const struct port_args *args, struct pl_tunnel *t, struct evs_er
 	const char *remote = arg(args, "remote"), *local = arg(args, "local");
 	int ret = 0;
 
-	if (!remote)
-		return evs_error_set(err, -EINVAL, "remote=IP is missing: the tunnel's other end");
-	t->remote_flow = !strcmp(remote, "flow");
+	t->has_flood = arg(args, "flood") != NULL;
+	if (!remote && !t->has_flood)
+		return evs_error_set(
+		        err, -EINVAL,
+		        "remote=IP is missing: the tunnel's other end, or flood=IP,... "
+		        "for several");
+	t->remote_flow = !remote || !strcmp(remote, "flow");
+	if (t->has_flood && !t->remote_flow)
+		return evs_error_set(err, -EINVAL,
+		                     "flood=IP,... says all ends: leave out remote=%.60s", remote);
 	t->has_local = local != NULL;
 	if (!t->remote_flow)
 		ret = ctl_ip_parse(remote, t->remote, err);
@@ -141,6 +148,21 @@ static int ends(const struct port_args *args, struct pl_tunnel *t, struct evs_er
 	if (ret == 0 && local && !t->remote_flow && pl_ip_is_v4(t->local) != pl_ip_is_v4(t->remote))
 		return evs_error_set(err, -EINVAL, "remote and local are of different IP versions");
 	return ret;
+}
+
+/* The list is part of what can change; here it must fit what can not. */
+static int flood(const struct port_args *args, struct pl_tunnel *t, struct evs_error *err)
+{
+	struct pl_flood list;
+	int ret;
+
+	t->learning = true;
+	if (!t->has_flood)
+		return arg(args, "learning")
+		               ? evs_error_set(err, -EINVAL, "learning= is for ports with flood=")
+		               : 0;
+	ret = ctl_flood_parse(arg(args, "flood"), &list, err);
+	return ret ? ret : on_off(args, "learning", &t->learning, err);
 }
 
 static int key(const struct port_args *args, struct pl_tunnel *t, struct evs_error *err)
@@ -192,6 +214,8 @@ int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_
 	t->split_horizon = true;
 	dst_port = tun_kinds[t->kind].dst_port;
 	ret = ends(args, t, err);
+	if (ret == 0)
+		ret = flood(args, t, err);
 	if (ret == 0)
 		ret = key(args, t, err);
 	if (ret == 0)

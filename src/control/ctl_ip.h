@@ -43,6 +43,9 @@ int ctl_geneve_options(const char *text, struct tun_option_map *map, struct evs_
 int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_tunnel *tunnel,
                       struct evs_error *err);
 
+/* "10.0.0.2,10.0.0.3@5": far ends, some of them for one network alone; "none". -EINVAL with err. */
+int ctl_flood_parse(const char *text, struct pl_flood *flood, struct evs_error *err);
+
 /* A packet for an address of a bridge, from a worker; frees its buffer. */
 void ctl_own_input(const struct pmd_punt *punt);
 /* Asks who has addr, from the bridge's address towards it. */

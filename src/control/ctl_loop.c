@@ -57,6 +57,8 @@ static void take_punt(const struct pmd_punt *punt, void *arg)
 
 	if (punt->kind == PMD_PUNT_LEARN) {
 		memcpy(learn.mac, punt->mac, sizeof(learn.mac));
+		memcpy(learn.end.remote, punt->tun.src, sizeof(learn.end.remote));
+		learn.end.key = punt->tun.id;
 		pl_fdb_learn(&learn);
 		return;
 	}

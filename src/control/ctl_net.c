@@ -256,9 +256,11 @@ static void vlans(const json_t *params, const char *name, uint8_t bitmap[512])
 		api_vlans_to_bitmap(text, bitmap);
 }
 
-void ctl_port_config(const json_t *params, struct pl_port_config *config)
+int ctl_port_config(const json_t *params, struct pl_port_config *config, struct evs_error *err)
 {
+	static struct pl_flood flood;
 	const char *qinq = ctl_param_str(params, "qinq-ethtype", "802.1ad");
+	const char *ends = ctl_param_str(params, "flood", NULL);
 
 	memset(config, 0, sizeof(*config));
 	config->ofport = (uint32_t)ctl_param_uint(params, "ofport", 0);
@@ -272,6 +274,8 @@ void ctl_port_config(const json_t *params, struct pl_port_config *config)
 	config->storm_unknown =
 	        ctl_param_str(ctl_conf_get("qos", ctl_param_str(params, "name", "")),
 	                      "storm.unknown-unicast", NULL) != NULL;
+	config->flood = ends ? &flood : NULL;
+	return ends ? ctl_flood_parse(ends, &flood, err) : 0;
 }
 
 /* ---- the end ---- */

@@ -51,8 +51,9 @@ struct ctl_port *ctl_port_by_port(const struct port *port);
 /* Options for the port room. Strings are borrowed from params. -E2BIG with err. */
 int ctl_port_args(const struct api_method *method, const json_t *params, struct port_args *args,
                   struct evs_error *err);
-/* The pipeline's view of a port as params have it. */
-void ctl_port_config(const json_t *params, struct pl_port_config *config);
+/* The pipeline's view of a port as params have it; what it points to holds until the next call.
+ * -EINVAL with err. */
+int ctl_port_config(const json_t *params, struct pl_port_config *config, struct evs_error *err);
 
 struct ctl_port_spec {
 	const char *type, *name;

@@ -26,8 +26,9 @@ int ctl_port_add(struct ctl_call *call)
 		                     name);
 	params = ctl_params_merge(NULL, call->params); /* without nulls */
 	spec.type = ctl_param_str(params, "type", "");
-	ctl_port_config(params, &spec.config);
-	ret = ctl_port_args(call->method, params, &args, &call->err);
+	ret = ctl_port_config(params, &spec.config, &call->err);
+	if (ret == 0)
+		ret = ctl_port_args(call->method, params, &args, &call->err);
 	if (ret == 0)
 		ret = ctl_port_open(bridge, &spec, &port, &call->err);
 	if (ret == 0) {
@@ -129,14 +130,15 @@ int ctl_port_set(struct ctl_call *call)
 		                     "changes it",
 		                     name);
 	params = ctl_params_merge(old, call->params);
-	ctl_port_config(params, &config);
+	ret = ctl_port_config(params, &config, &call->err);
 	if (port->port)
 		config.index = port->port->index;
-	ret = pl_port_set(port->pl, &config, &call->err);
+	if (ret == 0)
+		ret = pl_port_set(port->pl, &config, &call->err);
 	if (ret == 0) {
 		ret = set_device(port, call);
 		if (ret) { /* wholly or not at all */
-			ctl_port_config(old, &config);
+			ctl_port_config(old, &config, NULL);
 			if (port->port)
 				config.index = port->port->index;
 			pl_port_set(port->pl, &config, NULL);

@@ -32,7 +32,7 @@ static int storm_set(struct ctl_port *port, bool on, bool *wasp, struct evs_erro
 	struct pl_port_config config;
 	int ret;
 
-	ctl_port_config(params, &config);
+	ctl_port_config(params, &config, NULL);
 	if (wasp)
 		*wasp = config.storm_unknown;
 	if (wasp && config.storm_unknown == on)

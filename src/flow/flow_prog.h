@@ -117,7 +117,7 @@ struct flow_op_recirc {
 };
 
 #define FLOW_OP_SIZE_MAX (sizeof(struct flow_op) + sizeof(struct pkt_tunnel_header))
-#define FLOW_PROG_MAX    2048 /* bytes of ops; a longer translation drops as PKT_DROP_RECURSION */
+#define FLOW_PROG_MAX    12288 /* bytes of ops; a longer translation drops as PKT_DROP_RECURSION */
 
 /* An immutable program. */
 struct flow_prog {

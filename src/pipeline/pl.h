@@ -38,12 +38,19 @@
 struct pl_bridge;
 struct pl_port;
 
+/* The far end behind a tunnel port with a flood list; all zero elsewhere. */
+struct pl_end {
+	uint8_t remote[16]; /* IPv4 as ::ffff:a.b.c.d */
+	rte_be64_t key;     /* of vni=flow; else 0 */
+};
+
 /* What a worker learned: a source address at a port. */
 struct pl_learn {
 	uint32_t bridge;  /* index */
 	uint16_t in_port; /* OpenFlow number in 16 bits: LOCAL is 0xfffe */
 	uint16_t vlan;
 	uint8_t mac[6];
+	struct pl_end end;
 };
 
 /* The next hop of a tunnel, wanted by a worker. */
@@ -106,6 +113,7 @@ struct pl_port_config {  /* columns of the Port table of the Open_vSwitch schema
 	bool storm_unknown;             /* has a limit for frames to unknown addresses: op STORM */
 	const char *patch_peer;         /* name of the peer port, NULL if it is no patch port */
 	const struct pl_tunnel *tunnel; /* of a tunnel port; copied by pl_port_add, then constant */
+	const struct pl_flood *flood;   /* of a tunnel port to several ends; copied; NULL: none */
 };
 
 /* State of a port: bits as in OFPPC_* and PORT_CONFIG_*. */
@@ -190,6 +198,7 @@ struct pl_fdb_entry {
 	bool is_static;
 	uint32_t age_s;
 	struct pl_port *pl_port;
+	struct pl_end end;
 };
 struct pl_fdb_stats {
 	uint32_t n_entries, size;
@@ -197,8 +206,9 @@ struct pl_fdb_stats {
 };
 void pl_fdb_walk(const struct pl_bridge *bridge,
                  void (*visit)(const struct pl_fdb_entry *entry, void *arg), void *arg);
-int pl_fdb_add_static(struct pl_bridge *bridge, const struct rte_ether_addr *mac, uint16_t vlan,
-                      struct pl_port *pl_port, struct evs_error *err);
+/* Of entry: mac, vlan, pl_port, end. -EINVAL, -ENOSPC, -ENOMEM with err. */
+int pl_fdb_add_static(struct pl_bridge *bridge, const struct pl_fdb_entry *entry,
+                      struct evs_error *err);
 int pl_fdb_del(struct pl_bridge *bridge, const struct rte_ether_addr *mac, uint16_t vlan,
                struct evs_error *err);
 /* Dynamic entries of a port, or all; static ones stay. */

@@ -52,6 +52,7 @@ static void view_fill(struct pl_view *view, struct pl_port *port)
 	        .qinq_tpid = config->qinq_tpid ? config->qinq_tpid : RTE_BE16(0x88a8),
 	        .flags = port->flags,
 	        .tunnel = port->tunnel,
+	        .flood = port->flood,
 	        .trunks = port->trunks,
 	        .cvlans = port->cvlans,
 	};

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/evs_clock.h"
+#include "pipeline/pl_underlay.h"
 #include "pkt/pkt_hash.h"
 
 #define MOVES_PER_SECOND 8
@@ -99,38 +100,59 @@ static bool evict_one(struct pl_bridge *bridge)
 	return true;
 }
 
-static struct pl_mac *entry_add(struct pl_bridge *bridge, uint64_t id, struct pl_port *port,
-                                bool is_static)
+/* An entry that is to be: its id, place, and whether it is static. */
+static struct pl_mac *entry_publish(struct pl_bridge *bridge, const struct pl_mac *wanted)
 {
-	struct pl_fdb *fdb = &bridge->fdb;
-	struct pl_mac **bucket = &fdb->buckets[bucket_of(fdb, id)], *mac;
+	struct pl_mac **bucket = &bridge->fdb.buckets[bucket_of(&bridge->fdb, wanted->id)];
+	struct pl_mac *mac = malloc(sizeof(*mac));
 
-	if (fdb->stats.n_entries >= fdb->stats.size && !evict_one(bridge))
-		return NULL;
-	mac = calloc(1, sizeof(*mac));
 	if (!mac)
 		return NULL;
-	mac->id = id;
-	mac->port = port;
-	mac->is_static = is_static;
-	mac->used_ms = evs_clock_ms();
-	mac->move_ms = mac->used_ms;
+	*mac = *wanted;
 	mac->next = *bucket;
 	evs_store_release(bucket, mac);
 	list_join(mac);
-	fdb->stats.n_entries++;
-	pl_change_fdb(bridge, id, PL_FDB_CHANGE_DST, port->index);
 	return mac;
 }
 
-static void entry_move(struct pl_bridge *bridge, struct pl_mac *mac, struct pl_port *port,
-                       bool is_static)
+static struct pl_mac *entry_add(struct pl_bridge *bridge, struct pl_mac *wanted)
 {
-	list_leave(mac);
-	evs_store_release(&mac->port, port);
-	evs_store_relaxed(&mac->is_static, is_static);
-	list_join(mac);
-	pl_change_fdb(bridge, mac->id, PL_FDB_CHANGE_DST | PL_FDB_CHANGE_SRC, port->index);
+	struct pl_fdb *fdb = &bridge->fdb;
+	struct pl_mac *mac;
+
+	if (fdb->stats.n_entries >= fdb->stats.size && !evict_one(bridge))
+		return NULL;
+	wanted->used_ms = wanted->move_ms = evs_clock_ms();
+	mac = entry_publish(bridge, wanted);
+	if (!mac)
+		return NULL;
+	fdb->stats.n_entries++;
+	pl_change_fdb(bridge, mac->id, PL_FDB_CHANGE_DST, mac->port->index);
+	return mac;
+}
+
+/* The new entry stands before the old one, so that readers find one of them at any time. Without
+ * memory it stays where it was. Flows from another end of the same port are not spared: were they
+ * to live, nobody would see the address come back there. */
+static struct pl_mac *entry_move(struct pl_bridge *bridge, struct pl_mac *old,
+                                 const struct pl_mac *wanted)
+{
+	struct pl_mac moved = *old, *mac, **link;
+
+	moved.port = wanted->port;
+	moved.end = wanted->end;
+	moved.is_static = wanted->is_static;
+	mac = entry_publish(bridge, &moved);
+	if (!mac)
+		return NULL;
+	for (link = &mac->next; *link != old;)
+		link = &(*link)->next;
+	evs_store_release(link, old->next);
+	list_leave(old);
+	pl_change_fdb(bridge, mac->id, PL_FDB_CHANGE_DST | PL_FDB_CHANGE_SRC,
+	              mac->port == old->port ? PKT_PORT_NONE : mac->port->index);
+	evs_rcu_free(old);
+	return mac;
 }
 
 static bool move_allowed(struct pl_mac *mac, uint32_t now_ms)
@@ -157,7 +179,7 @@ void pl_fdb_learn(const struct pl_learn *learn)
 {
 	struct pl_bridge *bridge = pl_bridge_at(learn->bridge);
 	uint32_t now_ms = evs_clock_ms();
-	uint64_t id = pl_mac_id(learn->mac, learn->vlan);
+	struct pl_mac wanted = {.id = pl_mac_id(learn->mac, learn->vlan), .end = learn->end};
 	struct pl_port *port;
 	struct pl_mac *mac;
 
@@ -168,19 +190,19 @@ void pl_fdb_learn(const struct pl_learn *learn)
 	                         learn->in_port == 0xfffe ? PL_OFPORT_LOCAL : learn->in_port);
 	if (!port)
 		return;
-	mac = pl_fdb_lookup(&bridge->fdb, id);
+	wanted.port = port;
+	mac = pl_fdb_lookup(&bridge->fdb, wanted.id);
 	if (!mac) {
-		if (entry_add(bridge, id, port, false))
+		if (entry_add(bridge, &wanted))
 			bridge->fdb.stats.learned++;
-	} else if (mac->port == port) {
+	} else if (pl_mac_is_at(mac, port, &learn->end)) {
 		entry_touch(mac, now_ms);
 	} else if (!mac->is_static) {
-		if (move_allowed(mac, now_ms)) {
-			entry_move(bridge, mac, port, false);
+		if (!move_allowed(mac, now_ms)) {
+			bridge->fdb.stats.held++;
+		} else if ((mac = entry_move(bridge, mac, &wanted)) != NULL) {
 			entry_touch(mac, now_ms);
 			bridge->fdb.stats.moved++;
-		} else {
-			bridge->fdb.stats.held++;
 		}
 	}
 }
@@ -276,28 +298,53 @@ void pl_fdb_fini(struct pl_bridge *bridge)
 	free(bridge->fdb.buckets);
 }
 
-int pl_fdb_add_static(struct pl_bridge *bridge, const struct rte_ether_addr *addr, uint16_t vlan,
-                      struct pl_port *port, struct evs_error *err)
+static int static_check(const struct pl_bridge *bridge, const struct pl_fdb_entry *entry,
+                        struct evs_error *err)
 {
-	uint64_t id = pl_mac_id(addr->addr_bytes, vlan);
-	struct pl_mac *mac = pl_fdb_lookup(&bridge->fdb, id);
+	static const struct pl_end nowhere;
+	const struct pl_port *port = entry->pl_port;
+	bool has_end = memcmp(&entry->end, &nowhere, sizeof(nowhere)) != 0;
 
-	if (vlan > 4095)
-		return evs_error_set(err, -EINVAL, "VLAN %u is not in 0..4095", vlan);
-	if (addr->addr_bytes[0] & 1)
+	if (entry->vlan > 4095)
+		return evs_error_set(err, -EINVAL, "VLAN %u is not in 0..4095", entry->vlan);
+	if (entry->mac.addr_bytes[0] & 1)
 		return evs_error_set(err, -EINVAL, "a MAC entry needs a unicast address");
 	if (port->bridge != bridge)
 		return evs_error_set(err, -EINVAL, "port '%s' is not on bridge '%s'", port->name,
 		                     bridge->name);
-	if (mac) {
-		entry_move(bridge, mac, port, true);
-		return 0;
-	}
-	if (!entry_add(bridge, id, port, true))
-		return evs_error_set(err, -ENOSPC,
-		                     "MAC table of bridge '%s' is full of static entries (%u)",
-		                     bridge->name, bridge->fdb.stats.size);
+	if (has_end && !(port->tunnel && port->tunnel->has_flood))
+		return evs_error_set(err, -EINVAL,
+		                     "port '%s' is no tunnel port with a flood list, which alone "
+		                     "leads to several ends: leave out remote",
+		                     port->name);
+	if (!has_end && port->tunnel && port->tunnel->has_flood)
+		return evs_error_set(err, -EINVAL,
+		                     "port '%s' leads to several ends: say behind which one with "
+		                     "remote=IP",
+		                     port->name);
+	if (entry->end.key && !port->tunnel->key_flow)
+		return evs_error_set(err, -EINVAL, "port '%s' carries one network: leave out vni",
+		                     port->name);
 	return 0;
+}
+
+int pl_fdb_add_static(struct pl_bridge *bridge, const struct pl_fdb_entry *entry,
+                      struct evs_error *err)
+{
+	struct pl_mac wanted = {.id = pl_mac_id(entry->mac.addr_bytes, entry->vlan),
+	                        .port = entry->pl_port,
+	                        .end = entry->end,
+	                        .is_static = true};
+	struct pl_mac *mac = pl_fdb_lookup(&bridge->fdb, wanted.id);
+	int rc = static_check(bridge, entry, err);
+
+	if (rc)
+		return rc;
+	if (mac ? entry_move(bridge, mac, &wanted) : entry_add(bridge, &wanted))
+		return 0;
+	return evs_error_set(err, -ENOSPC,
+	                     "MAC table of bridge '%s' is full of static entries (%u)",
+	                     bridge->name, bridge->fdb.stats.size);
 }
 
 int pl_fdb_del(struct pl_bridge *bridge, const struct rte_ether_addr *addr, uint16_t vlan,
@@ -328,6 +375,7 @@ static void show_entry(struct pl_bridge *bridge, struct pl_mac *mac, void *arg)
 	        .is_static = mac->is_static,
 	        .age_s = mac->is_static ? 0 : (visitor->now_ms - mac->used_ms) / 1000,
 	        .pl_port = mac->port,
+	        .end = mac->end,
 	};
 
 	for (unsigned i = 0; i < 6; i++)

@@ -108,7 +108,9 @@ static void dress_tags(const struct inner *inner, enum dress dress, struct pl_ta
 		                                                             PKT_VLAN_PRESENT)});
 }
 
-static void send(struct pl_xlate *x, const struct pl_view *port, const struct inner *inner)
+/* end: which of those behind a tunnel port with a flood list; NULL: all of the list. */
+static void send(struct pl_xlate *x, const struct pl_view *port, const struct inner *inner,
+                 const struct pl_end *end)
 {
 	enum dress dress = dress_of(port, inner);
 	struct pl_tags tags;
@@ -117,12 +119,31 @@ static void send(struct pl_xlate *x, const struct pl_view *port, const struct in
 		PL_LOOK(x, pkt.base.vlan[0].tci);
 	dress_tags(inner, dress, &tags);
 	pl_tags_set(x, &tags);
-	pl_xlate_output(x, port, true); /* a reference for the address stands already */
+	if (port->flood)
+		pl_tunnel_send(x, port, end);
+	else
+		pl_xlate_output(x, port, true); /* a reference for the address stands already */
 }
 
 /* Learning */
 
-static bool worth_posting(struct pl_xlate *x, struct pl_mac *mac, uint64_t id)
+/* Who sent it through the tunnel, where that is to be learned. */
+static void end_of(struct pl_xlate *x, struct pl_end *end)
+{
+	const struct pkt_key_tun *tun = &x->pkt.key.pkt.ext.tun;
+
+	*end = (struct pl_end){0};
+	if (!x->in->flood)
+		return;
+	PL_LOOK(x, pkt.ext.tun.src);
+	memcpy(end->remote, tun->src, sizeof(end->remote));
+	if (!x->in->tunnel->key_flow)
+		return;
+	PL_LOOK(x, pkt.ext.tun.id);
+	end->key = tun->id;
+}
+
+static bool worth_posting(struct pl_xlate *x, struct pl_mac *mac, uint64_t id, bool moved)
 {
 	static _Thread_local struct {
 		uint64_t id;
@@ -131,7 +152,6 @@ static bool worth_posting(struct pl_xlate *x, struct pl_mac *mac, uint64_t id)
 	uint32_t slot = (uint32_t)((id * 0x9e3779b97f4a7c15ull) >> 56) ^ x->snap->bridge->index;
 
 	if (mac) {
-		bool moved = mac->port != x->in->port;
 		uint32_t wait = moved ? REFRESH_MS / 100 : REFRESH_MS;
 
 		if (!moved && x->now_ms - evs_load_relaxed(&mac->used_ms) < REFRESH_MS)
@@ -155,24 +175,31 @@ static void learn(struct pl_xlate *x, uint16_t vlan)
 	struct pl_bridge *bridge = x->snap->bridge;
 	uint64_t id = pl_mac_id(src, vlan);
 	struct pl_mac *mac;
+	struct pl_end end;
+	bool is_here;
 
 	PL_LOOK(x, pkt.base.eth_src);
 	/* nobody owns a group address or the null address */
 	if (!x->in || !rte_is_valid_assigned_ether_addr((const struct rte_ether_addr *)src))
 		return;
+	if (x->in->flood && !x->in->tunnel->learning)
+		return;
+	end_of(x, &end);
 	pl_ref_add(x, FLOW_REF_FDB_SRC, bridge, id);
 	mac = pl_fdb_lookup(&bridge->fdb, id);
-	if (mac && mac->port == x->in->port)
+	is_here = mac && pl_mac_is_at(mac, x->in->port, &end);
+	if (is_here)
 		PL_TRACE(x, "source is known at this port");
 	else if (mac)
 		PL_TRACE(x, "source moves here from '%s'", mac->port->name);
 	else
 		PL_TRACE(x, "learns the source at this port in VLAN %u", vlan);
-	if (!x->quiet && pl_globals.config.post_learn && worth_posting(x, mac, id)) {
+	if (!x->quiet && pl_globals.config.post_learn && worth_posting(x, mac, id, !is_here)) {
 		struct pl_learn learn = {
 		        .bridge = bridge->index,
 		        .in_port = x->in->ofport == PL_OFPORT_LOCAL ? 0xfffe : x->in->ofport,
 		        .vlan = vlan,
+		        .end = end,
 		};
 
 		memcpy(learn.mac, src, sizeof(learn.mac));
@@ -191,13 +218,25 @@ static bool may_send(const struct pl_xlate *x, const struct pl_view *port,
 		return true;
 	if (port->tunnel && in->tunnel && port->tunnel->split_horizon && in->tunnel->split_horizon)
 		return false; /* each of a mesh of tunnels reaches every host itself */
-	return port != in && !(port->is_protected && in->is_protected);
+	if (port->port == in->port && !port->flood)
+		return false; /* but a hub sends from one end to another */
+	return !(port->is_protected && in->is_protected);
+}
+
+/* The address is where the packet comes from. */
+static bool is_same_place(struct pl_xlate *x, const struct pl_mac *mac)
+{
+	struct pl_end end;
+
+	if (!x->in || mac->port != x->in->port)
+		return false;
+	end_of(x, &end);
+	return pl_mac_is_at(mac, x->in->port, &end);
 }
 
 static void flood(struct pl_xlate *x, const struct inner *inner)
 {
 	const struct pl_snap *snap = x->snap;
-	const struct pl_view *in = x->in;
 	struct pl_tags came = x->pkt.tags, tags;
 
 	x->reason = PKT_DROP_NO_OUTPUT; /* unless a port that was tried knows better */
@@ -207,13 +246,12 @@ static void flood(struct pl_xlate *x, const struct inner *inner)
 			const struct pl_view *port = &snap->ports[i];
 			enum dress d = dress_of(port, inner);
 
-			if ((in && port->port == in->port) || !may_send(x, port, inner) ||
-			    !port_has(x, port, inner))
+			if (!may_send(x, port, inner) || !port_has(x, port, inner))
 				continue;
 			dress_tags(inner, d, &tags);
 			if ((dress == -1) == pl_tags_equal(&tags, &came) &&
 			    (dress == -1 || (int)d == dress))
-				send(x, port, inner);
+				send(x, port, inner, NULL);
 		}
 	}
 	if (x->reason == PKT_DROP_TX_PORT_DOWN)
@@ -226,7 +264,7 @@ static void forward(struct pl_xlate *x, const struct inner *inner)
 	struct pl_bridge *bridge = x->snap->bridge;
 	uint64_t id = pl_mac_id(dst, inner->vlan);
 	const struct pl_mac *mac = dst[0] & 1 ? NULL : pl_fdb_lookup(&bridge->fdb, id);
-	const struct pl_port *at = mac ? evs_load_acquire(&mac->port) : NULL;
+	const struct pl_port *at = mac ? mac->port : NULL;
 	const struct pl_view *port = at ? pl_snap_port(x->snap, at->ofport) : NULL;
 	struct flow_ref *ref = pl_ref_add(x, FLOW_REF_FDB, bridge, id);
 
@@ -243,14 +281,14 @@ static void forward(struct pl_xlate *x, const struct inner *inner)
 		return;
 	}
 	PL_TRACE(x, "destination is at '%s'", at->name);
-	if (x->in && port->port == x->in->port)
+	if (is_same_place(x, mac))
 		x->reason = PKT_DROP_SAME_PORT;
 	else if (!may_send(x, port, inner))
 		x->reason = PKT_DROP_PROTECTED;
 	else if (!port_has(x, port, inner))
 		x->reason = PKT_DROP_VLAN;
 	else
-		send(x, port, inner); /* a port that goes takes its addresses along */
+		send(x, port, inner, &mac->end); /* a port that goes takes its addresses along */
 }
 
 /* What is addressed to the bridge itself goes to its LOCAL port. Without one, the bridge takes what
@@ -267,7 +305,7 @@ static bool to_bridge(struct pl_xlate *x, const struct inner *inner)
 		return false;
 	pl_ref_add(x, FLOW_REF_BRIDGE, snap->bridge, 0)->flags |= PL_REF_FLOOD;
 	if (local && is_own && local != x->in && port_has(x, local, inner)) {
-		send(x, local, inner);
+		send(x, local, inner, NULL);
 		return true;
 	}
 	if (local)

@@ -115,22 +115,39 @@ static int ofport_choose(const struct pl_bridge *bridge, const char *name, uint3
 	               : evs_error_set(err, -ENOSPC, "port '%s': no free ofport", name);
 }
 
+static int flood_make(const struct pl_flood *flood, struct pl_flood **copyp)
+{
+	*copyp = flood ? malloc(sizeof(*flood)) : NULL;
+	if (!flood)
+		return 0;
+	if (!*copyp)
+		return -ENOMEM;
+	**copyp = *flood;
+	return 0;
+}
+
 static int config_apply(struct pl_port *port, const struct pl_port_config *config,
                         struct evs_error *err)
 {
 	struct pl_vlan_set *trunks, *cvlans = NULL;
+	struct pl_flood *flood = NULL;
 
-	if (vlan_set_make(config->trunks, &trunks) || vlan_set_make(config->cvlans, &cvlans)) {
+	if (vlan_set_make(config->trunks, &trunks) || vlan_set_make(config->cvlans, &cvlans) ||
+	    flood_make(config->flood, &flood)) {
 		free(trunks);
+		free(cvlans);
 		return evs_error_set(err, -ENOMEM, "port '%s': no memory", port->name);
 	}
 	evs_rcu_free(port->trunks);
 	evs_rcu_free(port->cvlans);
+	evs_rcu_free(port->flood);
 	port->trunks = trunks;
 	port->cvlans = cvlans;
+	port->flood = flood;
 	port->config = *config;
 	port->config.patch_peer = NULL;
 	port->config.tunnel = NULL;
+	port->config.flood = NULL;
 	memset(port->peer_name, 0, sizeof(port->peer_name));
 	if (config->patch_peer)
 		strncpy(port->peer_name, config->patch_peer, PL_NAME_LEN - 1);
@@ -264,6 +281,7 @@ unlink:
 		tun_port_del(port->index);
 free_config:
 	free(port->tunnel);
+	free(port->flood);
 	free(port->trunks);
 	free(port->cvlans);
 free_port:
@@ -282,6 +300,11 @@ int pl_port_set(struct pl_port *port, const struct pl_port_config *config, struc
 	if (config->index != port->index || (config->ofport && config->ofport != port->ofport))
 		return evs_error_set(err, -EINVAL,
 		                     "port '%s': device and ofport stay; delete and add the port",
+		                     port->name);
+	if (config->flood && !(port->tunnel && port->tunnel->has_flood))
+		return evs_error_set(err, -EINVAL,
+		                     "port '%s' has no flood list: delete the port and add it with "
+		                     "flood= in place of remote=",
 		                     port->name);
 	new.ofport = port->ofport;
 	memcpy(old_peer, port->peer_name, sizeof(old_peer));
@@ -317,6 +340,7 @@ static void port_free(void *arg)
 	struct pl_port *port = arg;
 
 	free(port->tunnel);
+	free(port->flood);
 	free(port->trunks);
 	free(port->cvlans);
 	free(port);

@@ -7,6 +7,7 @@
 #ifndef PL_PVT_H
 #define PL_PVT_H
 
+#include <string.h>
 #include <sys/queue.h>
 
 #include "pipeline/pl.h"
@@ -46,6 +47,7 @@ struct pl_view {
 	struct pl_bridge *peer; /* patch: the bridge of the peer, or NULL */
 	uint32_t peer_ofport;
 	const struct pl_tunnel *tunnel;   /* NULL: no tunnel port */
+	const struct pl_flood *flood;     /* NULL: none */
 	const struct pl_vlan_set *trunks; /* NULL: all */
 	const struct pl_vlan_set *cvlans;
 };
@@ -60,7 +62,8 @@ struct pl_snap {
 struct pl_mac {
 	struct pl_mac *next;  /* chain of the bucket [ctl w, worker r] */
 	uint64_t id;          /* VLAN << 48 | MAC */
-	struct pl_port *port; /* [ctl w, worker r] */
+	struct pl_port *port; /* where it is: constant; who moves has a new entry */
+	struct pl_end end;    /* likewise */
 	uint32_t posted_ms;   /* last pl_learn about it [workers w, relaxed] */
 	uint32_t used_ms;     /* [ctl w, worker r] */
 	bool is_static;       /* [ctl w, worker r] */
@@ -88,6 +91,7 @@ struct pl_port {
 	char peer_name[PL_NAME_LEN]; /* "" : no patch port */
 	struct pl_port_config config;
 	struct pl_vlan_set *trunks, *cvlans; /* what snapshots point to */
+	struct pl_flood *flood;              /* likewise */
 	uint32_t flags;
 	bool link_up;
 	uint64_t change_seq[PL_N_CHANGES];
@@ -130,6 +134,11 @@ EVS_INLINE bool pl_vlan_set_has(const struct pl_vlan_set *set, uint16_t vid)
 }
 
 /* MAC tables */
+EVS_INLINE bool pl_mac_is_at(const struct pl_mac *mac, const struct pl_port *port,
+                             const struct pl_end *end)
+{
+	return mac->port == port && !memcmp(&mac->end, end, sizeof(*end));
+}
 EVS_INLINE uint64_t pl_mac_id(const uint8_t mac[6], uint16_t vlan)
 {
 	uint64_t id = vlan;

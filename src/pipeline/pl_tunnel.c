@@ -7,6 +7,7 @@
  * from there the packet is one that the underlay's bridge itself sends. Every bit of it is known,
  * so the rules of that bridge un-wildcard nothing of the inner packet.
  */
+#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include "pipeline/pl_trace_pvt.h"
@@ -46,18 +47,22 @@ static void fill_tos_ttl(struct pl_xlate *x, const struct pl_tunnel *t, struct t
 	outer->ttl = base->ip_ttl;
 }
 
-static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_outer *outer)
+/* end: where translation itself says who gets it; else NULL. */
+static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, const struct pl_end *end,
+                      struct tun_outer *outer)
 {
 	const struct pkt_key_tun *tun = &x->pkt.key.pkt.ext.tun;
 
-	memcpy(outer->dst, t->remote, sizeof(outer->dst));
+	memcpy(outer->dst, end ? end->remote : t->remote, sizeof(outer->dst));
 	outer->key = t->key;
 	outer->flags = t->flags;
-	if (t->remote_flow) {
+	if (t->remote_flow && !end) {
 		PL_LOOK(x, pkt.ext.tun.dst);
 		memcpy(outer->dst, tun->dst, sizeof(outer->dst));
 	}
-	if (t->key_flow) {
+	if (t->key_flow && end) {
+		outer->key = end->key;
+	} else if (t->key_flow) {
 		PL_LOOK(x, pkt.ext.tun.id);
 		outer->key = tun->id;
 	}
@@ -74,7 +79,8 @@ static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, struct tun_
 
 /* The packet waits at the control thread, with its tunnel fields; options do not, so where they
  * matter it is dropped. The program is for this packet alone, so nothing need be looked at. */
-static void wait_for_neigh(struct pl_xlate *x, const struct pl_view *view)
+static void wait_for_neigh(struct pl_xlate *x, const struct pl_view *view,
+                           const struct tun_outer *outer)
 {
 	struct flow_op_wait *wait;
 
@@ -84,6 +90,8 @@ static void wait_for_neigh(struct pl_xlate *x, const struct pl_view *view)
 	wait = (struct flow_op_wait *)flow_prog_add(&x->out->prog, FLOW_OP_WAIT, view->index)
 	               ->payload;
 	wait->tun = x->pkt.key.pkt.ext.tun;
+	memcpy(wait->tun.dst, outer->dst, sizeof(wait->tun.dst));
+	wait->tun.id = outer->key;
 	x->out->cacheable = false; /* those behind it are dropped until then */
 	x->n_out++;
 }
@@ -159,7 +167,7 @@ static bool resolve(struct pl_xlate *x, const struct pl_view *view, struct tun_o
 	}
 	x->reason = PKT_DROP_TUN_NO_NEIGH;
 	if (best == PL_NEIGH_ASKED)
-		wait_for_neigh(x, view);
+		wait_for_neigh(x, view, outer);
 	return false;
 }
 
@@ -238,6 +246,22 @@ static uint16_t first_output(const struct flow_prog_builder *prog, const struct 
 	return PKT_PORT_NONE;
 }
 
+static void trace_push(struct pl_xlate *x, const struct pl_view *view,
+                       const struct tun_outer *outer, const struct pl_snap *snap)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (evs_likely(!x->trace))
+		return;
+	if (pl_ip_is_v4(outer->dst))
+		inet_ntop(AF_INET, outer->dst + 12, text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, outer->dst, text, sizeof(text));
+	PL_TRACE(x, "Tunnel '%s': %s to %s, key %" PRIu64 ", on in bridge '%s'", view->port->name,
+	         tun_kinds[outer->kind].name, text, rte_be_to_cpu_64(outer->key),
+	         snap->bridge->name);
+}
+
 static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
                         const struct tun_outer *outer, const struct pl_snap *snap)
 {
@@ -257,8 +281,7 @@ static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
 		                      (uint32_t)header.size - header.l3);
 	flow_prog_add_tunnel(&x->out->prog, view->index, &header);
 	x->n_edits++;
-	PL_TRACE(x, "Tunnel '%s': %s, key %" PRIu64 ", on in bridge '%s'", view->port->name,
-	         tun_kinds[outer->kind].name, rte_be_to_cpu_64(outer->key), snap->bridge->name);
+	trace_push(x, view, outer, snap);
 	become_outer(x, outer);
 	pl_xlate_enter(x, snap, pl_snap_port(snap, PL_OFPORT_LOCAL));
 	pl_xlate_table(x, 0);
@@ -268,7 +291,7 @@ static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
 	x->depth--;
 }
 
-void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view)
+static void send_to(struct pl_xlate *x, const struct pl_view *view, const struct pl_end *end)
 {
 	const struct pl_tunnel *t = view->tunnel;
 	struct tun_outer outer = {
@@ -280,16 +303,7 @@ void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view)
 	uint8_t options[TUN_GENEVE_OPTIONS_MAX];
 	const struct pl_snap *snap;
 
-	pl_ref_add(x, FLOW_REF_PORT, view->port, view->index)->flags |= PL_REF_STATE;
-	if (view->flags & (PL_PORT_DOWN | PL_PORT_NO_FWD)) {
-		x->reason = PKT_DROP_TX_PORT_DOWN;
-		return;
-	}
-	if (x->depth >= PL_MAX_DEPTH) {
-		pl_xlate_fail(x, PKT_DROP_RECURSION);
-		return;
-	}
-	fill_ends(x, t, &outer);
+	fill_ends(x, t, end, &outer);
 	fill_tos_ttl(x, t, &outer);
 	if (!fill_options(x, &outer, options)) {
 		PL_TRACE(x, "more options than a Geneve header holds");
@@ -298,6 +312,78 @@ void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view)
 	}
 	if (resolve(x, view, &outer, &snap))
 		encapsulate(x, view, &outer, snap);
+}
+
+/* Is the end of a flood list one for this packet? */
+static bool end_takes(struct pl_xlate *x, const struct pl_view *view,
+                      const struct pl_flood_end *end)
+{
+	const struct pkt_key_tun *tun = &x->pkt.key.pkt.ext.tun;
+
+	if (end->has_key) {
+		PL_LOOK(x, pkt.ext.tun.id);
+		if (tun->id != end->key)
+			return false;
+	}
+	if (!x->in || x->in->port != view->port)
+		return true;
+	PL_LOOK(x, pkt.ext.tun.src); /* a hub */
+	return memcmp(tun->src, end->remote, sizeof(tun->src)) != 0;
+}
+
+static void send_to_all(struct pl_xlate *x, const struct pl_view *view)
+{
+	const struct pl_flood *flood = view->flood;
+
+	PL_TRACE(x, "Tunnel '%s': a copy to each of its flood list of %u", view->port->name,
+	         flood->n);
+	if (view->tunnel->key_flow)
+		PL_LOOK(x, pkt.ext.tun.id);
+	for (unsigned i = 0; i < flood->n && !x->failed; i++) {
+		struct pl_end end = {.key = x->pkt.key.pkt.ext.tun.id};
+
+		memcpy(end.remote, flood->end[i].remote, sizeof(end.remote));
+		if (end_takes(x, view, &flood->end[i]))
+			send_to(x, view, &end);
+	}
+}
+
+/* False: nothing leaves by it now. */
+static bool begin(struct pl_xlate *x, const struct pl_view *view)
+{
+	pl_ref_add(x, FLOW_REF_PORT, view->port, view->index)->flags |= PL_REF_STATE;
+	if (view->flags & (PL_PORT_DOWN | PL_PORT_NO_FWD)) {
+		x->reason = PKT_DROP_TX_PORT_DOWN;
+		return false;
+	}
+	if (x->depth >= PL_MAX_DEPTH)
+		pl_xlate_fail(x, PKT_DROP_RECURSION);
+	return !x->failed;
+}
+
+void pl_tunnel_send(struct pl_xlate *x, const struct pl_view *view, const struct pl_end *end)
+{
+	if (!begin(x, view))
+		return;
+	if (end)
+		send_to(x, view, end);
+	else
+		send_to_all(x, view);
+}
+
+/* Where rules name no end, a flood list says who gets it. */
+void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view)
+{
+	static const uint8_t nobody[16];
+
+	if (!begin(x, view))
+		return;
+	if (view->flood)
+		PL_LOOK(x, pkt.ext.tun.dst);
+	if (view->flood && !memcmp(x->pkt.key.pkt.ext.tun.dst, nobody, sizeof(nobody)))
+		send_to_all(x, view);
+	else
+		send_to(x, view, NULL);
 }
 
 /* A tag that a port does not ask for is reserved bits, which say nothing (RFC 7348, section 5). */

@@ -24,11 +24,24 @@
 #define PL_MAX_ADDRESSES 256
 #define PL_MAX_ROUTES    4096
 #define PL_MAX_NEIGHS    4096
+#define PL_MAX_FLOOD     64 /* far ends of one tunnel port that get what is flooded */
+
+/* Far ends that get what has no known one, each by a copy of its own (head-end replication). */
+struct pl_flood {
+	unsigned n;
+	struct pl_flood_end {
+		uint8_t remote[16];
+		bool has_key; /* takes part in the network `key` alone */
+		rte_be64_t key;
+	} end[PL_MAX_FLOOD];
+};
 
 /* A tunnel port's configuration; constant while the port lives. */
 struct pl_tunnel {
 	enum tun_kind kind;
 	bool remote_flow, key_flow; /* from tunnel fields of the packet, and matching any */
+	bool has_flood; /* remote_flow, and NORMAL learns which address is behind which end */
+	bool learning;  /* has_flood: from what comes in */
 	bool has_local, has_key;
 	bool tos_inherit, ttl_inherit;
 	bool split_horizon; /* NORMAL sends nothing from one such tunnel to another */

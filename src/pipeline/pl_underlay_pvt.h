@@ -26,6 +26,9 @@ enum pl_neigh pl_neigh_lookup(struct pl_xlate *x, uint32_t bridge, const uint8_t
 /* pl_tunnel.c */
 /* The packet leaves by a tunnel port: encapsulated, it goes on in the underlay's bridge. */
 void pl_tunnel_output(struct pl_xlate *x, const struct pl_view *view);
+/* By a tunnel port with a flood list: to this end, or (NULL) to each of the list but the one that
+ * it came from. */
+void pl_tunnel_send(struct pl_xlate *x, const struct pl_view *view, const struct pl_end *end);
 /* It came out of one: RFC 6040. False: it must be dropped. */
 bool pl_tunnel_input(struct pl_xlate *x);
 

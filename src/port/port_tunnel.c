@@ -28,8 +28,13 @@ static void tunnel_destroy(struct port *port)
 }
 
 #define COMMON                                                                                     \
-	{"remote", "IP|flow", "the other end; flow: the tunnel_dst field, and any sender",         \
-	 PORT_OPTION_REQUIRED},                                                                    \
+	{"remote", "IP|flow", "the other end; flow: the tunnel_dst field, and any sender", 0},     \
+	        {"flood", "IP[@VNI],...|none",                                                     \
+	         "in place of remote: several ends, which get copies of what is flooded; who is "  \
+	         "behind which is learned",                                                        \
+	         PORT_OPTION_CHANGEABLE},                                                          \
+	        {"learning", "on|off",                                                             \
+	         "flood: learn from what comes in; off: ends of addresses by `fdb add` (on)", 0},  \
 	        {"local", "IP", "address to send from and to be reached at (by the route)", 0},    \
 	        {"tos", "N|inherit", "DSCP of the outer header in its upper six bits (0)", 0},     \
 	        {"ttl", "N|inherit", "TTL of the outer header (64)", 0},                           \

@@ -242,7 +242,8 @@ static void test_standalone(void **state)
 
 static void learn(struct pl_bridge *br, uint8_t last, uint16_t port)
 {
-	struct pl_learn learned = {pl_bridge_index(br), port, 0, {2, 0, 0, 0, 0, last}};
+	struct pl_learn learned = {
+	        .bridge = pl_bridge_index(br), .in_port = port, .mac = {2, 0, 0, 0, 0, last}};
 
 	pl_fdb_learn(&learned);
 }
@@ -275,7 +276,9 @@ static void test_fdb_limits(void **state)
 	assert_int_equal(stats.moved, 8);
 	assert_true(stats.held > 10);
 	/* static entries do not move, age, or get flushed */
-	assert_int_equal(pl_fdb_add_static(br, &fixed, 0, p2, &err), 0);
+	assert_int_equal(
+	        pl_fdb_add_static(br, &(struct pl_fdb_entry){.mac = fixed, .pl_port = p2}, &err),
+	        0);
 	learn(br, 99, 1);
 	pl_fdb_flush(br, NULL);
 	pl_fdb_stats_get(br, &stats);

@@ -43,9 +43,11 @@ static void test_drops_have_names(void **state)
 	assert_string_equal(pt_translate(&pkt), "drop:no-output");
 	p2 = pt_port_with(br, 2, (struct pl_port_config){.protected_port = true});
 	assert_string_equal(pt_translate(&pkt), "drop:no-output");
-	assert_int_equal(pl_fdb_add_static(br, &mac, 0, p2, &err), 0);
+	assert_int_equal(
+	        pl_fdb_add_static(br, &(struct pl_fdb_entry){.mac = mac, .pl_port = p2}, &err), 0);
 	assert_string_equal(pt_translate(&pkt), "drop:protected");
-	assert_int_equal(pl_fdb_add_static(br, &mac, 0, p1, &err), 0);
+	assert_int_equal(
+	        pl_fdb_add_static(br, &(struct pl_fdb_entry){.mac = mac, .pl_port = p1}, &err), 0);
 	assert_string_equal(pt_translate(&pkt), "drop:same-port");
 	memcpy(bpdu.base.eth_dst, (uint8_t[]){1, 0x80, 0xc2, 0, 0, 0xe}, 6);
 	assert_string_equal(pt_translate(&bpdu), "drop:rx-reserved-mac");
