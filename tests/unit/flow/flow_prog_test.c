@@ -84,7 +84,7 @@ static void overflow_is_told(void **state)
 
 	flow_prog_builder_init(&b);
 	mark = flow_prog_clone_begin(&b);
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i <= FLOW_PROG_MAX / sizeof(struct pkt_set_ipv6); i++)
 		memset(flow_prog_add(&b, FLOW_OP_SET_IPV6, 0)->payload, 0xff,
 		       sizeof(struct pkt_set_ipv6));
 	assert_true(b.overflow);
