@@ -72,7 +72,7 @@ EVS_HOT uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	if (vid < 0)
 		return 0;
 	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
-		got = vhu_split_take(&conn->from_guest[queue], evs_load_relaxed(&vhu->pool),
+		got = vhu_split_take(&conn->ring[2 * queue + 1], evs_load_relaxed(&vhu->pool),
 		                     counters->drops, mbufs, n);
 	else
 		got = library_rx(port, queue, vid, mbufs, n);
@@ -118,23 +118,34 @@ static EVS_COLD uint16_t send_large(int vid, uint16_t ring, struct rte_mbuf **mb
 	return rte_vhost_enqueue_burst(vid, ring, shown, n);
 }
 
+/* Rings of the library. */
+static uint16_t library_tx(struct vhu *vhu, uint16_t ring, int vid, struct rte_mbuf **mbufs,
+                           uint16_t n)
+{
+	uint64_t any = 0;
+
+	vhu_call_for(vhu, ring);
+	for (uint16_t i = 0; i < n; i++)
+		any |= mbufs[i]->ol_flags;
+	if (evs_unlikely(any & LARGE))
+		return send_large(vid, ring, mbufs, n);
+	return rte_vhost_enqueue_burst(vid, ring, mbufs, n);
+}
+
 EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct vhu *vhu = port->priv;
 	struct vhu_txq *txq = &vhu->txq[queue];
 	int vid = evs_load_acquire(&vhu->vid);
+	struct vhu_conn *conn = evs_load_relaxed(&vhu->served);
 	uint16_t ring = evs_load_relaxed(&txq->ring), sent;
-	uint64_t any = 0;
 
 	if (vid < 0)
 		return 0;
-	vhu_call_for(vhu, ring);
-	for (uint16_t i = 0; i < n; i++)
-		any |= mbufs[i]->ol_flags;
-	if (evs_unlikely(any & LARGE))
-		sent = send_large(vid, ring, mbufs, n);
+	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
+		sent = vhu_split_give(&conn->ring[ring], mbufs, n);
 	else
-		sent = rte_vhost_enqueue_burst(vid, ring, mbufs, n);
+		sent = library_tx(vhu, ring, vid, mbufs, n);
 	evs_counter_add(&txq->n_pkts, sent);
 	rte_pktmbuf_free_bulk(mbufs, sent);
 	return sent;

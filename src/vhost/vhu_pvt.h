@@ -14,6 +14,7 @@
 
 #define VHU_PATH_LEN  108
 #define VHU_NO_DEVICE (-1)
+#define VHU_N_RINGS   (2 * VHU_MAX_PAIRS)
 
 /* What a connected guest is like [vhost w, ctl r, under vhu.lock]. */
 struct vhu_facts {
@@ -39,11 +40,11 @@ struct vhu_conn {
 	uint64_t started; /* bitmap of those with a kick descriptor */
 	struct vhu_facts facts;
 	struct vhu *vhu;
-	bool is_ours;                   /* [vhost w, worker r] its from_guest rings are read here */
-	int kick_fd[2 * VHU_MAX_PAIRS]; /* copies; -1: none [vhost, ctl under vhu.lock] */
+	bool is_ours;                        /* [vhost w, worker r] its rings are served here */
+	int kick_fd[2 * VHU_MAX_PAIRS];      /* copies; -1: none [vhost, ctl under vhu.lock] */
 	uint64_t n_kicks[2 * VHU_MAX_PAIRS]; /* [ctl] */
 	struct vhu_mem mem;
-	struct vhu_ring from_guest[VHU_MAX_PAIRS];
+	struct vhu_ring ring[VHU_N_RINGS]; /* even: to the guest */
 };
 
 /* Of one worker's transmit queue. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rings that evs reads itself: split rings of what a guest sends, without IOMMU. Others are the
- * library's business.
- * Threads: workers take, under the ring's lock, and never wait for it; vhost places and removes.
+ * Rings that evs serves itself: split ones, without IOMMU. Others are the library's business.
+ * Threads: workers take, under the ring's lock, for which they never wait, or give, for which they
+ * wait for each other; vhost places and removes.
  *
  * Why. The library turns the virtio-net header into flags before anybody could hold it against
  * the frame (it knows one VLAN tag, and writes checksums where it is told to), copies by 16 bytes,
@@ -41,7 +41,7 @@ struct vhu_ring {
 	bool is_active; /* placed and enabled */
 	bool is_placed;
 	bool is_enabled;
-	bool event_idx, offloads, log;
+	bool event_idx, offloads, merges, log;
 	bool has_called;
 	uint8_t hdr_size;
 	uint16_t size, index;
@@ -57,6 +57,9 @@ struct vhu_ring {
 /* Guest's frames, with offload requests as port.h says. dropped: by enum pkt_drop. [worker] */
 uint16_t vhu_split_take(struct vhu_ring *ring, struct rte_mempool *pool, uint64_t *dropped,
                         struct rte_mbuf **mbufs, uint16_t n);
+
+/* Frames to the guest: how many of them it has. They stay the caller's. [worker] */
+uint16_t vhu_split_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
 
 /* Where `size` bytes at gpa are, or as many as lie together: *size is lowered. NULL: nowhere. */
 EVS_INLINE uint8_t *vhu_mem_at(const struct vhu_mem *mem, uint64_t gpa, uint32_t *size)

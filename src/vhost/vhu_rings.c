@@ -13,9 +13,14 @@
 #define NOT_OURS (BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_ACCESS_PLATFORM))
 #define LONG_HDR (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF))
 #define LOG_ALL  BIT(26)
-#define OFFLOADS                                                                                   \
-	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |      \
-	 BIT(VIRTIO_NET_F_HOST_UFO))
+
+/* With any of these the header before a frame means something: of frames to a guest, and from it.
+ */
+static const uint64_t offloads[2] = {
+        BIT(VIRTIO_NET_F_GUEST_CSUM),
+        BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
+                BIT(VIRTIO_NET_F_HOST_UFO),
+};
 
 static void set_active(struct vhu_ring *ring)
 {
@@ -26,8 +31,8 @@ static void set_active(struct vhu_ring *ring)
 
 void vhu_rings_pause(struct vhu_conn *conn)
 {
-	for (unsigned i = 0; i < VHU_MAX_PAIRS; i++) {
-		struct vhu_ring *ring = &conn->from_guest[i];
+	for (unsigned i = 0; i < VHU_N_RINGS; i++) {
+		struct vhu_ring *ring = &conn->ring[i];
 
 		if (!ring->is_placed)
 			continue;
@@ -60,11 +65,10 @@ static bool can_place(const struct vhu_mem *mem, const struct rte_vhost_vring *v
 	                 sizeof(struct vring_used) + n * sizeof(struct vring_used_elem) + event, 4);
 }
 
-static void place(struct vhu_conn *conn, unsigned pair, uint64_t features)
+static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 {
-	struct vhu_ring *ring = &conn->from_guest[pair];
+	struct vhu_ring *ring = &conn->ring[index];
 	struct rte_vhost_vring vring = {0};
-	uint16_t index = (uint16_t)(2 * pair + 1);
 
 	if (rte_vhost_get_vhost_vring(conn->vid, index, &vring) || !can_place(&conn->mem, &vring) ||
 	    rte_vhost_get_vring_base(conn->vid, index, &ring->last_avail, &ring->last_used))
@@ -78,7 +82,8 @@ static void place(struct vhu_conn *conn, unsigned pair, uint64_t features)
 	ring->call_fd = vring.callfd;
 	ring->mem = &conn->mem;
 	ring->event_idx = features & BIT(VIRTIO_RING_F_EVENT_IDX);
-	ring->offloads = features & OFFLOADS;
+	ring->offloads = features & offloads[index & 1];
+	ring->merges = features & BIT(VIRTIO_NET_F_MRG_RXBUF);
 	ring->log = features & LOG_ALL;
 	ring->hdr_size = features & LONG_HDR ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 	                                     : sizeof(struct virtio_net_hdr);
@@ -98,16 +103,14 @@ void vhu_rings_place(struct vhu_conn *conn)
 	evs_store_relaxed(&conn->is_ours, !(features & NOT_OURS));
 	if (!conn->is_ours || !conn->has_memory)
 		return;
-	for (unsigned i = 0; i < VHU_MAX_PAIRS; i++)
+	for (uint16_t i = 0; i < VHU_N_RINGS; i++)
 		place(conn, i, features);
 }
 
 void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable)
 {
-	struct vhu_ring *ring = &conn->from_guest[index / 2];
-
-	if (!(index & 1) || index / 2 >= VHU_MAX_PAIRS)
+	if (index >= VHU_N_RINGS)
 		return;
-	ring->is_enabled = enable;
-	set_active(ring);
+	conn->ring[index].is_enabled = enable;
+	set_active(&conn->ring[index]);
 }

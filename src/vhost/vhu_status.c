@@ -44,7 +44,7 @@ static uint64_t read_kicks(int fd)
 static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
 {
 	struct vhu_conn *conn = vhu->served;
-	const struct vhu_ring *ring = &conn->from_guest[i / 2];
+	const struct vhu_ring *ring = &conn->ring[i];
 	struct rte_vhost_vring vring = {0};
 
 	if (!conn->is_ready || rte_vhost_get_vhost_vring(conn->vid, i, &vring) ||
@@ -54,7 +54,7 @@ static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
 	state->size = vring.size;
 	state->kicks = conn->n_kicks[i];
 	state->calls = evs_load_relaxed(&vhu->n_calls[i]);
-	if (i & 1 && ring->is_placed) {
+	if (ring->is_placed) {
 		state->avail = evs_load_relaxed(&ring->last_avail);
 		state->used = evs_load_relaxed(&ring->last_used);
 		state->calls += evs_load_relaxed(&ring->n_calls);
@@ -143,8 +143,8 @@ static uint64_t sum_calls(const struct vhu *vhu)
 	for (unsigned i = 0; i < 2 * VHU_MAX_PAIRS; i++)
 		sum += evs_load_relaxed(&vhu->n_calls[i]);
 	for (unsigned c = 0; c < VHU_MAX_CONNS; c++)
-		for (unsigned i = 0; i < VHU_MAX_PAIRS; i++)
-			sum += evs_load_relaxed(&vhu->conn[c].from_guest[i].n_calls);
+		for (unsigned i = 0; i < VHU_N_RINGS; i++)
+			sum += evs_load_relaxed(&vhu->conn[c].ring[i].n_calls);
 	return sum;
 }
 

@@ -30,7 +30,6 @@
 #define LOG_ALL      (1ull << 26)
 #define PACKED       (1ull << 34)
 #define UNREAD_MAX   65536 /* bytes of replies that wait for the guest to read them */
-#define N_RINGS      (2 * VHU_MAX_PAIRS)
 #define RING_LEN_MAX 4096
 
 /* NULL: the message is good; else what is wrong with it. */
@@ -52,7 +51,7 @@ static const char *check_features(struct vhu_conn *conn, struct vhu_msg *msg)
 	rte_vhost_get_negotiated_features(conn->vid, &now);
 	if (!((now ^ msg->u64) & ~LOG_ALL))
 		return NULL;
-	for (uint32_t ring = 0; ring < N_RINGS; ring++)
+	for (uint32_t ring = 0; ring < VHU_N_RINGS; ring++)
 		if (is_placed(conn, ring))
 			return "features change while a ring is in use";
 	return NULL;
@@ -61,12 +60,12 @@ static const char *check_features(struct vhu_conn *conn, struct vhu_msg *msg)
 static const char *check_index(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	(void)conn;
-	return msg->state.index < N_RINGS ? NULL : "no such ring";
+	return msg->state.index < VHU_N_RINGS ? NULL : "no such ring";
 }
 
 static const char *check_num(struct vhu_conn *conn, struct vhu_msg *msg)
 {
-	if (msg->state.index >= N_RINGS)
+	if (msg->state.index >= VHU_N_RINGS)
 		return "no such ring";
 	if (msg->state.num == 0 || msg->state.num > RING_LEN_MAX)
 		return "a ring of no or of more than 4,096 entries";
@@ -75,7 +74,7 @@ static const char *check_num(struct vhu_conn *conn, struct vhu_msg *msg)
 
 static const char *check_base(struct vhu_conn *conn, struct vhu_msg *msg)
 {
-	if (msg->state.index >= N_RINGS)
+	if (msg->state.index >= VHU_N_RINGS)
 		return "no such ring";
 	return is_placed(conn, msg->state.index) ? "a ring in use changes its index" : NULL;
 }
@@ -88,7 +87,7 @@ static const char *check_kick(struct vhu_conn *conn, struct vhu_msg *msg)
 	uint16_t avail = 0, used = 0;
 	uint64_t features = 0;
 
-	if (ring >= N_RINGS)
+	if (ring >= VHU_N_RINGS)
 		return "no such ring";
 	rte_vhost_get_negotiated_features(conn->vid, &features);
 	rte_vhost_get_vhost_vring(conn->vid, (uint16_t)ring, &vring);
@@ -107,12 +106,12 @@ static const char *check_kick(struct vhu_conn *conn, struct vhu_msg *msg)
 static const char *check_file(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	(void)conn;
-	return (msg->u64 & VHU_MSG_RING_MASK) < N_RINGS ? NULL : "no such ring";
+	return (msg->u64 & VHU_MSG_RING_MASK) < VHU_N_RINGS ? NULL : "no such ring";
 }
 
 static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)
 {
-	if (msg->state.index >= N_RINGS)
+	if (msg->state.index >= VHU_N_RINGS)
 		return "no such ring";
 	conn->started &= ~(1ull << msg->state.index);
 	vhu_kick_set(conn, msg->state.index, -1);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The used ring of a split ring: what the guest gets back, and whether it is told (virtio 1.1,
+ * 2.6.8). Threads: worker, under the ring's lock.
+ */
+#include <rte_vhost.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+
+#include "vhost/vhu_split_pvt.h"
+
+static EVS_COLD void log_used(const struct vhu_ring *ring, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t at = (uint16_t)(ring->last_used - n + i) & (uint16_t)(ring->size - 1);
+
+		rte_vhost_log_used_vring(ring->vid, ring->index,
+		                         offsetof(struct vring_used, ring) +
+		                                 at * sizeof(struct vring_used_elem),
+		                         sizeof(struct vring_used_elem));
+	}
+	rte_vhost_log_used_vring(ring->vid, ring->index, offsetof(struct vring_used, idx),
+	                         sizeof(uint16_t));
+}
+
+/* Does the guest want to hear of what was used since the last call? (2.6.7.2) */
+EVS_INLINE bool wants_call(struct vhu_ring *ring)
+{
+	uint16_t now = ring->last_used, then = ring->last_call, event;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* used->idx is there before we look */
+	if (!ring->event_idx)
+		return !(evs_load_relaxed(&ring->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	event = evs_load_relaxed(&ring->avail->ring[ring->size]);
+	ring->last_call = now;
+	if ((uint16_t)(now - event - 1) >= (uint16_t)(now - then) && ring->has_called)
+		return false;
+	ring->has_called = true;
+	return true;
+}
+
+EVS_HOT void vhu_used_publish(struct vhu_ring *ring, uint16_t n)
+{
+	ring->last_used = (uint16_t)(ring->last_used + n);
+	evs_store_release(&ring->used->idx, ring->last_used);
+	if (evs_unlikely(ring->log))
+		log_used(ring, n);
+	if (evs_unlikely(wants_call(ring)) && ring->call_fd >= 0) {
+		evs_counter_add(&ring->n_calls, 1);
+		eventfd_write(ring->call_fd, 1);
+	}
+}
