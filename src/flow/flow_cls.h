@@ -6,19 +6,23 @@
  * Problem. Tens of thousands of rules of a few dozen mask shapes, changed at 100,000 a second, read
  * at a million misses a second; a reader must see exactly the rules of one version.
  *
- * Data structure. Tuple space: one tuple per mask, holding an open-addressing hash table of rules
- * by masked value; rules with equal match hang on one chain by falling priority. The tuples stand
- * in an array sorted by their highest priority, so that a search ends when no later tuple can win.
- * Each tuple knows the bits on which all its rules agree: a packet that differs there is turned
- * away by a compare, without hashing, and only that word counts as looked at.
+ * Data structure. Tuple space, merged: a tuple is a mask; a hash table holds rules by their masked
+ * value; rules with equal match hang on one chain by falling priority. With few masks each has a
+ * table of its own. With more, tables are shared: rules are hashed by fewer bits than
+ * their masks have (flow_cls_host.c), so that a search probes few tables and compares some rules
+ * in each. The tables stand in an array sorted by their highest priority, so that a search ends
+ * when no later one can win. Each table knows the bits on which all its rules agree: a packet
+ * that differs there is turned away by a compare, without a probe, and only that word counts as
+ * looked at.
  *
  * Versions. A rule exists in versions [added, removed). The writer adds and removes in the next
  * version, readers search in the published one; who publishes versions is not this file's business.
  * flow_cls_publish must run before the version is published. A removed rule stays linked until the
  * caller, after a grace period, unlinks it; its memory may go after one more.
  *
- * Cost. A search: per tuple a compare, or a hash over the words of its mask and one prefetched
- * probe; probes of eight tuples overlap. A change: O(1) amortised. A rule: 48 bytes and its match.
+ * Cost. A search: per table two cache lines in a row, a hash over the words of its mask and one
+ * prefetched probe; probes of eight tables overlap. A change: O(1) amortised. A rule: 48 bytes and
+ * its match.
  */
 #ifndef FLOW_CLS_H
 #define FLOW_CLS_H
@@ -30,6 +34,13 @@
 struct flow_cls_tuple;
 struct flow_cls_array;
 
+/* What a search did. */
+struct flow_cls_cost {
+	uint32_t n_rejected; /* tables left out: the packet differs from all of their rules */
+	uint32_t n_probed;   /* tables */
+	uint32_t n_compared; /* rules */
+};
+
 /* Embedded as the last member of the caller's rule, which is allocated with
  * flow_cls_match_size(mask) further bytes. */
 struct flow_cls_rule {
@@ -39,7 +50,8 @@ struct flow_cls_rule {
 	uint64_t removed;             /* first version without it [ctl w, worker r] */
 	uint32_t hash;
 	uint16_t priority;
-	uint16_t zero;
+	uint8_t level; /* by which host of the tuple it is hashed [ctl] */
+	uint8_t zero;
 	uint64_t values[]; /* the masked words of the match, in the order of tuple's words */
 };
 
@@ -49,7 +61,11 @@ struct flow_cls {
 	struct flow_cls_tuple *doomed;   /* without rules, but still in the array [ctl] */
 	uint32_t n_buckets, n_tuples;
 	uint32_t last_tuple_id;
-	uint64_t n_rules; /* linked and not removed */
+	uint64_t bits[FLOW_KEY_N_U64]; /* that some mask has, or had [ctl w, worker r] */
+	uint64_t n_rules;              /* linked and not removed */
+	uint32_t
+	        merge_above; /* tables to probe before tuples share some [ctl]; benchmarks set it */
+	bool is_merging;
 	bool unsorted;
 };
 
@@ -77,6 +93,11 @@ int flow_cls_publish(struct flow_cls *cls);
  * wc what was looked at; wc may be NULL. */
 struct flow_cls_rule *flow_cls_lookup(const struct flow_cls *cls, const struct flow_key *key,
                                       uint64_t version, struct flow_key *wc);
+
+/* [worker, ctl] The same, and what it took. */
+struct flow_cls_rule *flow_cls_measure(const struct flow_cls *cls, const struct flow_key *key,
+                                       uint64_t version, struct flow_key *wc,
+                                       struct flow_cls_cost *cost);
 
 /* [ctl] The rule with exactly this match and priority in `version`, or NULL. */
 struct flow_cls_rule *flow_cls_find(const struct flow_cls *cls, const struct flow_key *key,

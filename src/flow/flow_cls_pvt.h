@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of the classifier: tuples and their hash tables.
+ * Inside of the classifier: tuples, where their rules are hashed, what a search reads.
  * Threads: as flow_cls.h.
+ *
+ * A tuple is a mask that rules have, or that rules of other masks are hashed by: their host. In the
+ * table of a host a head is the first rule of each distinct match; heads with equal bits under the
+ * host's mask stand in one run of slots, at most FLOW_CLS_RUN_MAX of them unless their matches are
+ * told apart by these bits.
  */
 #ifndef FLOW_CLS_PVT_H
 #define FLOW_CLS_PVT_H
 
 #include "flow/flow_cls.h"
+#include "pkt/pkt_hash.h"
 
 /*
  * A slot is a rule's address with 16 bits of its hash on top, so that a probe that
@@ -16,41 +22,64 @@
 #define SLOT_GONE     1u
 #define SLOT_PTR_MASK 0x0000ffffffffffffu
 
-struct flow_cls_table {
-	uint32_t mask; /* slots - 1 */
-	uint64_t slots[];
+/* Words of a mask that a search reads from the array itself; most masks have no more. Those that
+ * have fewer count as having so many, the others with an empty mask: so most are hashed without a
+ * branch that depends on how many they have. */
+#define FLOW_CLS_WORDS 4
+
+/* How coarse the mask of a host is: see flow_cls_relax. The last one is the tuple's own mask. */
+#define FLOW_CLS_LEVELS 4
+#define FLOW_CLS_EXACT  (FLOW_CLS_LEVELS - 1)
+
+/* What a search reads of a host: an entry of the array, two cache lines. */
+struct flow_cls_probe {
+	uint64_t table; /* address of slots, log2 of their number on top [ctl w, worker r] */
+	const struct flow_cls_tuple *tuple;
+	uint16_t max_priority; /* of heads, or more; of when the array was made */
+	uint8_t n_words;
+	bool is_shared;                /* has heads of other tuples [ctl w, worker r] */
+	uint8_t index[FLOW_CLS_WORDS]; /* of the 64-bit words in struct flow_key */
+	uint64_t zero;
+	uint64_t mask[FLOW_CLS_WORDS];
+	uint64_t common_mask[FLOW_CLS_WORDS]; /* bits on which all heads agree: only shrinks
+	                                         [ctl w, worker r] */
+	uint64_t common_value[FLOW_CLS_WORDS];
+};
+static_assert(sizeof(struct flow_cls_probe) == 2 * EVS_CACHE_LINE, "two lines");
+
+struct flow_cls_array {
+	uint32_t len;
+	struct flow_cls_probe probes[] EVS_CACHE_ALIGNED;
 };
 
 struct flow_cls_word {
 	uint64_t mask;
-	uint64_t common_mask;  /* bits on which all rules agree [ctl w, worker r]: only shrinks */
-	uint64_t common_value; /* their value there */
-	uint32_t index;        /* of the 64-bit word in struct flow_key */
+	uint32_t index; /* of the 64-bit word in struct flow_key */
 };
 
 struct flow_cls_tuple {
-	struct flow_cls_table *table; /* [ctl w, worker r] */
 	uint32_t n_words;
-	uint32_t mask_hash;
 	/* control only */
+	uint32_t mask_hash;
 	uint32_t id;
-	uint32_t n_rules; /* linked */
+	uint32_t n_rules;      /* of this mask, linked */
+	uint32_t n_guests;     /* tuples that have it as a host, itself left out */
+	uint8_t start;         /* level that new matches try first */
+	uint16_t max_priority; /* of heads here, or more */
+	bool in_array;
+	struct flow_cls_tuple
+	        *host[FLOW_CLS_LEVELS];   /* where matches are; NULL: none at this level */
+	uint32_t n_full[FLOW_CLS_LEVELS]; /* matches for which a run was full */
+	struct flow_cls_tuple *next;      /* in flow_cls.buckets */
+	/* as a host */
+	uint64_t *slots; /* NULL: it is none */
+	uint32_t slot_mask;
 	uint32_t n_heads; /* slots in use */
 	uint32_t n_gone;
-	uint16_t max_priority; /* of linked rules, or more */
-	bool in_array;
-	struct flow_cls_tuple *next; /* in flow_cls.buckets */
+	struct flow_cls_probe *probe; /* in the array, or `own` */
+	struct flow_cls_probe own;
+	/* constant [ctl w before it is linked, worker r] */
 	struct flow_cls_word words[];
-};
-
-struct flow_cls_entry {
-	const struct flow_cls_tuple *tuple;
-	uint32_t max_priority;
-};
-
-struct flow_cls_array {
-	uint32_t len;
-	struct flow_cls_entry entries[];
 };
 
 EVS_INLINE struct flow_cls_rule *slot_rule(uint64_t slot)
@@ -68,7 +97,45 @@ EVS_INLINE uint64_t slot_make(const struct flow_cls_rule *rule, uint32_t hash)
 	return (uint64_t)(uintptr_t)rule | (uint64_t)(hash >> 16) << 48;
 }
 
+EVS_INLINE const uint64_t *key_words(const struct flow_key *key)
+{
+	return (const uint64_t *)key;
+}
+
+/* Words are folded independently of each other, so that their multiplications overlap. */
+EVS_INLINE uint64_t hash_word(uint32_t i, uint64_t value)
+{
+	return pkt_hash_mum(value ^ pkt_hash_secret[i & 7], pkt_hash_secret[(i + 3) & 7] + i);
+}
+
+EVS_INLINE uint32_t hash_end(uint64_t sum)
+{
+	return (uint32_t)(sum ^ sum >> 32);
+}
+
+/* flow_cls_tuple.c [ctl] */
+struct flow_cls_tuple *flow_cls_tuple_find(const struct flow_cls *cls, const struct flow_key *mask);
+struct flow_cls_tuple *flow_cls_tuple_get(struct flow_cls *cls, const struct flow_key *mask);
 bool flow_cls_tuple_has_mask(const struct flow_cls_tuple *tuple, const struct flow_key *mask);
+/* The tuple lost a rule or a guest: lets it go if it was the last. */
+void flow_cls_tuple_check(struct flow_cls *cls, struct flow_cls_tuple *tuple);
+void flow_cls_tuple_destroy(void *tuple);
+void flow_cls_tuple_mask(const struct flow_cls_tuple *tuple, struct flow_key *mask);
+
+/* flow_cls_host.c [ctl] */
+/* The slot of the head with these values, or NULL. */
+uint64_t *flow_cls_head_find(const struct flow_cls_tuple *tuple, const uint64_t *values);
+/* The slot of the chain that the rule is in. */
+uint64_t *flow_cls_head_slot(const struct flow_cls_rule *rule);
+/* Puts the head of a match, with its chain, into a host. 0 or -ENOMEM. */
+int flow_cls_head_add(struct flow_cls *cls, struct flow_cls_rule *head);
+/* The host has a rule of this priority. */
+void flow_cls_host_raise(struct flow_cls *cls, struct flow_cls_tuple *host, uint16_t priority);
+/* Many masks: finds coarser hosts for what is hashed by its own mask. 0 or -ENOMEM. */
+int flow_cls_merge(struct flow_cls *cls);
+/* The mask of a level: a subset of the given one. */
+void flow_cls_relax(const struct flow_key *mask, unsigned level, struct flow_key *relaxed);
+
 /* The rules of exactly this match, by falling priority, visible or not; NULL if there are none. */
 struct flow_cls_rule *flow_cls_chain(const struct flow_cls *cls, const struct flow_key *key,
                                      const struct flow_key *mask);

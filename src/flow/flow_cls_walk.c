@@ -55,23 +55,55 @@ static bool walk_chain(struct flow_cls_rule *rule, uint64_t version,
 	return true;
 }
 
-/* Visits the matches of one tuple that agree with the filter. */
-static bool walk_tuple(const struct flow_cls_tuple *tuple, const struct flow_key *key,
-                       const struct flow_key *mask, uint64_t version,
-                       bool (*visit)(struct flow_cls_rule *rule, void *arg), void *arg)
+/* A question to all rules of a table. */
+struct ask {
+	const struct flow_key *key, *mask;
+	uint64_t version;
+	bool narrower; /* only rules whose mask has all bits of this one */
+	bool (*visit)(struct flow_cls_rule *rule, void *arg);
+	void *arg;
+	/* the tuple asked last */
+	const struct flow_cls_tuple *tuple;
+	bool is_covered;
+};
+
+static bool concerns(struct ask *ask, const struct flow_cls_rule *rule)
 {
-	for (uint32_t i = 0; i <= tuple->table->mask; i++) {
-		uint64_t slot = tuple->table->slots[i];
-		uint64_t ahead = tuple->table->slots[(i + WALK_AHEAD) & tuple->table->mask];
+	if (ask->narrower && rule->tuple != ask->tuple) {
+		ask->tuple = rule->tuple;
+		ask->is_covered = mask_covers(rule->tuple, ask->mask);
+	}
+	return (!ask->narrower || ask->is_covered) && values_agree(rule, ask->key, ask->mask);
+}
+
+static bool walk_table(const struct flow_cls_tuple *host, struct ask *ask)
+{
+	for (uint32_t i = 0; i <= host->slot_mask; i++) {
+		uint64_t slot = host->slots[i];
+		uint64_t ahead = host->slots[(i + WALK_AHEAD) & host->slot_mask];
 		struct flow_cls_rule *rule = slot_in_use(slot) ? slot_rule(slot) : NULL;
 
 		__builtin_prefetch(slot_rule(ahead));
-		if (!rule || !values_agree(rule, key, mask))
-			continue;
-		if (!walk_chain(rule, version, visit, arg))
+		if (rule && concerns(ask, rule) &&
+		    !walk_chain(rule, ask->version, ask->visit, ask->arg))
 			return false;
 	}
 	return true;
+}
+
+static bool may_concern(const struct ask *ask, const struct flow_cls_tuple *host)
+{
+	return host->n_heads &&
+	       (!ask->narrower || host->probe->is_shared || mask_covers(host, ask->mask));
+}
+
+/* visit may remove rules, not unlink them: tuples stay. */
+static void walk_all(const struct flow_cls *cls, struct ask *ask)
+{
+	for (uint32_t i = 0; i < cls->n_buckets; i++)
+		for (struct flow_cls_tuple *t = cls->buckets[i]; t; t = t->next)
+			if (may_concern(ask, t) && !walk_table(t, ask))
+				return;
 }
 
 struct find {
@@ -103,33 +135,37 @@ bool flow_cls_overlaps(const struct flow_cls *cls, const struct flow_key *key,
                        const struct flow_key *mask, uint16_t priority, uint64_t version)
 {
 	struct find find = {.priority = priority};
+	struct ask ask = {
+	        .key = key, .mask = mask, .version = version, .visit = find_priority, .arg = &find};
 
-	for (uint32_t i = 0; i < cls->n_buckets && !find.found; i++)
-		for (struct flow_cls_tuple *t = cls->buckets[i]; t && !find.found; t = t->next)
-			walk_tuple(t, key, mask, version, find_priority, &find);
+	walk_all(cls, &ask);
 	return find.found;
+}
+
+/* Whether the match is so narrow that only rules of just this mask can be within it: each tuple
+ * has it, or lacks some of its bits. */
+static bool is_narrowest(const struct flow_cls *cls, const struct flow_key *mask)
+{
+	for (uint32_t i = 0; i < cls->n_buckets; i++)
+		for (const struct flow_cls_tuple *t = cls->buckets[i]; t; t = t->next)
+			if (t->n_rules && mask_covers(t, mask) && !flow_cls_tuple_has_mask(t, mask))
+				return false;
+	return true;
 }
 
 void flow_cls_walk(const struct flow_cls *cls, const struct flow_key *key,
                    const struct flow_key *mask, uint64_t version,
                    bool (*visit)(struct flow_cls_rule *rule, void *arg), void *arg)
 {
-	for (uint32_t i = 0; i < cls->n_buckets; i++) {
-		struct flow_cls_tuple *t = cls->buckets[i], *next;
+	struct ask ask = {.key = key,
+	                  .mask = mask,
+	                  .version = version,
+	                  .narrower = true,
+	                  .visit = visit,
+	                  .arg = arg};
 
-		for (; t; t = next) {
-			bool more = true;
-
-			next = t->next;
-			if (!mask_covers(t, mask))
-				continue;
-			if (flow_cls_tuple_has_mask(t, mask))
-				more = walk_chain(flow_cls_chain(cls, key, mask), version, visit,
-				                  arg);
-			else
-				more = walk_tuple(t, key, mask, version, visit, arg);
-			if (!more)
-				return;
-		}
-	}
+	if (is_narrowest(cls, mask))
+		walk_chain(flow_cls_chain(cls, key, mask), version, visit, arg);
+	else
+		walk_all(cls, &ask);
 }

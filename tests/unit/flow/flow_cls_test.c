@@ -36,9 +36,44 @@ static uint32_t rnd(uint32_t n)
 	return (uint32_t)(seed >> 33) % n;
 }
 
+/* Rules of a filter: prefixes, ports by ranges' masks; many share the bits of a coarser mask. */
+static bool is_filter;
+
+static void random_filter_key(struct flow_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	key->pipe.in_port = 1;
+	key->pkt.base.eth_type = 0x0008;
+	key->pkt.base.ip_proto = (uint8_t)(rnd(4) ? 6 : 17);
+	key->pkt.base.ip_src = rte_cpu_to_be_32(0x0a000000 | rnd(2) << 16 | rnd(3));
+	key->pkt.base.ip_dst = rte_cpu_to_be_32(0x0b000000 | rnd(2) << 20 | rnd(4) << 6);
+	key->pkt.base.tp_src = rte_cpu_to_be_16((uint16_t)(rnd(2) << 10));
+	key->pkt.base.tp_dst = rte_cpu_to_be_16((uint16_t)rnd(40));
+	key->pkt.ext.ipv6.src[7] = (uint8_t)rnd(2);
+}
+
+static void random_filter_shape(struct flow_key *mask)
+{
+	static const uint16_t ports[] = {0, 0, 0xffff, 0xffff, 0xfff0, 0xfc00, 0x8000};
+
+	memset(mask, 0, sizeof(*mask));
+	mask->pkt.base.eth_type = 0xffff;
+	mask->pkt.base.ip_proto = (uint8_t)(rnd(4) ? 0xff : 0);
+	mask->pkt.base.ip_src = rnd(4) ? rte_cpu_to_be_32(~0u << rnd(25)) : 0;
+	mask->pkt.base.ip_dst = rnd(4) ? rte_cpu_to_be_32(~0u << rnd(25)) : 0;
+	mask->pkt.base.tp_src = rte_cpu_to_be_16(ports[rnd(RTE_DIM(ports))]);
+	mask->pkt.base.tp_dst = rte_cpu_to_be_16(ports[rnd(RTE_DIM(ports))]);
+	if (!rnd(3))
+		memset(mask->pkt.ext.ipv6.src, 0xff, rnd(17));
+}
+
 /* Small values, so that matches and overlaps are frequent. */
 static void random_key(struct flow_key *key)
 {
+	if (is_filter) {
+		random_filter_key(key);
+		return;
+	}
 	memset(key, 0, sizeof(*key));
 	key->pipe.in_port = rnd(3) + 1;
 	key->pkt.base.eth_type = (rte_be16_t)(rnd(2) ? 0x0008 : 0x0608);
@@ -141,15 +176,15 @@ static void drop_rule(struct flow_cls *cls, struct test_rule *r)
 static void make_shapes(void)
 {
 	for (unsigned i = 0; i < N_SHAPES; i++)
-		random_shape(&shapes[i]);
+		(is_filter ? random_filter_shape : random_shape)(&shapes[i]);
 	memset(&shapes[0], 0, sizeof(shapes[0])); /* the rule for everything */
 }
 
-static void test_lookup(void **state)
+static void run_lookups(uint64_t first_seed)
 {
 	struct flow_cls cls;
 
-	seed = 1;
+	seed = first_seed;
 	make_shapes();
 	assert_int_equal(flow_cls_init(&cls), 0);
 	for (uint64_t version = 1; version <= 60; version++) {
@@ -175,6 +210,61 @@ static void test_lookup(void **state)
 		if (list[i].rule)
 			drop_rule(&cls, &list[i]);
 	assert_int_equal(cls.n_rules, 0);
+	assert_int_equal(cls.n_tuples, 0);
+	flow_cls_fini(&cls);
+}
+
+static void test_lookup(void **state)
+{
+	run_lookups(1);
+}
+
+static void test_filters(void **state)
+{
+	is_filter = true;
+	for (uint64_t first = 1; first <= 12; first++)
+		run_lookups(first);
+	is_filter = false;
+}
+
+/* With many masks few tables are probed, however the rules came; and no run of rules that share the
+ * bits of a table gets long, though all of them have the same addresses. */
+static void test_cost(void **state)
+{
+	static struct flow_cls_rule *rules[20000];
+	struct flow_cls_cost cost;
+	struct flow_cls cls;
+	struct flow_key key = {.pkt.base.eth_type = 8, .pkt.base.ip_proto = 6};
+
+	assert_int_equal(flow_cls_init(&cls), 0);
+	for (uint32_t i = 0; i < RTE_DIM(rules); i++) {
+		struct flow_key mask = {.pkt.base.eth_type = 0xffff, .pkt.base.ip_proto = 0xff};
+
+		key.pkt.base.ip_src = rte_cpu_to_be_32(0x0a000000);
+		key.pkt.base.ip_dst = rte_cpu_to_be_32(0x0b000000);
+		key.pkt.base.tp_src = rte_cpu_to_be_16((uint16_t)i);
+		mask.pkt.base.ip_src = rte_cpu_to_be_32(~0u << i % 17);
+		mask.pkt.base.ip_dst = rte_cpu_to_be_32(~0u << i / 17 % 17);
+		mask.pkt.base.tp_src = 0xffff;
+		rules[i] = calloc(1, sizeof(*rules[i]) + flow_cls_match_size(&mask));
+		rules[i]->priority = (uint16_t)(i % 7);
+		assert_int_equal(flow_cls_insert(&cls, rules[i], &key, &mask, 1), 0);
+		if (i % 1000 == 0)
+			assert_int_equal(flow_cls_publish(&cls), 0);
+	}
+	assert_int_equal(flow_cls_publish(&cls), 0);
+	for (uint32_t i = 0; i < RTE_DIM(rules); i += 7) {
+		key.pkt.base.tp_src = rte_cpu_to_be_16((uint16_t)i);
+		cost = (struct flow_cls_cost){0};
+		assert_non_null(flow_cls_measure(&cls, &key, 1, NULL, &cost));
+		assert_in_range(cost.n_probed, 1, 80); /* of 289 masks */
+		assert_in_range(cost.n_compared, 1, 640);
+	}
+	for (uint32_t i = 0; i < RTE_DIM(rules); i++) {
+		flow_cls_unlink(&cls, rules[i]);
+		evs_rcu_free(rules[i]);
+	}
+	evs_rcu_poll();
 	flow_cls_fini(&cls);
 }
 
@@ -227,15 +317,18 @@ static bool count_rule(struct flow_cls_rule *rule, void *arg)
 	return true;
 }
 
-static void test_questions(void **state)
+static void run_questions(void)
 {
 	struct flow_cls cls;
 
 	seed = 7;
 	make_shapes();
 	assert_int_equal(flow_cls_init(&cls), 0);
-	for (unsigned i = 0; i < N_RULES; i++)
+	for (unsigned i = 0; i < N_RULES; i++) {
 		add_rule(&cls, &list[i], 1);
+		if (i % 50 == 0)
+			assert_int_equal(flow_cls_publish(&cls), 0);
+	}
 	for (unsigned n = 0; n < 300; n++) {
 		struct test_rule q = {.mask = shapes[rnd(N_SHAPES)]};
 		unsigned want = 0, got = 0;
@@ -273,6 +366,14 @@ static void test_questions(void **state)
 	for (unsigned i = 0; i < N_RULES; i++)
 		drop_rule(&cls, &list[i]);
 	flow_cls_fini(&cls);
+}
+
+static void test_questions(void **state)
+{
+	run_questions();
+	is_filter = true;
+	run_questions();
+	is_filter = false;
 }
 
 /* In each version exactly one of two rules exists; a reader must never see none or a third. */
@@ -369,10 +470,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_lookup),
-	        cmocka_unit_test(test_narrow),
-	        cmocka_unit_test(test_questions),
-	        cmocka_unit_test(test_threads),
+	        cmocka_unit_test(test_lookup),    cmocka_unit_test(test_filters),
+	        cmocka_unit_test(test_cost),      cmocka_unit_test(test_narrow),
+	        cmocka_unit_test(test_questions), cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

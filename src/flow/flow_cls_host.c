@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hosts: by which mask the rules of a tuple are hashed, and the tables that hold them.
+ * Threads: control writes, workers read tables. Owner: the tuple that is the host.
+ *
+ * While a classifier has few masks, each tuple is its own host, and a search compares one rule of
+ * it at most. With more masks a search would probe too many tables; so rules are then hashed by
+ * fewer bits, and one table holds rules of many masks. What bits is a matter of levels: short
+ * prefixes and no ports first. Where too many matches share these bits, the next one
+ * goes a level finer, so that a run never gets long, whatever the rules are.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/evs_rcu.h"
+#include "flow/flow_cls_pvt.h"
+
+#define TABLE_MIN 8
+#define RUN_MAX   8      /* matches that share the bits of their host */
+#define FULL_MIN  16     /* as many full runs make a tuple start a level finer ... */
+#define FULL_PART 4      /* ... if they are this part of its matches */
+#define MERGE_MAX 131072 /* matches that are moved at once */
+
+/* --- levels ----------------------------------------------------------------------------------- */
+
+/* What remains of a prefix of each length, in steps of four bits. */
+static const uint8_t ipv4_bits[FLOW_CLS_EXACT][9] = {
+        {0, 0, 8, 8, 16, 16, 16, 16, 16},
+        {0, 0, 8, 12, 16, 20, 24, 24, 24},
+        {0, 4, 8, 12, 16, 20, 24, 28, 32},
+};
+
+static uint32_t relax_ipv4(rte_be32_t mask, unsigned level)
+{
+	uint32_t host = ~rte_be_to_cpu_32(mask), len = host ? (uint32_t)__builtin_clz(host) : 32;
+	uint32_t bits = ipv4_bits[level][len / 4];
+
+	return bits ? rte_cpu_to_be_32(~0u << (32 - bits)) : 0;
+}
+
+/* Whole bytes of a prefix: 32 and 48 bits, 64, or as many as there are. */
+static void relax_ipv6(const uint8_t mask[16], unsigned level, uint8_t relaxed[16])
+{
+	static const uint8_t max[FLOW_CLS_EXACT] = {6, 8, 16};
+	unsigned len = 0;
+
+	while (len < max[level] && mask[len] == 0xff)
+		len++;
+	memset(relaxed, 0, 16);
+	memset(relaxed, 0xff, level == 0 ? len & ~1u : len);
+}
+
+static rte_be16_t relax_port(rte_be16_t mask, unsigned level)
+{
+	return level == FLOW_CLS_EXACT - 1 && mask == UINT16_MAX ? mask : 0;
+}
+
+void flow_cls_relax(const struct flow_key *mask, unsigned level, struct flow_key *relaxed)
+{
+	const struct pkt_key_base *m = &mask->pkt.base;
+	struct pkt_key_base *r = &relaxed->pkt.base;
+
+	*relaxed = *mask;
+	if (level == FLOW_CLS_EXACT)
+		return;
+	r->ip_src = relax_ipv4(m->ip_src, level);
+	r->ip_dst = relax_ipv4(m->ip_dst, level);
+	r->tp_src = relax_port(m->tp_src, level);
+	r->tp_dst = relax_port(m->tp_dst, level);
+	relax_ipv6(mask->pkt.ext.ipv6.src, level, relaxed->pkt.ext.ipv6.src);
+	relax_ipv6(mask->pkt.ext.ipv6.dst, level, relaxed->pkt.ext.ipv6.dst);
+}
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+/* Hash of values of a tuple by the bits of a host. Both have their words in the order of the key.
+ */
+static uint32_t hash_values(const struct flow_cls_tuple *host, const struct flow_cls_tuple *tuple,
+                            const uint64_t *values)
+{
+	uint64_t sum = host->n_words;
+	uint32_t at = 0, i;
+
+	for (i = 0; i < host->n_words; i++) {
+		while (tuple->words[at].index != host->words[i].index)
+			at++;
+		sum += hash_word(i, values[at] & host->words[i].mask);
+	}
+	for (; i < FLOW_CLS_WORDS; i++)
+		sum += hash_word(i, 0);
+	return hash_end(sum);
+}
+
+static uint64_t *table_find(const struct flow_cls_tuple *host, const struct flow_cls_tuple *tuple,
+                            const uint64_t *values, uint32_t hash)
+{
+	size_t size = tuple->n_words * sizeof(uint64_t);
+
+	for (uint32_t i = hash & host->slot_mask;; i = (i + 1) & host->slot_mask) {
+		uint64_t slot = host->slots[i];
+		const struct flow_cls_rule *rule = slot_rule(slot);
+
+		if (slot == SLOT_EMPTY)
+			return NULL;
+		if (slot_in_use(slot) && slot >> 48 == hash >> 16 && rule->hash == hash &&
+		    rule->tuple == tuple && !memcmp(rule->values, values, size))
+			return &host->slots[i];
+	}
+}
+
+static uint64_t *free_slot(uint64_t *slots, uint32_t mask, uint32_t hash)
+{
+	uint32_t i = hash & mask;
+
+	while (slot_in_use(slots[i]))
+		i = (i + 1) & mask;
+	return &slots[i];
+}
+
+/* Whether as many heads as may be share these bits. */
+static bool run_is_full(const struct flow_cls_tuple *host, uint32_t hash)
+{
+	uint32_t n = 0;
+
+	if (!host->slots)
+		return false;
+	for (uint32_t i = hash & host->slot_mask; n < RUN_MAX; i = (i + 1) & host->slot_mask) {
+		uint64_t slot = host->slots[i];
+
+		if (slot == SLOT_EMPTY)
+			return false;
+		n += slot_in_use(slot) && slot >> 48 == hash >> 16;
+	}
+	return true;
+}
+
+static void table_set(struct flow_cls_tuple *host, uint64_t *slots, uint32_t size)
+{
+	uint64_t *old = host->slots;
+
+	host->slots = slots;
+	host->slot_mask = size - 1;
+	host->n_gone = 0;
+	evs_store_release(&host->probe->table,
+	                  (uint64_t)(uintptr_t)slots | (uint64_t)__builtin_ctz(size) << 56);
+	evs_rcu_free(old);
+}
+
+/* Makes room for one more head: at most half of the slots are other than empty. */
+static int table_reserve(struct flow_cls_tuple *host)
+{
+	uint32_t size = host->slots ? host->slot_mask + 1 : 0, more = EVS_MAX(size, TABLE_MIN);
+	uint64_t *slots;
+
+	if ((host->n_heads + host->n_gone + 1) * 2 <= size)
+		return 0;
+	while (more < (host->n_heads + 1) * 3)
+		more *= 2;
+	slots = calloc(more, sizeof(slots[0]));
+	if (!slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < size; i++)
+		if (slot_in_use(host->slots[i]))
+			*free_slot(slots, more - 1, slot_rule(host->slots[i])->hash) =
+			        host->slots[i];
+	table_set(host, slots, more);
+	return 0;
+}
+
+/* --- hosts of a tuple ------------------------------------------------------------------------- */
+
+/* The host at a level. It is the tuple itself, and *level the exact one, if the level's mask is no
+ * coarser. */
+static struct flow_cls_tuple *host_get(struct flow_cls *cls, struct flow_cls_tuple *tuple,
+                                       unsigned *level)
+{
+	struct flow_cls_tuple *host = tuple->host[*level];
+	struct flow_key mask, relaxed;
+
+	if (host)
+		return host;
+	host = tuple;
+	if (*level != FLOW_CLS_EXACT) {
+		flow_cls_tuple_mask(tuple, &mask);
+		flow_cls_relax(&mask, *level, &relaxed);
+		host = flow_cls_tuple_get(cls, &relaxed);
+		if (!host)
+			return NULL;
+		if (host == tuple)
+			*level = FLOW_CLS_EXACT;
+		else
+			host->n_guests++;
+	}
+	tuple->host[*level] = host;
+	return host;
+}
+
+static void note_full(struct flow_cls_tuple *tuple, unsigned level)
+{
+	uint32_t n = ++tuple->n_full[level];
+
+	if (level == tuple->start && n >= FULL_MIN && n >= tuple->n_rules / FULL_PART)
+		tuple->start++;
+}
+
+/* Shrinks the agreed bits to those that the new head shares. It is not visible yet, so readers may
+ * see either state. */
+static void note_values(const struct flow_cls_tuple *host, const struct flow_cls_rule *head)
+{
+	struct flow_cls_probe *probe = host->probe;
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < EVS_MIN(host->n_words, (uint32_t)FLOW_CLS_WORDS); i++) {
+		uint64_t value;
+
+		while (head->tuple->words[at].index != probe->index[i])
+			at++;
+		value = head->values[at] & probe->mask[i];
+		if (host->n_heads == 0 && !host->in_array) {
+			probe->common_mask[i] = probe->mask[i];
+			probe->common_value[i] = value;
+		} else {
+			evs_store_relaxed(&probe->common_mask[i],
+			                  probe->common_mask[i] &
+			                          ~(probe->common_value[i] ^ value));
+		}
+	}
+}
+
+void flow_cls_host_raise(struct flow_cls *cls, struct flow_cls_tuple *host, uint16_t priority)
+{
+	if (priority <= host->max_priority)
+		return;
+	host->max_priority = priority;
+	cls->unsorted = true;
+}
+
+static int head_put(struct flow_cls *cls, struct flow_cls_tuple *host, struct flow_cls_rule *head)
+{
+	uint64_t *slot;
+	int rc = table_reserve(host);
+
+	if (rc)
+		return rc;
+	note_values(host, head);
+	if (host->n_heads == 0)
+		host->max_priority = 0;
+	flow_cls_host_raise(cls, host, head->priority);
+	cls->unsorted |= !host->in_array;
+	if (head->tuple != host)
+		evs_store_relaxed(&host->probe->is_shared, true);
+	slot = free_slot(host->slots, host->slot_mask, head->hash);
+	host->n_gone -= *slot == SLOT_GONE;
+	host->n_heads++;
+	evs_store_release(slot, slot_make(head, head->hash));
+	return 0;
+}
+
+int flow_cls_head_add(struct flow_cls *cls, struct flow_cls_rule *head)
+{
+	struct flow_cls_tuple *tuple = head->tuple, *host;
+	unsigned level = tuple->start;
+	uint32_t hash;
+
+	for (;; level++) {
+		host = host_get(cls, tuple, &level);
+		if (!host)
+			return -ENOMEM;
+		hash = hash_values(host, tuple, head->values);
+		if (level == FLOW_CLS_EXACT || !run_is_full(host, hash))
+			break;
+		note_full(tuple, level);
+	}
+	for (struct flow_cls_rule *rule = head; rule; rule = rule->next) {
+		rule->hash = hash;
+		rule->level = (uint8_t)level;
+	}
+	return head_put(cls, host, head);
+}
+
+uint64_t *flow_cls_head_find(const struct flow_cls_tuple *tuple, const uint64_t *values)
+{
+	for (unsigned level = 0; level < FLOW_CLS_LEVELS; level++) {
+		const struct flow_cls_tuple *host = tuple->host[level];
+		uint64_t *slot;
+
+		if (!host || !host->slots)
+			continue;
+		slot = table_find(host, tuple, values, hash_values(host, tuple, values));
+		if (slot)
+			return slot;
+	}
+	return NULL;
+}
+
+uint64_t *flow_cls_head_slot(const struct flow_cls_rule *rule)
+{
+	return table_find(rule->tuple->host[rule->level], rule->tuple, rule->values, rule->hash);
+}
+
+/* --- merging ---------------------------------------------------------------------------------- */
+
+/* Whether some level has a coarser mask than the tuple's own. */
+static bool can_relax(const struct flow_cls_tuple *tuple)
+{
+	struct flow_key mask, relaxed;
+
+	flow_cls_tuple_mask(tuple, &mask);
+	flow_cls_relax(&mask, 0, &relaxed);
+	return memcmp(&mask, &relaxed, sizeof(mask)) != 0;
+}
+
+/* Moves the matches of a tuple out of its own table. Readers of the array that is published still
+ * find them there: that table is left as it is, and the next array will not have it. */
+static int move_out(struct flow_cls *cls, struct flow_cls_tuple *tuple)
+{
+	uint64_t *slots = tuple->slots;
+	uint32_t size = tuple->slot_mask + 1;
+
+	tuple->own = *tuple->probe;
+	tuple->own.table = 0;
+	tuple->probe = &tuple->own;
+	tuple->slots = NULL;
+	tuple->n_heads = tuple->n_gone = 0;
+	tuple->host[FLOW_CLS_EXACT] = NULL;
+	tuple->start = 0;
+	for (uint32_t i = 0; i < size; i++) {
+		int rc = slot_in_use(slots[i]) ? flow_cls_head_add(cls, slot_rule(slots[i])) : 0;
+
+		if (rc)
+			return rc; /* what is left is lost: the caller gives up */
+	}
+	evs_rcu_free(slots);
+	return 0;
+}
+
+int flow_cls_merge(struct flow_cls *cls)
+{
+	struct flow_cls_tuple **tuples = malloc(cls->n_tuples * sizeof(tuples[0])), *t;
+	uint32_t n = 0, budget = MERGE_MAX;
+	int rc = 0;
+
+	if (!tuples)
+		return -ENOMEM;
+	cls->is_merging = true;
+	for (uint32_t i = 0; i < cls->n_buckets; i++)
+		for (t = cls->buckets[i]; t; t = t->next)
+			if (t->n_heads && can_relax(t))
+				tuples[n++] = t;
+	for (uint32_t i = 0; i < n && !rc; i++) {
+		if (tuples[i]->n_heads > budget)
+			continue;
+		budget -= tuples[i]->n_heads;
+		rc = move_out(cls, tuples[i]);
+	}
+	free(tuples);
+	return rc;
+}

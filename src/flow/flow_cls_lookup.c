@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The classifier's look-up; see flow_cls.h.
+ * Threads: any, beside the writer.
+ *
+ * What a search looked at: the bits of a host's mask, if the table was probed; of each rule met
+ * there that does not match, its bits in the half word that tells; of one that does, all of
+ * them. A packet that is equal in those meets the same.
+ */
+#include <rte_byteorder.h>
+
+#include "flow/flow_cls_pvt.h"
+
+#define BATCH 8
+
+/* A table that is to be looked into. */
+struct probe {
+	const struct flow_cls_probe *entry;
+	const uint64_t *slots;
+	uint32_t slot_mask;
+	uint32_t hash;
+};
+
+struct search {
+	const uint64_t *key;
+	uint64_t *wc;         /* or NULL */
+	const uint64_t *bits; /* of the classifier */
+	uint64_t version;
+	struct flow_cls_rule *best;
+	struct flow_cls_cost *cost; /* or NULL */
+};
+
+/* Hash of what a host sees of a packet, and in *differs the bits that no rule there can have: one
+ * pass, without a branch that depends on the packet. */
+EVS_INLINE uint32_t hash_key(const struct flow_cls_probe *entry, const uint64_t *key,
+                             uint64_t *differs)
+{
+	uint64_t sum = entry->n_words, diff = 0;
+
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < FLOW_CLS_WORDS; i++) {
+		uint64_t value = key[entry->index[i]];
+
+		diff |= (value ^ entry->common_value[i]) & evs_load_relaxed(&entry->common_mask[i]);
+		sum += hash_word(i, value & entry->mask[i]);
+	}
+	for (uint32_t i = FLOW_CLS_WORDS; i < entry->n_words; i++) {
+		const struct flow_cls_word *word = &entry->tuple->words[i];
+
+		sum += hash_word(i, key[word->index] & word->mask);
+	}
+	*differs = diff;
+	return hash_end(sum);
+}
+
+/* The half of a word in which a difference lies: so an address tells without the other one. */
+EVS_INLINE uint64_t half_of(uint64_t differs)
+{
+	return (uint32_t)differs ? UINT32_MAX : ~(uint64_t)UINT32_MAX;
+}
+
+static void note_probe(const struct flow_cls_probe *entry, uint64_t *wc)
+{
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < FLOW_CLS_WORDS; i++)
+		wc[entry->index[i]] |= entry->mask[i];
+	for (uint32_t i = FLOW_CLS_WORDS; i < entry->n_words; i++)
+		wc[entry->tuple->words[i].index] |= entry->tuple->words[i].mask;
+}
+
+/* The highest bit of a word of the key, as it travels: the first in which prefixes differ. */
+EVS_INLINE uint64_t first_bit(uint64_t bits)
+{
+	return rte_cpu_to_be_64(UINT64_C(1) << (63 - __builtin_clzll(rte_be_to_cpu_64(bits))));
+}
+
+/* The packet differs from all rules of the host: one bit in which it does is enough to tell, and
+ * costs nothing if it was looked at before. So flows that such rules cannot reach stay wide. */
+static void note_rejection(const struct flow_cls_probe *entry, const uint64_t *key, uint64_t *wc)
+{
+	uint64_t first = 0;
+	uint32_t first_index = 0;
+
+	for (uint32_t i = 0; i < FLOW_CLS_WORDS; i++) {
+		uint32_t index = entry->index[i];
+		uint64_t diff = (key[index] ^ entry->common_value[i]) &
+		                evs_load_relaxed(&entry->common_mask[i]);
+
+		if (diff & wc[index])
+			return;
+		if (diff && !first) {
+			first = diff;
+			first_index = index;
+		}
+	}
+	if (evs_likely(first))
+		wc[first_index] |= first_bit(first);
+	else
+		note_probe(entry, wc); /* a rule that was added since took the bit away */
+}
+
+/* Half words of a mask that are not zero, whole. */
+EVS_INLINE uint64_t halves(uint64_t mask)
+{
+	return ((uint32_t)mask ? UINT32_MAX : 0) | (mask >> 32 ? ~(uint64_t)UINT32_MAX : 0);
+}
+
+/* A rule of a shared table was compared. What counts as looked at is the same for rules of all
+ * masks, as far as they have such bits at all: otherwise cached flows would have as many masks as
+ * there are ways to meet rules. */
+EVS_INLINE void note_half(const struct search *s, uint32_t index, uint64_t half)
+{
+	s->wc[index] |= evs_load_relaxed(&s->bits[index]) & half;
+}
+
+/* Whether the packet has the rule's match. is_shared: the table's mask does not tell. */
+EVS_INLINE bool matches(const struct search *s, const struct flow_cls_rule *rule, bool is_shared)
+{
+	const struct flow_cls_tuple *tuple = rule->tuple;
+	bool is_noted = is_shared && s->wc;
+
+	for (uint32_t i = 0; i < tuple->n_words; i++) {
+		const struct flow_cls_word *word = &tuple->words[i];
+		uint64_t differs = (s->key[word->index] & word->mask) ^ rule->values[i];
+
+		if (differs) {
+			if (is_noted)
+				note_half(s, word->index, half_of(differs));
+			return false;
+		}
+	}
+	if (is_noted)
+		for (uint32_t i = 0; i < tuple->n_words; i++)
+			note_half(s, tuple->words[i].index, halves(tuple->words[i].mask));
+	return true;
+}
+
+/* The first of a chain that exists in the version becomes the best. */
+EVS_INLINE void take(struct search *s, struct flow_cls_rule *rule)
+{
+	while (rule && !flow_cls_rule_visible(rule, s->version))
+		rule = evs_load_acquire(&rule->next);
+	if (rule && (!s->best || rule->priority > s->best->priority))
+		s->best = rule;
+}
+
+/* Looks at the rules with the hash of the packet. */
+EVS_INLINE void look(struct search *s, const struct probe *probe)
+{
+	bool is_shared = evs_load_relaxed(&probe->entry->is_shared);
+
+	if (s->wc)
+		note_probe(probe->entry, s->wc);
+	for (uint32_t i = probe->hash & probe->slot_mask;; i = (i + 1) & probe->slot_mask) {
+		uint64_t slot = evs_load_acquire(&probe->slots[i]);
+		struct flow_cls_rule *rule;
+
+		if (slot == SLOT_EMPTY)
+			return;
+		if (!slot_in_use(slot) || slot >> 48 != probe->hash >> 16)
+			continue;
+		rule = slot_rule(slot);
+		if (s->best && rule->priority <= s->best->priority)
+			continue;
+		if (s->cost)
+			s->cost->n_compared++;
+		if (!matches(s, rule, is_shared))
+			continue;
+		take(s, rule);
+		if (!is_shared)
+			return;
+	}
+}
+
+/* Whether no rule from this entry of the array on can be better. */
+EVS_INLINE bool is_over(const struct search *s, const struct flow_cls_probe *entry)
+{
+	return s->best && entry->max_priority <= s->best->priority;
+}
+
+/* Hashes for a table, and prefetches. False: no rule there can match. */
+EVS_INLINE bool prepare(struct search *s, const struct flow_cls_probe *entry, struct probe *probe)
+{
+	uint64_t differs, table;
+
+	probe->hash = hash_key(entry, s->key, &differs);
+	if (differs) {
+		if (s->wc)
+			note_rejection(entry, s->key, s->wc);
+		if (s->cost)
+			s->cost->n_rejected++;
+		return false;
+	}
+	table = evs_load_acquire(&entry->table);
+	probe->entry = entry;
+	probe->slots = (const uint64_t *)(table & SLOT_PTR_MASK);
+	probe->slot_mask = (1u << (table >> 56)) - 1;
+	__builtin_prefetch(&probe->slots[probe->hash & probe->slot_mask]);
+	return true;
+}
+
+EVS_INLINE void search(struct search *s, const struct flow_cls_array *array)
+{
+	struct probe probes[BATCH];
+
+	for (uint32_t next = 0; next < array->len;) {
+		uint32_t n = 0;
+
+		/* Hash and prefetch a batch ... */
+		for (; next < array->len && n < BATCH; next++) {
+			if (is_over(s, &array->probes[next]))
+				break;
+			n += prepare(s, &array->probes[next], &probes[n]);
+		}
+		/* ... then look; what is not needed any more does not count as looked at. */
+		for (uint32_t i = 0; i < n; i++) {
+			if (is_over(s, probes[i].entry))
+				return;
+			if (s->cost)
+				s->cost->n_probed++;
+			look(s, &probes[i]);
+		}
+		if (next < array->len && is_over(s, &array->probes[next]))
+			return;
+	}
+}
+
+struct flow_cls_rule *flow_cls_lookup(const struct flow_cls *cls, const struct flow_key *key,
+                                      uint64_t version, struct flow_key *wc)
+{
+	struct search s = {
+	        .key = key_words(key), .wc = (uint64_t *)wc, .bits = cls->bits, .version = version};
+
+	search(&s, evs_load_acquire(&cls->array));
+	return s.best;
+}
+
+struct flow_cls_rule *flow_cls_measure(const struct flow_cls *cls, const struct flow_key *key,
+                                       uint64_t version, struct flow_key *wc,
+                                       struct flow_cls_cost *cost)
+{
+	struct search s = {.key = key_words(key),
+	                   .wc = (uint64_t *)wc,
+	                   .bits = cls->bits,
+	                   .version = version,
+	                   .cost = cost};
+
+	search(&s, evs_load_acquire(&cls->array));
+	return s.best;
+}
