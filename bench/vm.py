@@ -71,8 +71,8 @@ class Case:
 
 
 CASES = [Case("vm-vm", 64), Case("vm-vm", 64, "in-order"), Case("vm-vm", 64, "packed"),
-         Case("vm-vm", 1500), Case("pvp", 64), Case("pvp", 512), Case("pvp", 1500),
-         Case("pvp", 9000)]
+         Case("vm-vm", 1500)] + [Case("pvp", size) for size in
+                                 (64, 128, 256, 512, 1024, 1500, 2048, 4096, 9000)]
 
 
 def arguments():

@@ -67,15 +67,28 @@ EVS_INLINE bool pkt_parse_common(const struct rte_mbuf *m, const uint8_t *p, str
 	return evs_likely(!bad);
 }
 
+/* Does the parser look at nothing of the frame (of 64 bytes at least) behind these? So it is,
+ * unless IP can follow, whose options and extension headers have no end. */
+EVS_INLINE bool pkt_ends_early(const uint8_t *p)
+{
+	uint16_t type = pkt_be16(p + 12);
+
+	if (pkt_eth_is_vlan(type) || type == PKT_ETH_IPV4 || type == PKT_ETH_IPV6)
+		return false;
+	return type >= PKT_ETH_MIN || p[14] != 0xaa; /* SNAP has a type of its own */
+}
+
 /*
- * Packet i of a burst is, byte by byte, a small frame like the one before it: then what was found
- * for that holds again. Asked only where the common shape does not fit, so that trains of one
- * frame (hellos, probes, test streams) cost a compare instead of the complete parser.
+ * Packet i of a burst is, byte by byte, a frame like the one before it, in all that is parsed: then
+ * what was found for that holds again. Asked only where the common shape does not fit, so that
+ * trains of one frame (hellos, probes, test streams) cost a compare instead of the complete parser.
  */
 EVS_INLINE bool pkt_may_repeat(const struct rte_mbuf *m)
 {
-	return m->data_len >= PKT_ETH_SIZE && m->data_len <= EVS_CACHE_LINE &&
-	       m->pkt_len == m->data_len && !(m->ol_flags & PKT_RX_STRIPPED);
+	return m->data_len >= PKT_ETH_SIZE && m->pkt_len == m->data_len &&
+	       !(m->ol_flags & PKT_RX_STRIPPED) &&
+	       (m->data_len <= EVS_CACHE_LINE ||
+	        pkt_ends_early(rte_pktmbuf_mtod(m, const uint8_t *)));
 }
 
 EVS_INLINE bool pkt_same_bytes(const uint8_t *p, const uint8_t *q, uint32_t size)
@@ -90,7 +103,8 @@ EVS_INLINE bool pkt_repeats(const struct rte_mbuf *m, const struct rte_mbuf *bef
 {
 	return m->data_len == before->data_len && pkt_may_repeat(m) && pkt_may_repeat(before) &&
 	       pkt_same_bytes(rte_pktmbuf_mtod(m, const uint8_t *),
-	                      rte_pktmbuf_mtod(before, const uint8_t *), m->data_len);
+	                      rte_pktmbuf_mtod(before, const uint8_t *),
+	                      EVS_MIN(m->data_len, (uint32_t)EVS_CACHE_LINE));
 }
 
 EVS_INLINE void pkt_repeat_parse(struct pkt_burst *burst, unsigned i)

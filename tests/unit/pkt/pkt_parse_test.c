@@ -201,13 +201,47 @@ static void variants_agree(void **state)
 	}
 }
 
+/* The frame and nulls behind it; as_snap: its type stands in an LLC and SNAP header. */
+static uint32_t lengthen(const struct expected *e, uint8_t *data, bool as_snap)
+{
+	static const uint8_t snap[8] = {0, 40, 0xaa, 0xaa, 3, 0, 0, 0};
+	uint32_t ofs = as_snap && e->size > PKT_ETH_SIZE ? sizeof(snap) : 0;
+	memset(data, 0, 2048);
+	memcpy(data, e->data, 12);
+	memcpy(data + 12, snap, ofs);
+	memcpy(data + 12 + ofs, e->data + 12, e->size - 12);
+	return e->size + ofs + 80;
+}
+
+/* Frames of one kind, longer than what is compared of them, and one among them that differs from
+ * the others in one bit, anywhere. */
+static void long_trains(void **state)
+{
+	static struct pkt_burst burst;
+	static struct fake_mbuf fake[PKT_BURST_MAX];
+	uint64_t seed = 43;
+	uint8_t data[2048];
+	for (unsigned round = 0; round < 20000; round++) {
+		const struct expected *e = &frames[round / 2 % EVS_ARRAY_LEN(frames)];
+		uint32_t odd = test_rand(&seed) % 8, at = test_rand(&seed) % 120;
+		for (unsigned i = 0; i < 8; i++) {
+			uint32_t size = lengthen(e, data, round % 2);
+			data[at] ^= i == odd ? 1 << test_rand(&seed) % 8 : 0;
+			burst.mbuf[i] = fake_init(&fake[i], data, size, UINT32_MAX);
+		}
+		for (enum pkt_isa isa = PKT_ISA_C; isa <= pkt_isa_best(); isa++)
+			compare(&burst, 8, isa, 7);
+		for (unsigned i = 0; i < 8; i++)
+			fake_fini(&fake[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(scapy_frames),
-	        cmocka_unit_test(split_frames),
-	        cmocka_unit_test(cut_frames),
-	        cmocka_unit_test(variants_agree),
+	        cmocka_unit_test(scapy_frames), cmocka_unit_test(split_frames),
+	        cmocka_unit_test(cut_frames),   cmocka_unit_test(variants_agree),
+	        cmocka_unit_test(long_trains),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
