@@ -56,7 +56,8 @@ def extension_headers():
 def tunnelled(remote_of, vni_of):
     """Frames for a tunnel port."""
     for i in range(N):
-        frame = bytearray(traffic.vxlan(traffic.udp4((i, 1, 2, 3)), vni_of(), 49152 + i % 16384))
+        frame = bytearray(traffic.VXLAN.frame(traffic.udp4((i, 1, 2, 3)), vni_of(),
+                                                 49152 + i % 16384))
         frame[24:30] = bytes(2) + remote_of()
         frame[24:26] = struct.pack("!H", traffic.checksum(bytes(frame[14:34])))
         yield bytes(frame)
@@ -68,7 +69,7 @@ def any_remote():
 
 
 def any_network():
-    rng, remote = random.Random(9), socket.inet_aton(traffic.UNDERLAY_REMOTE)
+    rng, remote = random.Random(9), socket.inet_aton(traffic.VXLAN.remote)
     return tunnelled(lambda: remote, lambda: rng.getrandbits(24))
 
 

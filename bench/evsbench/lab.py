@@ -83,15 +83,15 @@ class Lab:
         switch.use_workers([self.options.worker_cpu, self.options.control_cpu])
 
     def add(self, switch, devices, rules):
-        """More ports and rules. devices: of the ports; {"underlay": device} among them is below tunnel
+        """More ports and rules. devices: of the ports; {"underlay": device, "tunnel": kind} is below tunnel
         port OVERLAY_PORT."""
-        underlays = [device["underlay"] for device in devices if isinstance(device, dict)]
+        underlays = [device for device in devices if isinstance(device, dict)]
         devices = [device for device in devices if isinstance(device, str)]
         for underlay in underlays:
             if hasattr(switch, "load_underlay"):
-                switch.load_underlay(underlay, OVERLAY_PORT)
+                switch.load_underlay(underlay["underlay"], underlay["tunnel"], OVERLAY_PORT)
             else:
-                devices.append(underlay)
+                devices.append(underlay["underlay"])
         switch.load(devices, rules)
 
     @contextlib.contextmanager

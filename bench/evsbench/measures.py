@@ -187,7 +187,8 @@ def attack(kind, own_worker=False, slow=False):
                 others = generator.devices() + [sink_device(3)], rules()
                 return {"": beside(lab, name, others, generator=generator)}
         device = replay_device(2, path)
-        devices = [{"underlay": device}] if rules == overlay_rules else [device, sink_device(3)]
+        devices = ([{"underlay": device, "tunnel": traffic.VXLAN}] if rules == overlay_rules
+                   else [device, sink_device(3)])
         return {"": beside(lab, name, (devices, rules()), own_worker=own_worker)}
     return measure
 

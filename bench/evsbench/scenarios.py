@@ -76,7 +76,7 @@ def acl(n_rules, n_flows):
 OVERLAY_PORT = 100
 
 
-def overlay(n, vnis, ways, n_frames=None):
+def overlay(n, vnis, ways, n_frames=None, tunnel=traffic.VXLAN):
     """n inner flows in networks of their own: the rules choose the network by the address.
 
     The underlay is one device, whose neighbour is known. ways: "encap", "decap", or both. n_frames:
@@ -92,11 +92,11 @@ def overlay(n, vnis, ways, n_frames=None):
     def outer():
         for i, frame in enumerate(inner()):
             i %= n
-            yield traffic.vxlan(frame, 1 + i % vnis, 49152 + i % 16384)
+            yield tunnel.frame(frame, 1 + i % vnis, 49152 + i % 16384)
 
     def build(folder):
         devices = [sink_device(i) for i in range(2)]
-        name = "overlay-%d-%d-%d" % (n, vnis, n_frames or n)
+        name = "%s-%d-%d-%d" % (tunnel.name, n, vnis, n_frames or n)
         if "encap" in ways:
             devices[0] = replay_device(0, capture(folder, "in-" + name, inner))
         if "decap" in ways:
@@ -105,5 +105,5 @@ def overlay(n, vnis, ways, n_frames=None):
                  % (":".join("%02x" % byte for byte in station(i)), i + 1, OVERLAY_PORT)
                  for i in range(vnis)]
         rules.append("in_port=%d,udp,actions=output:1" % OVERLAY_PORT)
-        return {"devices": [devices[0], {"underlay": devices[1]}], "rules": rules}
+        return {"devices": [devices[0], {"underlay": devices[1], "tunnel": tunnel}], "rules": rules}
     return build

@@ -39,16 +39,40 @@ def udp6(flow, size=78, dst=MAC_B, src=MAC_A):
     return (dst + src + b"\x86\xdd" + header + udp).ljust(size - 4, b"\x00")
 
 
-UNDERLAY_LOCAL, UNDERLAY_REMOTE = "10.1.0.1", "10.1.0.2"
+class Tunnel:
+    """A kind of tunnel: the type of its port, the IP version below, options as they are sent."""
+
+    def __init__(self, name, kind, version=4, options=b""):
+        self.name, self.kind, self.version, self.options = name, kind, version, options
+        self.local, self.remote = (("10.1.0.1", "10.1.0.2") if version == 4
+                                   else ("fd01::1", "fd01::2"))
+        self.prefix = 24 if version == 4 else 64
+
+    def header(self, size, vni, sport):
+        """What is behind IP, before `size` bytes of payload."""
+        if self.kind == "gre":
+            return struct.pack("!HHI", 0x2000, 0x6558, vni)
+        tunnel = (struct.pack("!II", 0x08000000, vni << 8) if self.kind == "vxlan" else
+                  struct.pack("!BBHI", len(self.options) // 4, 0, 0x6558, vni << 8) + self.options)
+        port = 4789 if self.kind == "vxlan" else 6081
+        return struct.pack("!HHHH", sport, port, 8 + len(tunnel) + size, 0) + tunnel
+
+    def frame(self, inner, vni, sport):
+        """What the remote end sends to the local one."""
+        payload = self.header(len(inner), vni, sport) + inner
+        family = socket.AF_INET if self.version == 4 else socket.AF_INET6
+        ends = b"".join(socket.inet_pton(family, ip) for ip in (self.remote, self.local))
+        proto = 47 if self.kind == "gre" else 17
+        if self.version == 6:
+            header = struct.pack("!IHBB", 6 << 28, len(payload), proto, 64) + ends
+            return MAC_A + MAC_B + b"\x86\xdd" + header + payload
+        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0x4000, 64, proto, 0) + ends
+        header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+        return MAC_A + MAC_B + b"\x08\x00" + header + payload
 
 
-def vxlan(inner, vni, sport):
-    """What the remote end of a tunnel sends to the local one."""
-    udp = struct.pack("!HHHHII", sport, 4789, 16 + len(inner), 0, 0x08000000, vni << 8) + inner
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0,
-                         socket.inet_aton(UNDERLAY_REMOTE), socket.inet_aton(UNDERLAY_LOCAL))
-    header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
-    return MAC_A + MAC_B + b"\x08\x00" + header + udp
+VXLAN, VXLAN6 = Tunnel("vxlan", "vxlan"), Tunnel("vxlan6", "vxlan", 6)
+GENEVE, GRE = Tunnel("geneve", "geneve"), Tunnel("gre", "gre")
 
 
 def write_pcap(path, frames):

@@ -9,6 +9,7 @@
 #include "tunnel/tun_pvt.h"
 
 #define GENEVE_SIZE 8
+#define VERSION     0xc0
 #define FLAG_O      0x80
 #define FLAG_C      0x40 /* critical options are there */
 #define OPTION_SIZE 4
@@ -16,11 +17,15 @@
 
 const struct tun_plain tun_geneve_plain = {
         .want = {0, 0, TUN_ETHERTYPE_TEB >> 8, TUN_ETHERTYPE_TEB & 0xff},
-        .care = {0xff, FLAG_O | FLAG_C, 0xff, 0xff},
+        .care = {VERSION, FLAG_O, 0xff, 0xff},
+        .size = GENEVE_SIZE,
+        .key_at = 4,
+        .key_bytes = 3,
+        .flags = PKT_TUN_KEY,
+        .options = true,
 };
 
-/* RFC 8926, 3.5: each option's length within what is left. */
-static bool options_are_well_formed(const uint8_t *options, size_t size)
+bool tun_options_are_well_formed(const uint8_t *options, size_t size)
 {
 	while (size) {
 		size_t len;
@@ -54,7 +59,7 @@ size_t tun_geneve_build(const struct tun_outer *outer, uint8_t *p)
 	uint8_t *start = p;
 
 	if (rte_be_to_cpu_64(outer->key) >= 1u << 24 ||
-	    !options_are_well_formed(outer->options, outer->options_size))
+	    !tun_options_are_well_formed(outer->options, outer->options_size))
 		return 0;
 	p = tun_udp_build(outer, p);
 	p[0] = outer->options_size / 4;
@@ -80,7 +85,7 @@ size_t tun_geneve_parse(const uint8_t *p, uint32_t size, uint32_t avail, struct 
 	options_size = (uint16_t)((geneve[0] & 0x3f) * 4);
 	total = TUN_UDP_SIZE + GENEVE_SIZE + options_size;
 	if (size < total || avail < total ||
-	    !options_are_well_formed(geneve + GENEVE_SIZE, options_size))
+	    !tun_options_are_well_formed(geneve + GENEVE_SIZE, options_size))
 		return 0;
 	type = tun_get16(geneve + 2);
 	if (type != TUN_ETHERTYPE_TEB)

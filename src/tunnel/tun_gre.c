@@ -13,6 +13,28 @@
 #define FLAG_K 0x20
 #define FLAG_S 0x10
 
+/* A header with these flags, Ethernet inside. */
+#define TEB_BYTES TUN_ETHERTYPE_TEB >> 8, TUN_ETHERTYPE_TEB & 0xff
+#define GRE_PLAIN(c, k, s)                                                                         \
+	{                                                                                          \
+		.want = {(c)*FLAG_C | (k)*FLAG_K | (s)*FLAG_S, 0, TEB_BYTES},                      \
+		.care = {0xff, 0xff, 0xff, 0xff}, .size = 4 + 4 * ((c) + (k) + (s)),               \
+		.key_at = 4 + 4 * (c), .key_bytes = 4 * (k),                                       \
+		.flags = (c)*PKT_TUN_CSUM | (k)*PKT_TUN_KEY | (s)*PKT_TUN_SEQ,                     \
+	}
+const struct tun_plain tun_gre_plains[TUN_N_GRE_PLAINS] = {
+        GRE_PLAIN(0, 0, 0), GRE_PLAIN(0, 1, 0), GRE_PLAIN(0, 0, 1), GRE_PLAIN(0, 1, 1),
+        GRE_PLAIN(1, 0, 0), GRE_PLAIN(1, 1, 0), GRE_PLAIN(1, 0, 1), GRE_PLAIN(1, 1, 1),
+};
+const struct tun_plain tun_nvgre_plain = {
+        .want = {FLAG_K, 0, TEB_BYTES},
+        .care = {0xff, 0xff, 0xff, 0xff},
+        .size = 8,
+        .key_at = 4,
+        .key_bytes = 3,
+        .flags = PKT_TUN_KEY,
+};
+
 size_t tun_gre_build(const struct tun_outer *outer, uint8_t *p)
 {
 	uint8_t *start = p;

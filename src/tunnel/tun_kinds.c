@@ -19,6 +19,7 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .finish = tun_udp_finish,
                         .parse = tun_vxlan_parse,
                         .plain = &tun_vxlan_plain,
+                        .n_plain = 1,
                 },
         [TUN_VXLAN_GPE] =
                 {
@@ -31,6 +32,7 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .finish = tun_udp_finish,
                         .parse = tun_gpe_parse,
                         .plain = &tun_gpe_plain,
+                        .n_plain = 1,
                 },
         [TUN_GENEVE] =
                 {
@@ -42,6 +44,7 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .finish = tun_udp_finish,
                         .parse = tun_geneve_parse,
                         .plain = &tun_geneve_plain,
+                        .n_plain = 1,
                 },
         [TUN_GRE] =
                 {
@@ -52,6 +55,8 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .build = tun_gre_build,
                         .finish = tun_gre_finish,
                         .parse = tun_gre_parse,
+                        .plain = tun_gre_plains,
+                        .n_plain = TUN_N_GRE_PLAINS,
                 },
         [TUN_NVGRE] =
                 {
@@ -61,6 +66,8 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .build = tun_nvgre_build,
                         .finish = tun_nvgre_finish,
                         .parse = tun_nvgre_parse,
+                        .plain = &tun_nvgre_plain,
+                        .n_plain = 1,
                 },
 };
 

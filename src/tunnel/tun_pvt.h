@@ -23,7 +23,12 @@ TUN_KIND_FUNCTIONS(gpe);
 TUN_KIND_FUNCTIONS(geneve);
 TUN_KIND_FUNCTIONS(gre);
 TUN_KIND_FUNCTIONS(nvgre);
-extern const struct tun_plain tun_vxlan_plain, tun_gpe_plain, tun_geneve_plain;
+#define TUN_N_GRE_PLAINS 8 /* with and without checksum, key, sequence number */
+extern const struct tun_plain tun_vxlan_plain, tun_gpe_plain, tun_geneve_plain, tun_nvgre_plain;
+extern const struct tun_plain tun_gre_plains[TUN_N_GRE_PLAINS];
+
+/* RFC 8926, 3.5: options whose lengths fill `size` bytes. */
+bool tun_options_are_well_formed(const uint8_t *options, size_t size);
 
 void tun_udp_finish(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint8_t *p,
                     uint32_t size);

@@ -23,10 +23,18 @@
 const struct tun_plain tun_vxlan_plain = {
         .want = {FLAG_I},
         .care = {FLAG_I | FLAG_G},
+        .size = VXLAN_SIZE,
+        .key_at = 4,
+        .key_bytes = 3,
+        .flags = PKT_TUN_KEY,
 };
 const struct tun_plain tun_gpe_plain = {
         .want = {FLAG_I | FLAG_P, 0, 0, GPE_ETHERNET},
         .care = {FLAG_I | FLAG_P | FLAG_O | GPE_VERSION, 0, 0, 0xff},
+        .size = VXLAN_SIZE,
+        .key_at = 4,
+        .key_bytes = 3,
+        .flags = PKT_TUN_KEY,
         .proto_type = GPE_ETHERNET,
 };
 

@@ -29,6 +29,7 @@
 enum tun_kind { TUN_NONE, TUN_VXLAN, TUN_VXLAN_GPE, TUN_GENEVE, TUN_GRE, TUN_NVGRE, TUN_N_KINDS };
 
 #define TUN_GENEVE_OPTIONS_MAX 252
+#define TUN_PLAIN_SIZE         8
 #define TUN_SPORT_LO           49152 /* RFC 7348, 5: the dynamic range */
 #define TUN_SPORT_N            16384
 
@@ -75,11 +76,16 @@ struct tun_inner {
 	uint16_t options_size;
 };
 
-/* The ordinary header of a kind: eight bytes behind UDP with a network in bytes 4 to 6, no
- * extension, Ethernet inside; parse finds in it a key and proto_type, nothing else. */
+/* An ordinary header of a kind, behind UDP or IP, with Ethernet inside; parse finds in it what is
+ * said here, and nothing else. */
 struct tun_plain {
-	uint8_t want[8], care[8]; /* masked bytes */
+	uint8_t want[TUN_PLAIN_SIZE], care[TUN_PLAIN_SIZE]; /* its first bytes, masked */
+	uint8_t size;      /* of it, without options; at least the bytes in `care` */
+	uint8_t key_at;    /* four bytes with the network, */
+	uint8_t key_bytes; /* of which so many are it: 0, 3 or 4 */
+	uint8_t flags;     /* PKT_TUN_* */
 	uint8_t proto_type;
+	bool options; /* those of Geneve may follow; the first byte tells how many */
 };
 
 struct tun_kind_ops {
@@ -98,7 +104,8 @@ struct tun_kind_ops {
 	 * p: fills key but for addresses, tos and ttl; returns the header's bytes, or 0 if
 	 * malformed. */
 	size_t (*parse)(const uint8_t *p, uint32_t size, uint32_t avail, struct tun_inner *inner);
-	const struct tun_plain *plain; /* for tun_template.h; NULL: has no such header */
+	const struct tun_plain *plain; /* n_plain of them, for tun_template.h */
+	uint8_t n_plain;
 };
 
 extern const struct tun_kind_ops tun_kinds[TUN_N_KINDS];

@@ -5,7 +5,7 @@ import os
 
 from ..guests import guest_path
 from ..proc import run, thread_run_time, wait_for
-from ..traffic import MAC_A, MAC_B, UNDERLAY_LOCAL, UNDERLAY_REMOTE
+from ..traffic import MAC_A, MAC_B
 from .switch import Switch
 
 
@@ -39,13 +39,14 @@ class Evs(Switch):
             self.ctl("port", "add", "br0", name, *kind, "ofport=%d" % ofport)
         self.add_flows(rules)
 
-    def load_underlay(self, device, ofport):
+    def load_underlay(self, device, tunnel, ofport):
         """A tunnel port of br0 for any network, and what lies below it."""
         self.ctl("bridge", "add", "phy", "internal=off", "hwaddr=" + MAC_A.hex(":"),
-                 "address=%s/24" % UNDERLAY_LOCAL)
+                 "address=%s/%d" % (tunnel.local, tunnel.prefix))
         self.ctl("port", "add", "phy", "u", "type=dpdk", "devargs=" + device)
-        self.ctl("neigh", "add", "phy", UNDERLAY_REMOTE, MAC_B.hex(":"))
-        self.ctl("port", "add", "br0", "vx", "type=vxlan", "remote=" + UNDERLAY_REMOTE, "vni=flow",
+        self.ctl("neigh", "add", "phy", tunnel.remote, MAC_B.hex(":"))
+        self.ctl("port", "add", "br0", "vx", "type=" + tunnel.kind, "remote=" + tunnel.remote,
+                 ("key" if tunnel.kind == "gre" else "vni") + "=flow",
                  "ofport=%d" % ofport)
 
     def worker_show(self):

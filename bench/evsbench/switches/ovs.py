@@ -5,7 +5,7 @@ import re
 
 from ..guests import guest_path
 from ..proc import run, thread_run_time, wait_for
-from ..traffic import MAC_A, MAC_B, UNDERLAY_LOCAL, UNDERLAY_REMOTE
+from ..traffic import MAC_A, MAC_B
 from .switch import Switch
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
@@ -55,21 +55,21 @@ class Ovs(Switch):
                 raise RuntimeError("OVS refused %s: %s" % (device, error))
         self.add_flows(rules)
 
-    def load_underlay(self, device, ofport):
+    def load_underlay(self, device, tunnel, ofport):
         """A tunnel port of br0 for any network, and what lies below it."""
         self.vsctl("add-br", "phy", "--", "set", "Bridge", "phy", "datapath_type=netdev",
                    "other-config:hwaddr=\"%s\"" % MAC_A.hex(":"))
         self.vsctl("add-port", "phy", "u", "--", "set", "Interface", "u", "type=dpdk",
                    'options:dpdk-devargs="%s"' % device)
         inside = ["nsenter", "--net", "--target", str(self.pid())]
-        run([*inside, "ip", "address", "add", UNDERLAY_LOCAL + "/24", "dev", "phy"])
+        run([*inside, "ip", "address", "add", "%s/%d" % (tunnel.local, tunnel.prefix), "dev", "phy"])
         run([*inside, "ip", "link", "set", "phy", "up"])
-        self.vsctl("add-port", "br0", "vx", "--", "set", "Interface", "vx", "type=vxlan",
-                   "options:remote_ip=" + UNDERLAY_REMOTE, "options:key=flow",
+        self.vsctl("add-port", "br0", "vx", "--", "set", "Interface", "vx", "type=" + tunnel.kind,
+                   "options:remote_ip=" + tunnel.remote, "options:key=flow",
                    "ofport_request=%d" % ofport)
         control = ["ovs-appctl", "-t", self.folder + "/vswitchd.ctl"]
         wait_for("the route", lambda: "phy" in run([*control, "ovs/route/show"]))
-        run([*control, "tnl/neigh/set", "phy", UNDERLAY_REMOTE, MAC_B.hex(":")])
+        run([*control, "tnl/neigh/set", "phy", tunnel.remote, MAC_B.hex(":")])
 
     def worker_run_time(self):
         return thread_run_time(self.pid(), "pmd-c")

@@ -13,9 +13,9 @@
 #include "pkt/pkt_csum.h"
 #include "pkt/pkt_parse.h"
 #include "tunnel/tun_push.h"
+#include "tun_frames.h"
 
-#define HEADROOM 256
-#define INNER    60
+#define INNER 60
 
 static uint8_t buffer[2048];
 
@@ -23,47 +23,17 @@ static void make_inner(struct rte_mbuf *m)
 {
 	static const uint8_t head[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5};
 
-	memset(m, 0, sizeof(*m));
 	memset(buffer, 0xee, sizeof(buffer));
-	m->buf_addr = buffer;
-	m->buf_len = sizeof(buffer);
-	m->data_off = HEADROOM;
-	m->data_len = INNER;
-	m->pkt_len = INNER;
-	m->nb_segs = 1;
-	m->refcnt = 1;
-	for (unsigned i = 0; i < INNER; i++)
-		buffer[HEADROOM + i] = (uint8_t)(i * 7);
+	make_frame(m, buffer, sizeof(buffer), INNER);
 	memcpy(&buffer[HEADROOM], head, sizeof(head));
 }
 
 static const uint8_t options[8] = {0x01, 0x02, 0x05, 0x01, 0xaa, 0xbb, 0xcc, 0xdd};
 
-static struct tun_outer make_outer(enum tun_kind kind, bool ipv4, uint16_t flags)
+static struct tun_outer make_with_options(enum tun_kind kind, bool ipv4, uint16_t flags)
 {
-	struct tun_outer outer = {
-	        .kind = kind,
-	        .eth_dst = {2, 1, 1, 1, 1, 1},
-	        .eth_src = {2, 2, 2, 2, 2, 2},
-	        .tos = 0xb8,
-	        .ttl = 61,
-	        .flags = flags | PKT_TUN_KEY,
-	        .key = rte_cpu_to_be_64(0x123456),
-	        .dst_port = rte_cpu_to_be_16(tun_kinds[kind].dst_port),
-	        .sport_lo = TUN_SPORT_LO,
-	        .sport_n = TUN_SPORT_N,
-	};
+	struct tun_outer outer = make_outer(kind, ipv4, flags);
 
-	if (ipv4) {
-		memset(&outer.src[10], 0xff, 2);
-		memset(&outer.dst[10], 0xff, 2);
-		memcpy(&outer.src[12], "\x0a\x00\x00\x01", 4);
-		memcpy(&outer.dst[12], "\x0a\x00\x00\x02", 4);
-	} else {
-		outer.src[0] = outer.dst[0] = 0xfd;
-		outer.src[15] = 1;
-		outer.dst[15] = 2;
-	}
 	if (kind == TUN_GENEVE) {
 		outer.options = options;
 		outer.options_size = sizeof(options);
@@ -86,7 +56,7 @@ static void push(struct rte_mbuf *m, const struct tun_outer *outer, struct pkt_k
 
 static void check_round_trip(enum tun_kind kind, bool ipv4, uint16_t flags, bool tagged)
 {
-	struct tun_outer outer = make_outer(kind, ipv4, flags);
+	struct tun_outer outer = make_with_options(kind, ipv4, flags);
 	struct rte_mbuf m;
 	struct pkt_offsets ofs;
 	struct pkt_key_tun tun;
@@ -142,7 +112,7 @@ static void test_push_plain(void **state)
 	static uint8_t want[sizeof(buffer)];
 
 	for (unsigned n = 0; n < 3 * 500; n++) {
-		struct tun_outer outer = make_outer(TUN_VXLAN + n % 3, true, PKT_TUN_DF);
+		struct tun_outer outer = make_with_options(TUN_VXLAN + n % 3, true, PKT_TUN_DF);
 		struct pkt_tunnel_header header;
 		uint32_t hash = n * 0x9e3779b1u;
 		struct rte_mbuf m, same;
@@ -174,13 +144,14 @@ static void test_push_not_plain(void **state)
 		bool ipv4;
 		uint16_t flags;
 	} cases[] = {{true, 0}, {true, PKT_TUN_DF | PKT_TUN_CSUM}, {false, PKT_TUN_DF}};
-	struct tun_outer outer = make_outer(TUN_VXLAN, true, PKT_TUN_DF);
+	struct tun_outer outer = make_with_options(TUN_VXLAN, true, PKT_TUN_DF);
 	struct pkt_tunnel_header header;
 	struct rte_mbuf m;
 
 	make_inner(&m);
 	for (unsigned i = 0; i < EVS_ARRAY_LEN(cases); i++) {
-		struct tun_outer other = make_outer(TUN_VXLAN, cases[i].ipv4, cases[i].flags);
+		struct tun_outer other =
+		        make_with_options(TUN_VXLAN, cases[i].ipv4, cases[i].flags);
 
 		assert_int_equal(tun_header_build(&other, &header), 0);
 		assert_false(tun_push_is_plain(&header, &m));
@@ -198,7 +169,7 @@ static void test_push_not_plain(void **state)
 static void test_truncated(void **state)
 {
 	for (enum tun_kind kind = TUN_VXLAN; kind < TUN_N_KINDS; kind++) {
-		struct tun_outer outer = make_outer(kind, true, 0);
+		struct tun_outer outer = make_with_options(kind, true, 0);
 		uint16_t whole = 0;
 
 		for (uint16_t size = 0; size == 0 || size < whole - INNER + 14; size++) {
@@ -227,7 +198,7 @@ static void test_truncated(void **state)
 
 static void check_refused(enum tun_kind kind, unsigned at, uint8_t value)
 {
-	struct tun_outer outer = make_outer(kind, true, 0);
+	struct tun_outer outer = make_with_options(kind, true, 0);
 	struct rte_mbuf m;
 	struct pkt_offsets ofs;
 	struct pkt_key_tun tun;
@@ -255,15 +226,15 @@ static void test_refused(void **state)
 
 static void test_build_refuses(void **state)
 {
-	struct tun_outer outer = make_outer(TUN_VXLAN, true, 0);
+	struct tun_outer outer = make_with_options(TUN_VXLAN, true, 0);
 	struct pkt_tunnel_header header;
 
 	outer.key = rte_cpu_to_be_64(1u << 24);
 	assert_int_equal(tun_header_build(&outer, &header), -EINVAL);
-	outer = make_outer(TUN_GENEVE, true, 0);
+	outer = make_with_options(TUN_GENEVE, true, 0);
 	outer.options_size = 6;
 	assert_int_equal(tun_header_build(&outer, &header), -EINVAL);
-	outer = make_outer(TUN_VXLAN, true, 0);
+	outer = make_with_options(TUN_VXLAN, true, 0);
 	outer.src[10] = 0;
 	assert_int_equal(tun_header_build(&outer, &header), -EINVAL);
 }
