@@ -7,6 +7,7 @@ import os
 
 import pytest
 from evslib import RpcError, wait_for
+from evslib.netns import missing_echoes
 
 N_ECHOES = int(os.environ.get("EVS_ECHOES", 200))  # a hundredth of a second each
 
@@ -17,15 +18,14 @@ class Ping:
     def __init__(self, lab, guest, address):
         self.path = lab.dir / "ping.log"
         with open(self.path, "w") as log:
-            self.process = guest.popen("ping", "-i", "0.01", "-c", N_ECHOES, "-W", "60", address, stdout=log, stderr=log)
+            self.process = guest.popen("ping", "-i", "0.01", "-c", N_ECHOES, "-w", 60 + N_ECHOES // 10, address, stdout=log, stderr=log)
 
     def runs(self):
         return self.process.poll() is None
 
     def lost(self):
         self.process.wait()
-        words = self.path.read_text().split(" packets transmitted, ")
-        return int(words[0].split()[-1]) - int(words[1].split()[0])
+        return missing_echoes(self.path.read_text(), N_ECHOES)
 
 
 def test_ports_added_and_deleted_under_traffic(lab):

@@ -63,7 +63,7 @@ def test_kind(pair, kind, version):
             guest.ping("10.0.0.2", count=5)
             ovs.netns.ping("10.0.0.1", count=5, size=1372, fragment=False)
             capture.wait(20)
-        assert guest.iperf(ovs.netns, "10.0.0.2", seconds=1)["sum_received"]["bytes"] > 1e6
+        assert guest.iperf(ovs.netns, "10.0.0.2", megabytes=8)["sum_received"]["bytes"] > 1e6
         source = "ip.src" if version == 4 else "ipv6.src"
         seen = tshark(capture.path, f"{where} and icmp", source, field)
         assert {end for end, _ in seen} == {local, remote} and {network for _, network in seen} == {value}

@@ -22,7 +22,7 @@ def three(lab):
 def test_tap_to_tap_passes_large_segments_whole(lab, three, address):
     evsd, (a, _), (b, at_b), _ = three
     before = evsd.port("b")["tx-pkts"], evsd.port("b")["tx-bytes"]
-    assert a.iperf(b, address)["sum_received"]["bytes"] > 50e6
+    assert a.iperf(b, address, megabytes=100)["sum_received"]["bytes"] > 50e6
     after = evsd.port("b")["tx-pkts"], evsd.port("b")["tx-bytes"]
     assert (after[1] - before[1]) / (after[0] - before[0]) > 3000, "bytes a packet"
     assert a.iperf(b, address, "-u", "-b", "50M", "-l", 1400)["sum"]["lost_percent"] < 100
@@ -34,8 +34,8 @@ def test_tap_to_veth_gets_frames_that_it_can_take(lab, three, address):
     evsd, (a, _), _, (c, at_c) = three
     with lab.capture(c, at_c, limit=500) as capture:
         a.ping(address, size=3000)
-        assert a.iperf(c, address)["sum_received"]["bytes"] > 10e6
-        assert a.iperf(c, address, "-R")["sum_received"]["bytes"] > 10e6
+        assert a.iperf(c, address)["sum_received"]["bytes"] > 5e6
+        assert a.iperf(c, address, "-R")["sum_received"]["bytes"] > 5e6
     received = [packet for packet in capture.stop() if packet[Ether].src == a.mac(lab.iface("a"))]
     assert len(received) > 50
     assert max(len(packet) for packet in received) <= 1514

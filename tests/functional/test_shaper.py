@@ -27,7 +27,7 @@ def test_tcp_stays_within_its_rate(lab):
     a, _ = lab.tap_guest(evsd, "a", "10.9.0.1/24")
     b, _ = lab.tap_guest(evsd, "b", "10.9.0.2/24")
     evsd.call("qos.set", port="b", **{"egress.average": "100Mbit/s"})
-    got = a.iperf(b, "10.9.0.2")["sum_received"]
+    got = a.iperf(b, "10.9.0.2", seconds=2)["sum_received"]
     assert 0 < got["bits_per_second"] <= 1.01 * RATE + 8 * 62500 / got["seconds"], "the rate, and one burst"
     assert queues(evsd, "b")[0]["pkts"] > 0
     wait_for(lambda: held(evsd) == 0, "the queue runs empty")

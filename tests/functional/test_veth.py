@@ -16,9 +16,9 @@ def test_veth(lab, kind):
         a.ping("10.0.0.2", count=10)
         a.ping("fd00::2", count=10)
         a.ping("10.0.0.2", size=4000)
-        assert a.iperf(b, "10.0.0.2")["sum_received"]["bytes"] > 5e6
-        assert a.iperf(b, "10.0.0.2", "-R")["sum_received"]["bytes"] > 5e6
-        udp = a.iperf(b, "10.0.0.2", "-u", "-b", "20M")["sum"]
+        assert a.iperf(b, "10.0.0.2")["sum_received"]["bytes"] > 4e6
+        assert a.iperf(b, "10.0.0.2", "-R")["sum_received"]["bytes"] > 4e6
+        udp = a.iperf(b, "10.0.0.2", "-u", "-b", "20M", megabytes=3)["sum"]
         assert udp["lost_packets"] < udp["packets"]
     assert not bad_checksums(capture.stop())
     evsd.check_accounts()

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import socket
 import subprocess
 
@@ -10,6 +11,15 @@ from .wait import wait_for
 
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def missing_echoes(out, count):
+    """Of the first count echoes, how many did not come back, by ping's output.
+
+    ping -c gives the last ones two round trips only, whatever -W says; -c with -w waits for as many
+    answers, and sends further echoes meanwhile: those are not counted.
+    """
+    return count - len({int(n) for n in re.findall(r"icmp_seq=(\d+) ttl", out)} & set(range(1, count + 1)))
 
 
 def sh(*words, check=True, timeout=60):
@@ -75,23 +85,27 @@ class Netns:
         return json.loads(self.run("ip", "-j", "link", "show", iface))[0]["address"]
 
     def ping(self, address, count=3, size=56, fragment=True, check=True, wait=60):
-        """True if every echo came back whole. Without -W ping gives the last ones two round trips only."""
-        words = ["ping", "-c", count, "-i", "0.05", "-W", wait, "-s", size]
+        """True if every echo came back whole."""
+        words = ["ping", "-c", count, "-i", "0.05", "-W" if count == 1 else "-w", wait, "-s", size]
         run = subprocess.run(self.argv(*words, *([] if fragment else ["-M", "do"]), address),
                              text=True, capture_output=True, timeout=wait + 60)
-        good = run.returncode == 0 and f" {count} received" in run.stdout and "wrong data" not in run.stdout
+        good = run.returncode == 0 and not missing_echoes(run.stdout, count) and "wrong data" not in run.stdout
         assert good or not check, f"{self.name}: ping {address}: {run.stdout.strip()} {run.stderr.strip()}"
         return good
 
     def can_ping(self, address, **options):
         return self.ping(address, count=1, wait=1, check=False, **options)
 
-    def iperf(self, server, address, *options, seconds=2):
-        """Runs iperf3 from here to a server in another namespace; its report."""
+    def iperf(self, server, address, *options, megabytes=10, seconds=None):
+        """Runs iperf3 from here to a server in another namespace, for an amount or a time; its report.
+
+        Of an amount, up to 4 MB may still stand in socket buffers when the client ends: not received.
+        """
+        length = ["-t", seconds] if seconds else ["-n", f"{megabytes}M"]
         listener = server.popen("iperf3", "-s", "-1", "-B", address, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         wait_for(lambda: ":5201" in server.run("ss", "-Htln"), "iperf3 listens")
-        out = self.run("iperf3", "-J", "-c", address, "-t", seconds, "--connect-timeout", 60000, *options,
-                       timeout=seconds + 120)
+        out = self.run("iperf3", "-J", "-c", address, *length, "--connect-timeout", 60000, *options,
+                       timeout=300)
         listener.wait(60)
         report = json.loads(out)
         assert "error" not in report, report["error"]
