@@ -167,7 +167,7 @@ static int flood(const struct port_args *args, struct pl_tunnel *t, struct evs_e
 
 static int key(const struct port_args *args, struct pl_tunnel *t, struct evs_error *err)
 {
-	const char *name = t->kind == TUN_GRE ? "key" : "vni";
+	const char *name = tun_kinds[t->kind].key_name;
 	const char *text = arg(args, name);
 	uint64_t value = 0;
 	int ret;
@@ -176,7 +176,7 @@ static int key(const struct port_args *args, struct pl_tunnel *t, struct evs_err
 	t->key_flow = text && !strcmp(text, "flow");
 	if (t->key_flow)
 		return 0;
-	ret = number(args, name, t->kind == TUN_GRE ? UINT32_MAX : 0xffffff, &value, err);
+	ret = number(args, name, tun_kinds[t->kind].key_max, &value, err);
 	t->key = rte_cpu_to_be_64(value);
 	return ret;
 }

@@ -51,13 +51,14 @@ struct flow_op *flow_prog_add(struct flow_prog_builder *b, enum flow_op_kind kin
 	return add(b, kind, arg, payload_sizes[kind]);
 }
 
-void flow_prog_add_tunnel(struct flow_prog_builder *b, uint16_t port,
-                          const struct pkt_tunnel_header *header)
+struct flow_op *flow_prog_add_tunnel(struct flow_prog_builder *b, uint16_t port,
+                                     const struct pkt_tunnel_header *header)
 {
 	size_t size = offsetof(struct pkt_tunnel_header, data) + pkt_tunnel_used(header);
 	struct flow_op *op = add(b, FLOW_OP_TUNNEL_PUSH, port, (uint32_t)size);
 
 	memcpy(op->payload, header, size);
+	return op;
 }
 
 uint32_t flow_prog_clone_begin(struct flow_prog_builder *b)

@@ -142,9 +142,11 @@ void flow_prog_builder_init(struct flow_prog_builder *b);
 /* Appends an op with room for its payload (zeroed) and returns it, or a scratch op that is
  * not part of the program once it overflowed (b->overflow). */
 struct flow_op *flow_prog_add(struct flow_prog_builder *b, enum flow_op_kind kind, uint32_t arg);
-/* Appends TUNNEL_PUSH; its payload is the header as far as it is used. */
-void flow_prog_add_tunnel(struct flow_prog_builder *b, uint16_t port,
-                          const struct pkt_tunnel_header *header);
+/* Appends TUNNEL_PUSH, returned as by flow_prog_add; its payload is the header as far as it is
+ * used.
+ */
+struct flow_op *flow_prog_add_tunnel(struct flow_prog_builder *b, uint16_t port,
+                                     const struct pkt_tunnel_header *header);
 /* Opens a CLONE: what is added until flow_prog_clone_end(mark) runs on a copy. */
 uint32_t flow_prog_clone_begin(struct flow_prog_builder *b);
 void flow_prog_clone_end(struct flow_prog_builder *b, uint32_t mark);

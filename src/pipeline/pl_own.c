@@ -90,7 +90,7 @@ static bool reassemble(struct pl_xlate *x)
 static bool own_ip(struct pl_xlate *x, bool has_device)
 {
 	const struct pkt_key *key = &x->pkt.key.pkt;
-	bool v4 = key->base.eth_type == RTE_BE16(0x0800), is_own;
+	bool v4 = key->base.eth_type == RTE_BE16(0x0800), is_own, has_ports;
 	enum tun_kind kind;
 	uint8_t addr[16];
 
@@ -111,11 +111,12 @@ static bool own_ip(struct pl_xlate *x, bool has_device)
 		return false;
 	if (key->base.frag)
 		return !has_device && tun_service_any(key->base.ip_proto) && reassemble(x);
-	if (key->base.ip_proto == IPPROTO_UDP)
+	has_ports = key->base.ip_proto == IPPROTO_UDP ||
+	            (key->base.ip_proto == IPPROTO_TCP && tun_service_any(IPPROTO_TCP));
+	if (has_ports)
 		PL_LOOK(x, pkt.base.tp_dst);
-	kind = tun_service_lookup(key->base.ip_proto, key->base.ip_proto == IPPROTO_UDP
-	                                                      ? rte_be_to_cpu_16(key->base.tp_dst)
-	                                                      : 0);
+	kind = tun_service_lookup(key->base.ip_proto,
+	                          has_ports ? rte_be_to_cpu_16(key->base.tp_dst) : 0);
 	if (kind != TUN_NONE)
 		return pop(x, kind);
 	if (v4 && key->base.ip_proto == IPPROTO_ICMP && !has_device)

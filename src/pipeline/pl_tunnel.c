@@ -183,6 +183,8 @@ static void fill_key(struct pkt_key *key, const struct tun_outer *outer)
 	base->ip_tos = outer->tos;
 	base->ip_ttl = outer->ttl;
 	base->tp_dst = outer->dst_port;
+	if (base->ip_proto == IPPROTO_TCP)
+		base->tcp_flags = RTE_BE16(TUN_STT_TCP_FLAGS);
 	if (pl_ip_is_v4(outer->dst)) {
 		base->eth_type = RTE_BE16(0x0800);
 		memcpy(&base->ip_src, &outer->src[12], 4);
@@ -240,7 +242,9 @@ static uint16_t first_output(const struct flow_prog_builder *prog, const struct 
 	if (prog->overflow)
 		return PKT_PORT_NONE;
 	for (const struct flow_op *op = from; (const uint8_t *)op < end;
-	     op = (const struct flow_op *)((const uint8_t *)op + op->size))
+	     op = op->kind == FLOW_OP_CLONE /* what it holds lies behind it */
+	                  ? op + 1
+	                  : (const struct flow_op *)((const uint8_t *)op + op->size))
 		if (op->kind == FLOW_OP_OUTPUT)
 			return (uint16_t)op->arg;
 	return PKT_PORT_NONE;
@@ -266,7 +270,7 @@ static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
                         const struct tun_outer *outer, const struct pl_snap *snap)
 {
 	struct pkt_tunnel_header header;
-	struct flow_op *check = NULL;
+	struct flow_op *check = NULL, *push;
 	struct pl_copy copy;
 
 	if (tun_header_build(outer, &header)) {
@@ -279,12 +283,15 @@ static void encapsulate(struct pl_xlate *x, const struct pl_view *view,
 	if (view->tunnel->tell_mtu)
 		check = flow_prog_add(&x->out->prog, FLOW_OP_CHECK_MTU,
 		                      (uint32_t)header.size - header.l3);
-	flow_prog_add_tunnel(&x->out->prog, view->index, &header);
+	push = flow_prog_add_tunnel(&x->out->prog, view->index, &header);
 	x->n_edits++;
 	trace_push(x, view, outer, snap);
 	become_outer(x, outer);
 	pl_xlate_enter(x, snap, pl_snap_port(snap, PL_OFPORT_LOCAL));
 	pl_xlate_table(x, 0);
+	if (tun_kinds[outer->kind].cut)
+		((struct pkt_tunnel_header *)push->payload)->egress =
+		        first_output(&x->out->prog, push);
 	if (check)
 		check->arg |= (uint32_t)first_output(&x->out->prog, check) << 16;
 	pl_copy_end(x, &copy);

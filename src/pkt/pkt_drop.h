@@ -48,9 +48,10 @@
 	X(TUN_NO_NEIGH, "tunnel-no-neighbour", "the next hop does not answer")                     \
 	X(TUN_BAD_HEADER, "tunnel-bad-header", "malformed outer header")                           \
 	X(TUN_UNKNOWN_KEY, "tunnel-unknown-key", "no port for this VNI or key")                    \
-	X(FRAG_TIMEOUT, "fragment-timeout", "the rest of an outer packet did not come in time")    \
+	X(FRAG_TIMEOUT, "fragment-timeout",                                                        \
+	  "the rest of an outer packet or STT frame did not come in time")                         \
 	X(FRAG_REFUSED, "fragment-refused",                                                        \
-	  "no room for fragments of outer packets, or they overlap")                               \
+	  "no room for fragments of outer packets or segments of STT, or they overlap")            \
 	X(QUEUE_FULL, "queue-full", "the egress queue is full")                                    \
 	X(QUEUE_AQM, "queue-aqm", "dropped early by WRED or CoDel")                                \
 	X(CT, "conntrack", "connection tracking refused the packet")                               \

@@ -90,6 +90,15 @@ int pkt_offload_prepare(struct rte_mbuf *m, uint32_t caps, struct rte_mempool *p
 	return n;
 }
 
+int pkt_offload_check(const struct rte_mbuf *m, uint32_t *end)
+{
+	struct pkt_request r;
+	int err = pkt_request_check(m, &r);
+	if (err == 0)
+		*end = r.l4 + r.l4_size;
+	return err;
+}
+
 uint8_t pkt_offload_drop(int error)
 {
 	switch (error) {

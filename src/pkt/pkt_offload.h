@@ -24,6 +24,7 @@ enum pkt_tx_cap {
 	PKT_TX_UFO = 0x10, /* UDP fragmentation (TX_UDP_SEG): guests that negotiated it */
 };
 
+#define PKT_SEGMENT_MIN 32  /* payload of a piece; less costs its sender more than it is worth */
 #define PKT_OFFLOAD_MAX 128 /* pieces of one packet; a 64 KB frame by an MSS of 536 has 123 */
 
 /* Does the packet need pkt_offload_prepare for a port with these capabilities? */
@@ -58,6 +59,10 @@ EVS_INLINE bool pkt_offload_needed(const struct rte_mbuf *m, uint32_t caps)
  */
 int pkt_offload_prepare(struct rte_mbuf *m, uint32_t caps, struct rte_mempool *pool,
                         struct rte_mbuf **out, unsigned max);
+
+/* Do the requests for checksums and segments fit the packet? 0 and where it ends by its IP length,
+ * -EINVAL. Reads only. */
+int pkt_offload_check(const struct rte_mbuf *m, uint32_t *end);
 
 /* Drop reason for an error of the above. */
 uint8_t pkt_offload_drop(int error);

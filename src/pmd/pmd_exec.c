@@ -162,7 +162,8 @@ static void run_clone(struct pmd_worker *w, struct pmd_exec *x, const struct flo
 }
 
 /* Puts the outer header on. Large segments and open checksums must be done before, as nobody
- * looks into a tunnel afterwards; then each packet goes on by itself, to keep the order. */
+ * looks into a tunnel afterwards, unless the header tells of them; then each packet goes on by
+ * itself, to keep the order. */
 static EVS_HOT void push(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op,
                          const struct flow_op *end)
 {
@@ -176,12 +177,12 @@ static EVS_HOT void push(struct pmd_worker *w, struct pmd_exec *x, const struct 
 	}
 	if (!x->is_private)
 		pmd_make_private(w, x);
-	if (evs_likely(!pmd_tunnel_odd(x))) {
+	if (evs_likely(!pmd_tunnel_odd(x, header))) {
 		pmd_tunnel_push(w, x, header, op->arg);
 		return;
 	}
 	for (unsigned i = 0; i < x->n; i++) {
-		unsigned n = pmd_tunnel_prepare(w, x, i, pieces);
+		unsigned n = pmd_tunnel_prepare(w, x, i, header, pieces);
 
 		for (unsigned p = 0; p < n; p += PKT_BURST_MAX) {
 			struct pmd_exec sub = {.queue = x->queue, .depth = x->depth};

@@ -304,6 +304,7 @@ EVS_INLINE void turn(struct pmd_worker *w, uint64_t loop_tsc, unsigned n)
 		if (now - w->longest_since_tsc > evs_clock_tsc_hz)
 			longest_turn(w, now);
 		pmd_frags_expire(w);
+		pmd_joins_expire(w);
 	}
 	if (evs_unlikely(now - loop_tsc > w->longest_tsc[w->longest_now]))
 		evs_store_relaxed(&w->longest_tsc[w->longest_now], now - loop_tsc);

@@ -17,6 +17,7 @@
 
 struct pmd_shaper;
 struct pmd_port;
+struct tun_joins;
 struct qos_ingress;
 
 #define PMD_MAX_DEPTH     8    /* recirculations of one packet */
@@ -124,6 +125,7 @@ struct pmd_worker {
 	struct flow_cache *cache;
 	struct pmd_shaper *shapers; /* that it owns [ctl w, worker r] */
 	struct pmd_frags *frags;    /* fragments for tunnels; NULL: no memory */
+	struct tun_joins *joins;    /* segments of tunnels; NULL: no memory */
 	unsigned id;
 	enum pkt_isa isa;
 	bool stop; /* [ctl w, worker r] */
@@ -220,6 +222,11 @@ void pmd_again_run(struct pmd_worker *w);
 struct pmd_frags *pmd_frags_create(int numa_node); /* [ctl] */
 void pmd_frags_expire(struct pmd_worker *w);       /* [worker] now and then */
 void pmd_frags_destroy(struct pmd_worker *w);      /* [ctl] the worker ended */
+
+/* pmd_join.c */
+void pmd_joins_init(struct pmd_worker *w);   /* [ctl] */
+void pmd_joins_fini(struct pmd_worker *w);   /* [ctl] the worker ended */
+void pmd_joins_expire(struct pmd_worker *w); /* [worker] now and then */
 
 /* pmd_shape.c [worker] */
 /* Puts n packets for the view's port into its queues. */

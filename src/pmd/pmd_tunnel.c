@@ -18,23 +18,30 @@ bool pmd_tunnel_is_ready(const struct pmd_exec *x)
 	return ready;
 }
 
-bool pmd_tunnel_odd(const struct pmd_exec *x)
+/* Is something asked of the sender of m that the tunnel's header can not carry? */
+static bool must_prepare(const struct rte_mbuf *m, const struct pkt_tunnel_header *header)
 {
-	uint64_t requests = 0;
+	const struct tun_kind_ops *ops = &tun_kinds[header->kind];
 
+	return m->ol_flags & PKT_TX_REQUEST && !(ops->carries && ops->carries(header, m));
+}
+
+bool pmd_tunnel_odd(const struct pmd_exec *x, const struct pkt_tunnel_header *header)
+{
 	for (unsigned i = 0; i < x->n; i++)
-		requests |= x->mbuf[i]->ol_flags;
-	return requests & PKT_TX_REQUEST;
+		if (must_prepare(x->mbuf[i], header))
+			return true;
+	return false;
 }
 
 unsigned pmd_tunnel_prepare(struct pmd_worker *w, struct pmd_exec *x, unsigned i,
-                            struct rte_mbuf **pieces)
+                            const struct pkt_tunnel_header *header, struct rte_mbuf **pieces)
 {
 	struct rte_mbuf *m = x->mbuf[i];
 	int n = 1;
 
 	pieces[0] = m;
-	if (pkt_offload_needed(m, PKT_TX_MULTI_SEG))
+	if (must_prepare(m, header))
 		n = pkt_offload_prepare(m, PKT_TX_MULTI_SEG, m->pool, pieces, PKT_OFFLOAD_MAX);
 	if (n <= 0) {
 		uint16_t in_port = w->burst.base[x->slot[i]].in_port;
@@ -78,10 +85,19 @@ EVS_INLINE int push_one(const struct pmd_worker *w, struct pmd_exec *x, unsigned
 	return 0;
 }
 
+static uint32_t egress_mtu(struct pmd_worker *w, const struct pkt_tunnel_header *header)
+{
+	const struct port *port = pmd_view_of(w, header->egress)->port;
+
+	return port ? evs_load_relaxed(&port->mtu) : PORT_MTU_DEFAULT;
+}
+
 EVS_HOT void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
                              const struct pkt_tunnel_header *header, uint32_t port)
 {
 	struct port_counters *counters = pmd_view_of(w, port)->counters;
+	const struct tun_kind_ops *ops = &tun_kinds[header->kind];
+	const uint32_t mtu = ops->cut ? egress_mtu(w, header) : 0;
 	uint64_t start = pmd_nested_begin(w), bytes = 0;
 	uint32_t too_long = 0, no_room = 0;
 
@@ -89,9 +105,11 @@ EVS_HOT void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
 		uint32_t size = x->mbuf[i]->pkt_len;
 		int rc = push_one(w, x, i, header);
 
-		if (evs_likely(!rc))
+		if (evs_likely(!rc)) {
 			bytes += size;
-		else if (rc == -EMSGSIZE)
+			if (evs_unlikely(mtu))
+				ops->cut(header, x->mbuf[i], mtu);
+		} else if (rc == -EMSGSIZE)
 			too_long |= UINT32_C(1) << i;
 		else
 			no_room |= UINT32_C(1) << i;
@@ -107,14 +125,17 @@ EVS_HOT void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
 }
 
 /* The outer checksums are vouched for, or checked here; anything else that is asked of the sender
- * can not be done for a packet whose outer header goes. */
-static bool settle_requests(struct rte_mbuf *m)
+ * can not be done for a packet whose outer header goes. That a kind with segments is to be cut does
+ * not matter any more. */
+static bool settle_requests(struct rte_mbuf *m, const struct tun_kind_ops *ops)
 {
-	uint64_t asked = m->ol_flags & PKT_TX_REQUEST;
+	uint64_t asked = m->ol_flags & PKT_TX_REQUEST, may = RTE_MBUF_F_TX_IP_CKSUM;
 
 	if (evs_likely(!asked))
 		return true;
-	if ((asked & ~(uint64_t)RTE_MBUF_F_TX_IP_CKSUM) != RTE_MBUF_F_TX_UDP_CKSUM)
+	if (ops->part)
+		may |= RTE_MBUF_F_TX_TCP_SEG;
+	if ((asked & ~may) != (ops->part ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM))
 		return false;
 	m->ol_flags &= ~(uint64_t)(PKT_TX_REQUEST | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
 	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
@@ -177,6 +198,7 @@ static enum pkt_drop pop_options(struct pmd_worker *w, struct rte_mbuf *m,
 EVS_INLINE enum pkt_drop pop_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, uint32_t arg,
                                  struct pmd_ends *ends)
 {
+	const struct tun_kind_ops *ops = &tun_kinds[arg >> 16];
 	struct rte_mbuf *m = x->mbuf[i];
 	struct options options;
 	struct pkt_key_tun tun;
@@ -185,8 +207,13 @@ EVS_INLINE enum pkt_drop pop_one(struct pmd_worker *w, struct pmd_exec *x, unsig
 	options.size = 0;
 	if (arg >> 16 == TUN_GENEVE)
 		save_options(m, &x->ofs[i], &options);
-	if (evs_unlikely(!settle_requests(m)))
+	if (evs_unlikely(!settle_requests(m, ops)))
 		return PKT_DROP_TUN_BAD_HEADER;
+	if (evs_unlikely(ops->part != NULL)) {
+		if (!pmd_join(w, x, i, (enum tun_kind)(arg >> 16)))
+			return PKT_DROP_NONE;
+		m = x->mbuf[i];
+	}
 	reason = tun_pop((enum tun_kind)(arg >> 16), m, &x->ofs[i], &tun);
 	if (evs_unlikely(reason != PKT_DROP_NONE))
 		return reason;

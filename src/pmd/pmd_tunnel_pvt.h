@@ -16,10 +16,11 @@ void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
 void pmd_tunnel_pop(struct pmd_worker *w, struct pmd_exec *x, uint32_t arg);
 /* All packets are private, and none must be prepared. */
 bool pmd_tunnel_is_ready(const struct pmd_exec *x);
-bool pmd_tunnel_odd(const struct pmd_exec *x); /* some packet must be prepared before a push */
+/* Some packet must be prepared before this push. */
+bool pmd_tunnel_odd(const struct pmd_exec *x, const struct pkt_tunnel_header *header);
 /* Makes of packet i what may be put into a tunnel: how many pieces; 0: dropped. */
 unsigned pmd_tunnel_prepare(struct pmd_worker *w, struct pmd_exec *x, unsigned i,
-                            struct rte_mbuf **pieces);
+                            const struct pkt_tunnel_header *header, struct rte_mbuf **pieces);
 /* pmd_edit.c. Makes the packets of the group writable. */
 void pmd_make_private(struct pmd_worker *w, struct pmd_exec *x);
 /* pmd_again.c. One packet that came out of a tunnel; false: there is no room, or it was round too
@@ -32,6 +33,8 @@ bool pmd_again_whole(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port)
 void pmd_check_mtu(struct pmd_worker *w, struct pmd_exec *x, uint32_t arg);
 /* pmd_frag.c. Takes fragments of packets for us; those that are whole go round again. */
 void pmd_reassemble(struct pmd_worker *w, struct pmd_exec *x);
+/* pmd_join.c. Packet i of a kind with segments: true: it is whole now; false: it was taken. */
+bool pmd_join(struct pmd_worker *w, struct pmd_exec *x, unsigned i, enum tun_kind kind);
 /* The same packet had these options. */
 void pmd_again_options(struct pmd_worker *w, const struct pkt_key_tmd *tmd);
 

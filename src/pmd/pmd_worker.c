@@ -107,6 +107,7 @@ static int worker_alloc(unsigned id, unsigned cpu, struct pmd_worker **wp, struc
 	for (unsigned i = 0; i < EVS_ARRAY_LEN(w->view); i++)
 		w->view[i] = &w->nowhere;
 	w->frags = pmd_frags_create(w->numa_node);
+	pmd_joins_init(w);
 	*wp = w;
 	return 0;
 }
@@ -121,6 +122,7 @@ static void worker_free(struct pmd_worker *w)
 	if (w->poll != &pmd_poll_nothing)
 		free(w->poll);
 	pmd_frags_destroy(w);
+	pmd_joins_fini(w);
 	flow_cache_destroy(w->cache);
 	munmap(w, w->mem_size);
 }
@@ -245,6 +247,7 @@ static void worker_stop(void *arg)
 	evs_store_release(&w->stop, true);
 	pthread_join(w->thread, NULL);
 	pmd_frags_destroy(w);
+	pmd_joins_fini(w);
 	pmd_punt_wipe(w);
 	assert(balanced(&w->account));
 	pmd_shape_ended(w);

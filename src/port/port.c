@@ -17,7 +17,7 @@
 const struct port_type *port_types[PORT_MAX_TYPES + 1] = {
         &port_dpdk_type,   &port_tap_type,   &port_internal_type, &port_af_packet_type,
         &port_af_xdp_type, &port_patch_type, &port_vxlan_type,    &port_vxlan_gpe_type,
-        &port_geneve_type, &port_gre_type,   &port_nvgre_type,
+        &port_geneve_type, &port_gre_type,   &port_nvgre_type,    &port_stt_type,
 };
 
 struct port *port_table[PKT_PORT_MAX + 1];

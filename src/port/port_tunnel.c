@@ -39,11 +39,14 @@ static void tunnel_destroy(struct port *port)
 	        {"tos", "N|inherit", "DSCP of the outer header in its upper six bits (0)", 0},     \
 	        {"ttl", "N|inherit", "TTL of the outer header (64)", 0},                           \
 	        {"df", "on|off", "forbid fragments of the outer packet (on)", 0},                  \
-	        {"tell-mtu", "on|off", "tell senders of packets that are too long, by ICMP (off)", \
-	         0},                                                                               \
 	{                                                                                          \
 		"split-horizon", "on|off",                                                         \
 		        "NORMAL sends nothing from one such tunnel to another (on)", 0             \
+	}
+#define TELL_MTU                                                                                   \
+	{                                                                                          \
+		"tell-mtu", "on|off", "tell senders of packets that are too long, by ICMP (off)",  \
+		        0                                                                          \
 	}
 #define KEY_UDP                                                                                    \
 	{"vni", "N|flow", "network identifier; flow: the tunnel_id field, and any (0)", 0},        \
@@ -56,20 +59,31 @@ static void tunnel_destroy(struct port *port)
 
 static const struct port_option vxlan_options[] = {
         COMMON,
+        TELL_MTU,
         KEY_UDP,
         {"gbp", "on|off", "send the group policy fields tun_gbp_id and tun_gbp_flags (off)", 0},
         {NULL, NULL, NULL, 0},
 };
-static const struct port_option udp_options[] = {COMMON, KEY_UDP, {NULL, NULL, NULL, 0}};
+static const struct port_option udp_options[] = {COMMON, TELL_MTU, KEY_UDP, {NULL, NULL, NULL, 0}};
 static const struct port_option gre_options[] = {
         COMMON,
+        TELL_MTU,
         {"key", "N|flow", "GRE key; flow: the tunnel_id field, and any (none)", 0},
         {"csum", "on|off", "GRE checksum (off)", 0},
         {NULL, NULL, NULL, 0},
 };
 static const struct port_option nvgre_options[] = {
         COMMON,
+        TELL_MTU,
         {"vni", "N|flow", "virtual subnet; flow: the tunnel_id field, and any (0)", 0},
+        {NULL, NULL, NULL, 0},
+};
+/* Its packets are cut and never too long; its checksum is never left out. */
+static const struct port_option stt_options[] = {
+        COMMON,
+        {"key", "N|flow", "context id, 64 bits; flow: the tunnel_id field, and any (0)", 0},
+        {"dst-port", "N", "port in the header like TCP's (7471)", 0},
+        {"src-ports", "FIRST-LAST", "source ports, chosen by the inner flow (49152-65535)", 0},
         {NULL, NULL, NULL, 0},
 };
 
@@ -88,3 +102,4 @@ TYPE(vxlan_gpe, "vxlan-gpe", "VXLAN-GPE tunnel", udp_options);
 TYPE(geneve, "geneve", "Geneve tunnel (RFC 8926)", udp_options);
 TYPE(gre, "gre", "GRE tunnel with Ethernet inside (RFC 2784, 2890)", gre_options);
 TYPE(nvgre, "nvgre", "NVGRE tunnel (RFC 7637)", nvgre_options);
+TYPE(stt, "stt", "STT tunnel (draft-davie-stt), which cuts large frames itself", stt_options);

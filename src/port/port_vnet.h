@@ -14,10 +14,10 @@
 #include <linux/virtio_net.h>
 #include <rte_mbuf.h>
 
-#include "pkt/pkt_csum.h"
+#include "pkt/pkt_offload.h"
 
 /* A large segment by a smaller size than this would only multiply work. */
-#define PORT_GSO_SIZE_MIN 32
+#define PORT_GSO_SIZE_MIN PKT_SEGMENT_MIN
 
 /* -EINVAL: the header contradicts the packet (drop GUEST_BAD_OFFLOAD). */
 int port_vnet_rx_slow(const struct virtio_net_hdr *hdr, struct rte_mbuf *m);

@@ -54,6 +54,13 @@ static bool udp_is_good(const struct rte_mbuf *m, const struct pkt_offsets *ofs,
 	return pkt_csum_verify(m, ofs->l3) == PKT_CSUM_GOOD;
 }
 
+/* TCP's checksum is never left out. */
+bool tun_tcp_is_good(const struct rte_mbuf *m, uint32_t l3)
+{
+	return (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
+	       pkt_csum_verify(m, l3) == PKT_CSUM_GOOD;
+}
+
 /* Gives a packet that came without a MAC header one: zero addresses, its ethertype. */
 static void put_mac(struct rte_mbuf *m, rte_be16_t type)
 {
@@ -65,12 +72,39 @@ static void put_mac(struct rte_mbuf *m, rte_be16_t type)
 	eth->ether_type = type;
 }
 
+/* Takes `skip` bytes off; `size` are left. False: m is as it was. */
+EVS_INLINE bool take_off(struct rte_mbuf *m, uint32_t skip, uint32_t size,
+                         const struct tun_inner *inner,
+                         bool (*settle)(struct rte_mbuf *m, const struct tun_inner *inner))
+{
+	const uint64_t flags = m->ol_flags;
+	uint32_t pad;
+
+	rte_pktmbuf_adj(m, (uint16_t)skip);
+	/* Padding behind the outer packet is not part of the inner one. */
+	pad = m->pkt_len - EVS_MIN(m->pkt_len, size);
+	m->pkt_len -= pad;
+	m->ol_flags &= ~(uint64_t)(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
+	if (settle && evs_unlikely(!settle(m, inner))) {
+		m->pkt_len += pad;
+		m->ol_flags = flags;
+		rte_pktmbuf_prepend(m, (uint16_t)skip);
+		return false;
+	}
+	m->pkt_len += pad;
+	if (pad)
+		rte_pktmbuf_trim(m, (uint16_t)pad);
+	if (inner->inner_type)
+		put_mac(m, inner->inner_type);
+	return true;
+}
+
 /* The parser knows no header behind GRE's number, so for it only the IP header tells. */
 static uint32_t l4_offset(const struct rte_mbuf *m, const struct pkt_offsets *ofs, uint8_t ip_proto)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, ofs->l3);
 
-	if (ip_proto == IPPROTO_UDP || ofs->l3 == 0)
+	if (ip_proto != IPPROTO_GRE || ofs->l3 == 0)
 		return ofs->l4;
 	if (m->data_len < ofs->l3 + 40u)
 		return 0;
@@ -85,7 +119,7 @@ enum pkt_drop EVS_HOT tun_pop(enum tun_kind kind, struct rte_mbuf *m, const stru
 	const struct tun_kind_ops *ops = &tun_kinds[kind];
 	struct tun_inner inner = {.tun = tun};
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t l4 = l4_offset(m, ofs, ops->ip_proto), payload, skip, size;
+	uint32_t l4 = l4_offset(m, ofs, ops->ip_proto), payload, size;
 
 	if (l4 == 0 || ofs->l3_len < l4 - ofs->l3 || m->data_len <= l4 || !ip_is_good(m, ofs->l3))
 		return PKT_DROP_TUN_BAD_HEADER;
@@ -102,18 +136,17 @@ enum pkt_drop EVS_HOT tun_pop(enum tun_kind kind, struct rte_mbuf *m, const stru
 	if (tun->flags == 0 && kind == TUN_GRE && (frame[l4] & 0x80) &&
 	    pkt_csum_fold(pkt_csum_add_mbuf(0, m, l4, payload)) != 0xffff)
 		return PKT_DROP_TUN_BAD_HEADER;
+	if (ops->ip_proto == IPPROTO_TCP) {
+		if (!tun_tcp_is_good(m, ofs->l3))
+			return PKT_DROP_TUN_BAD_HEADER;
+		tun->flags |= PKT_TUN_CSUM;
+	}
 	size = (uint32_t)ops->parse(frame + l4, payload, m->data_len - l4, &inner);
 	if (size == 0 || (inner.inner_type == 0 && payload - size < sizeof(struct rte_ether_hdr)))
 		return PKT_DROP_TUN_BAD_HEADER;
 
 	read_addresses(frame + ofs->l3, tun);
-	skip = l4 + size;
-	/* Padding behind the outer packet is not part of the inner one. */
-	if (m->pkt_len > l4 + payload)
-		rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - l4 - payload));
-	rte_pktmbuf_adj(m, (uint16_t)skip);
-	if (inner.inner_type)
-		put_mac(m, inner.inner_type);
-	m->ol_flags &= ~(uint64_t)(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
-	return PKT_DROP_NONE;
+	return take_off(m, l4 + size, payload - size, &inner, ops->settle)
+	               ? PKT_DROP_NONE
+	               : PKT_DROP_TUN_BAD_HEADER;
 }

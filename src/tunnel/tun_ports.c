@@ -73,10 +73,11 @@ static int note_service(struct table *table, const struct tun_match *match, stru
 			continue;
 		if (service->kind == match->kind)
 			return 0;
-		return evs_error_set(err, -EEXIST,
-		                     "%s ports have that place already (UDP port %u, or GRE): "
-		                     "packets of two kinds could not be told apart",
-		                     tun_kinds[service->kind].name, match->dst_port);
+		return evs_error_set(
+		        err, -EEXIST,
+		        "%s ports have that place already (port %u of UDP or TCP, or GRE): "
+		        "packets of two kinds could not be told apart",
+		        tun_kinds[service->kind].name, match->dst_port);
 	}
 	if (table->n_services == TUN_N_SERVICES)
 		return evs_error_set(err, -ENOSPC, "more than %d different UDP ports",

@@ -17,14 +17,14 @@
 
 #include "tunnel/tunnel.h"
 
-#define TUN_N_SERVICES 16 /* different UDP ports, and GRE, at a time */
+#define TUN_N_SERVICES 16 /* different UDP and TCP ports, and GRE, at a time */
 
 enum tun_wild { TUN_ANY_LOCAL = 0x01, TUN_ANY_REMOTE = 0x02, TUN_ANY_KEY = 0x04 };
 
 struct tun_match {
 	uint8_t kind;
 	uint8_t wild;      /* enum tun_wild: what is open is zero below */
-	uint16_t dst_port; /* of UDP, in host order; GRE: 0 */
+	uint16_t dst_port; /* of UDP or TCP, in host order; GRE: 0 */
 	uint16_t index;    /* of the port */
 	uint16_t zero;
 	rte_be64_t key;

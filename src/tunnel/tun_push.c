@@ -67,25 +67,41 @@ EVS_INLINE void finish_ipv4(const struct pkt_tunnel_header *header, uint8_t *ip,
 	memcpy(ip + 10, &csum, 2);
 }
 
+EVS_INLINE uint8_t *push_ip(const struct pkt_tunnel_header *header, struct rte_mbuf *m,
+                            uint32_t flow_hash)
+{
+	uint8_t *p = prepend(header, m);
+
+	if (evs_unlikely(!p))
+		return NULL;
+	if (p[header->l3] >> 4 == 4)
+		finish_ipv4(header, p + header->l3, (uint16_t)(m->pkt_len - header->l3), flow_hash);
+	else
+		tun_put16(p + header->l3 + 4, (uint16_t)(m->pkt_len - header->l4));
+	return p + header->l4;
+}
+
+EVS_HOT uint8_t *tun_push_ip(const struct pkt_tunnel_header *header, struct rte_mbuf *m,
+                             uint32_t flow_hash)
+{
+	return push_ip(header, m, flow_hash);
+}
+
 int EVS_HOT tun_push(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint32_t flow_hash)
 {
 	const struct tun_kind_ops *ops = &tun_kinds[header->kind];
-	uint32_t ip_size = m->pkt_len + header->size - header->l3, payload;
-	uint8_t *p;
+	uint8_t *l4;
 
-	if (evs_unlikely(ip_size > TUN_MAX_IP_SIZE))
+	if (evs_unlikely(m->pkt_len + header->size - header->l3 > TUN_MAX_IP_SIZE))
 		return -EMSGSIZE;
-	p = prepend(header, m);
-	if (evs_unlikely(!p))
+	if (ops->push)
+		return ops->push(header, m, flow_hash);
+	l4 = push_ip(header, m, flow_hash);
+	if (evs_unlikely(!l4))
 		return -ENOMEM;
-	payload = m->pkt_len - header->l4;
-	if (p[header->l3] >> 4 == 4)
-		finish_ipv4(header, p + header->l3, (uint16_t)ip_size, flow_hash);
-	else
-		tun_put16(p + header->l3 + 4, (uint16_t)payload);
 	if (ops->ip_proto == IPPROTO_UDP && header->sport_n)
-		pkt_st16(p + header->l4, tun_push_sport(header, flow_hash));
-	ops->finish(header, m, p + header->l4, payload);
+		pkt_st16(l4, tun_push_sport(header, flow_hash));
+	ops->finish(header, m, l4, m->pkt_len - header->l4);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ TUN_KIND_FUNCTIONS(gpe);
 TUN_KIND_FUNCTIONS(geneve);
 TUN_KIND_FUNCTIONS(gre);
 TUN_KIND_FUNCTIONS(nvgre);
+TUN_KIND_FUNCTIONS(stt);
 #define TUN_N_GRE_PLAINS 8 /* with and without checksum, key, sequence number */
 extern const struct tun_plain tun_vxlan_plain, tun_gpe_plain, tun_geneve_plain, tun_nvgre_plain;
 extern const struct tun_plain tun_gre_plains[TUN_N_GRE_PLAINS];
@@ -37,6 +38,19 @@ void tun_gre_finish(const struct pkt_tunnel_header *header, struct rte_mbuf *m, 
 void tun_nvgre_finish(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint8_t *p,
                       uint32_t size);
 
+int tun_stt_push(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint32_t flow_hash);
+bool tun_stt_carries(const struct pkt_tunnel_header *header, const struct rte_mbuf *m);
+void tun_stt_cut(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint32_t mtu);
+bool tun_stt_part(const uint8_t *p, uint32_t size, uint32_t avail, struct tun_part *part);
+void tun_stt_whole(uint8_t *p);
+bool tun_stt_settle(struct rte_mbuf *m, const struct tun_inner *inner);
+
+/* Is it vouched for, or right? */
+bool tun_tcp_is_good(const struct rte_mbuf *m, uint32_t l3);
+/* Puts the header before m, with IP's lengths and checksum right; returns where L4 begins, NULL:
+ * no room. The packet is not too long. */
+uint8_t *tun_push_ip(const struct pkt_tunnel_header *header, struct rte_mbuf *m,
+                     uint32_t flow_hash);
 /* Writes a UDP header with ports, length and checksum still zero; returns its end. */
 uint8_t *tun_udp_build(const struct tun_outer *outer, uint8_t *p);
 

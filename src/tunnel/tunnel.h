@@ -13,8 +13,11 @@
  *
  * Cost. Push: one 64-byte copy and four stores for VXLAN over IPv4. Pop: a dozen compares.
  *
+ * STT alone cuts what is too long into segments; tun_join.h puts them together again.
+ *
  * Sources: RFC 7348 (VXLAN), draft-ietf-nvo3-vxlan-gpe, draft-smith-vxlan-group-policy, RFC 8926
- * (Geneve), RFC 2784, 2890 and 7637 (GRE, NVGRE), RFC 6040 (ECN), RFC 6935, 6936 (UDP over IPv6).
+ * (Geneve), RFC 2784, 2890 and 7637 (GRE, NVGRE), draft-davie-stt-08, RFC 6040 (ECN), RFC 6935,
+ * 6936 (UDP over IPv6).
  */
 #ifndef TUNNEL_H
 #define TUNNEL_H
@@ -26,12 +29,22 @@
 #include "pkt/pkt_hash.h"
 #include "pkt/pkt_tunnel.h"
 
-enum tun_kind { TUN_NONE, TUN_VXLAN, TUN_VXLAN_GPE, TUN_GENEVE, TUN_GRE, TUN_NVGRE, TUN_N_KINDS };
+enum tun_kind {
+	TUN_NONE,
+	TUN_VXLAN,
+	TUN_VXLAN_GPE,
+	TUN_GENEVE,
+	TUN_GRE,
+	TUN_NVGRE,
+	TUN_STT,
+	TUN_N_KINDS
+};
 
 #define TUN_GENEVE_OPTIONS_MAX 252
 #define TUN_PLAIN_SIZE         8
 #define TUN_SPORT_LO           49152 /* RFC 7348, 5: the dynamic range */
 #define TUN_SPORT_N            16384
+#define TUN_STT_TCP_FLAGS      0x18 /* ACK and PSH */
 
 /* Everything about the outer header of one cached flow. */
 struct tun_outer {
@@ -74,6 +87,15 @@ struct tun_inner {
 	rte_be16_t inner_type;  /* 0: Ethernet */
 	const uint8_t *options; /* Geneve; within the packet */
 	uint16_t options_size;
+	const uint8_t *meta; /* STT: its header; within the packet */
+};
+
+/* A segment of a frame that came in several. */
+struct tun_part {
+	uint32_t header; /* bytes of its L4 header */
+	uint32_t size;   /* of the frame in this segment */
+	uint32_t offset, total;
+	uint32_t id, ports; /* with the addresses: of which frame; as on the wire */
 };
 
 /* An ordinary header of a kind, behind UDP or IP, with Ethernet inside; parse finds in it what is
@@ -92,7 +114,9 @@ struct tun_kind_ops {
 	const char *name;
 	const char *help;
 	uint8_t ip_proto;
-	uint16_t dst_port; /* of UDP, by default */
+	uint16_t dst_port;    /* of UDP or TCP, by default; 0: has none */
+	const char *key_name; /* of the option of a port */
+	uint64_t key_max;
 	/* Bytes behind IP: writes them to `p` (room for PKT_TUNNEL_HEADER_MAX) and returns how
 	 * many. */
 	size_t (*build)(const struct tun_outer *outer, uint8_t *p);
@@ -100,10 +124,23 @@ struct tun_kind_ops {
 	 * be NULL. */
 	void (*finish)(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint8_t *p,
 	               uint32_t size);
+	/* [worker] Of a kind that is not put on in the common way: all that tun_push does. */
+	int (*push)(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint32_t flow_hash);
+	/* [worker] Does the header carry what m asks of its sender? NULL: never. */
+	bool (*carries)(const struct pkt_tunnel_header *header, const struct rte_mbuf *m);
+	/* [worker] Asks for m, just pushed, to be cut where it is too long for an MTU below. */
+	void (*cut)(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint32_t mtu);
+	/* [worker] Of a kind with segments: reads what parse reads of one; false: malformed. */
+	bool (*part)(const uint8_t *p, uint32_t size, uint32_t avail, struct tun_part *part);
+	/* [worker] The header at p is now that of a whole frame. */
+	void (*whole)(uint8_t *p);
 	/* [worker] Reads the header at p of an IP payload of `size` bytes, of which `avail` lie at
 	 * p: fills key but for addresses, tos and ttl; returns the header's bytes, or 0 if
 	 * malformed. */
 	size_t (*parse)(const uint8_t *p, uint32_t size, uint32_t avail, struct tun_inner *inner);
+	/* [worker] The header is off: does to the inner frame what it said. False: it lied, and m
+	 * is as it was. May be NULL. */
+	bool (*settle)(struct rte_mbuf *m, const struct tun_inner *inner);
 	const struct tun_plain *plain; /* n_plain of them, for tun_template.h */
 	uint8_t n_plain;
 };
@@ -132,7 +169,8 @@ EVS_INLINE uint32_t tun_flow_hash(const struct pkt_key_base *base, const struct 
 }
 
 /* [worker] Puts the header before a frame, which is writable and wants nothing of the sender
- * (checksums complete, not a large segment). 0, -ENOMEM (no room and no buffer), -EMSGSIZE. */
+ * (checksums complete, not a large segment) but what the kind carries. 0, -ENOMEM (no room and no
+ * buffer), -EMSGSIZE. */
 int tun_push(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint32_t flow_hash);
 
 /* [worker] Takes the outer header off a packet whose IP header is at ofs->l3 and L4 at ofs->l4, in

@@ -76,6 +76,11 @@ static void check_round_trip(enum tun_kind kind, bool ipv4, uint16_t flags, bool
 		assert_int_equal(rte_be_to_cpu_16(key.base.tp_src), TUN_SPORT_LO + TUN_SPORT_N / 2);
 		assert_int_equal(pkt_csum_verify(&m, ofs.l3),
 		                 flags & PKT_TUN_CSUM ? PKT_CSUM_GOOD : PKT_CSUM_NONE);
+	} else if (key.base.ip_proto == 6) {
+		flags |= PKT_TUN_CSUM; /* always */
+		assert_int_equal(key.base.tp_dst, outer.dst_port);
+		assert_int_equal(key.base.tcp_flags, rte_cpu_to_be_16(TUN_STT_TCP_FLAGS));
+		assert_int_equal(pkt_csum_verify(&m, ofs.l3), PKT_CSUM_GOOD);
 	} else {
 		assert_int_equal(key.base.ip_proto, 47);
 	}
