@@ -139,6 +139,7 @@ void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable);
 
 /* vhu_socket.c: [vhost] gives the connection's socket its time-outs; -1: not found */
 int vhu_socket_find(const struct vhu_conn *conn);
+void vhu_socket_be_patient(const struct vhu_conn *conn); /* from now on, with half messages */
 
 /* vhu_guard.c */
 void vhu_guard_init(void);

@@ -16,6 +16,8 @@
  * other side reads. */
 #define HALF_MESSAGE_US 20000
 #define REPLY_US        1000
+/* Postcopy: the library waits for QEMU's answer to its own answer, with the memory table. */
+#define ANSWER_US 900000
 
 typedef int name_fn(int fd, struct sockaddr *addr, socklen_t *size);
 
@@ -44,6 +46,14 @@ static bool is_taken(const struct vhu *vhu, int fd)
 		if (vhu->conn[i].vid != VHU_NO_DEVICE && vhu->conn[i].fd == fd)
 			return true;
 	return false;
+}
+
+void vhu_socket_be_patient(const struct vhu_conn *conn)
+{
+	static const struct timeval answer = {.tv_usec = ANSWER_US};
+
+	if (conn->fd >= 0)
+		setsockopt(conn->fd, SOL_SOCKET, SO_RCVTIMEO, &answer, sizeof(answer));
 }
 
 int vhu_socket_find(const struct vhu_conn *conn)

@@ -196,6 +196,8 @@ static const char *check_postcopy(struct vhu_conn *conn, struct vhu_msg *msg)
 	bool again = conn->advised && msg->request == VHU_POSTCOPY_ADVISE;
 
 	conn->advised |= msg->request == VHU_POSTCOPY_ADVISE;
+	if (conn->vhu->postcopy)
+		vhu_socket_be_patient(conn);
 	return !conn->vhu->postcopy ? "no postcopy=on" : again ? "postcopy twice" : NULL;
 }
 
