@@ -35,7 +35,8 @@ class Ovs(Switch):
                    'other_config:dpdk-extra="--no-pci --huge-unlink --file-prefix %s"' % self.prefix,
                    "other_config:pmd-cpu-mask=0x%x" % (1 << self.worker_cpu),
                    "other_config:dpdk-lcore-mask=0x%x" % (1 << self.control_cpu),
-                   "other_config:dpdk-socket-mem=%d" % self.memory_mb)
+                   "other_config:dpdk-socket-mem=%d" % self.memory_mb,
+                   "other_config:dpdk-socket-limit=%d" % self.memory_mb)
         self.spawn(["unshare", "--net", VSWITCHD, "unix:" + self.folder + "/db.sock",
                     "--unixctl=" + self.folder + "/vswitchd.ctl"], "vswitchd.log", env=self.env)
         self.vsctl("add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev",
