@@ -16,9 +16,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/evs_log.h"
 #include "port/port_args.h"
 #include "vhost/vhu_pvt.h"
 
+#define CHECK_PAUSE_NS    200000000 /* between two looks at a socket that waits for its guest */
 #define BUFFERS_IN_FLIGHT (1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) /* see vhu_vet.c */
 
 /* A socket that a daemon left behind when it was killed; one that answers is not touched. */
@@ -87,8 +89,7 @@ static int parse_access(struct vhu *vhu, const struct port_args *args, struct ev
 	return owner ? parse_owner(vhu, owner, err) : 0;
 }
 
-int vhu_open_parse(struct vhu *vhu, const struct port_args *args, uint64_t *flags,
-                   struct evs_error *err)
+int vhu_open_parse(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
 {
 	const char *path = port_arg(args, "path"), *mode = port_arg(args, "mode");
 	int ret;
@@ -110,22 +111,27 @@ int vhu_open_parse(struct vhu *vhu, const struct port_args *args, uint64_t *flag
 		ret = port_arg_bool(args, "iommu", &vhu->iommu, err);
 	if (!ret)
 		ret = port_arg_bool(args, "postcopy", &vhu->postcopy, err);
-	*flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS |
-	         (vhu->is_client ? RTE_VHOST_USER_CLIENT : 0) |
-	         (vhu->iommu ? RTE_VHOST_USER_IOMMU_SUPPORT : 0) |
-	         (vhu->postcopy ? RTE_VHOST_USER_POSTCOPY_SUPPORT : 0);
 	return ret;
 }
 
+static uint64_t get_flags(const struct vhu *vhu)
+{
+	return RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS |
+	       (vhu->is_client ? RTE_VHOST_USER_CLIENT : 0) |
+	       (vhu->iommu ? RTE_VHOST_USER_IOMMU_SUPPORT : 0) |
+	       (vhu->postcopy ? RTE_VHOST_USER_POSTCOPY_SUPPORT : 0);
+}
+
+/* args: NULL for what was chosen before */
 static int choose_features(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
 {
-	const char *text = port_arg(args, "features");
+	const char *text = args ? port_arg(args, "features") : NULL;
 	uint64_t supported = 0, protocol = 0, wanted;
 	int ret = rte_vhost_driver_get_features(vhu->path, &supported);
 
 	if (ret)
 		return evs_error_set(err, -EIO, "DPDK's vhost does not know '%s'", vhu->path);
-	wanted = supported;
+	wanted = args ? supported : vhu->driver_features;
 	ret = text ? vhu_features_parse(text, &wanted, err) : 0;
 	if (ret)
 		return ret;
@@ -159,14 +165,23 @@ static int set_access(const struct vhu *vhu, struct evs_error *err)
 	return 0;
 }
 
-int vhu_open(struct vhu *vhu, const struct port_args *args, uint64_t flags, struct evs_error *err)
+/* The socket is ours as long as it is this one: numbers of files are used again, and times of
+ * change follow its mode. */
+static void note_socket(const struct vhu *vhu, struct vhu_socket_id *id)
 {
-	int ret = vhu->is_client ? 0 : remove_stale(vhu->path, err);
+	struct stat st;
 
-	if (ret)
-		return ret;
-	vhu_open_log(RTE_LOG_ERR);
-	if (rte_vhost_driver_register(vhu->path, flags))
+	*id = (struct vhu_socket_id){0};
+	if (!lstat(vhu->path, &st))
+		*id = (struct vhu_socket_id){st.st_dev, st.st_ino, st.st_mtim.tv_sec,
+		                             st.st_mtim.tv_nsec};
+}
+
+static int open_socket(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
+{
+	int ret;
+
+	if (rte_vhost_driver_register(vhu->path, get_flags(vhu)))
 		return evs_error_set(err, -EIO,
 		                     "DPDK's vhost refuses the socket '%s' (its log says why)",
 		                     vhu->path);
@@ -178,12 +193,53 @@ int vhu_open(struct vhu *vhu, const struct port_args *args, uint64_t flags, stru
 		                    "may be %s",
 		                    vhu->is_client ? "connect to" : "listen on", vhu->path,
 		                    vhu->is_client ? "read" : "written");
-	vhu_open_log(RTE_LOG_CRIT);
 	if (!ret && !vhu->is_client) {
 		ret = set_access(vhu, err);
+		note_socket(vhu, &vhu->socket_id);
 		vhu_hurry_listen();
 	}
 	if (ret)
 		rte_vhost_driver_unregister(vhu->path);
+	vhu->is_open = ret == 0;
 	return ret;
+}
+
+int vhu_open(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
+{
+	int ret = vhu->is_client ? 0 : remove_stale(vhu->path, err);
+
+	if (ret)
+		return ret;
+	vhu_open_log(RTE_LOG_ERR);
+	ret = open_socket(vhu, args, err);
+	vhu_open_log(RTE_LOG_CRIT);
+	return ret;
+}
+
+void vhu_open_again(struct vhu *vhu, uint64_t now_ns)
+{
+	struct vhu_socket_id id;
+	struct evs_error err;
+	int ret;
+
+	if (now_ns - vhu->last_check_ns < CHECK_PAUSE_NS)
+		return;
+	vhu->last_check_ns = now_ns;
+	note_socket(vhu, &id);
+	if (vhu->is_open && !memcmp(&id, &vhu->socket_id, sizeof(id)))
+		return;
+	ret = remove_stale(vhu->path, &err); /* the library would remove also a good one */
+	if (!ret && vhu->is_open) {
+		rte_vhost_driver_unregister(vhu->path);
+		vhu->is_open = false;
+	}
+	if (!ret)
+		ret = open_socket(vhu, NULL, &err);
+	if (!ret)
+		EVS_LOG_LIMITED(vhost, WARN, "port '%s': socket '%s' was gone and is made anew",
+		                vhu->port->name, vhu->path);
+	else if (!vhu->is_lost)
+		EVS_LOG_LIMITED(vhost, WARN, "port '%s': its socket is gone: %s", vhu->port->name,
+		                err.text);
+	vhu->is_lost = ret != 0;
 }

@@ -97,15 +97,17 @@ static void apply(struct port *port, struct vhu *vhu)
 		EVS_LOG(vhost, ERR, "%s", err.text);
 }
 
-/* Is there no guest yet, and it is up to us to find it? */
+/* Is there no guest yet? Then we look for it, or that it can find us. */
 static bool wait_for_guest(struct vhu *vhu, uint64_t now)
 {
 	struct vhu_facts facts;
-	bool waits = vhu->is_client && !vhu_get_facts(vhu, &facts);
+	bool waits = !vhu_get_facts(vhu, &facts);
 
-	vhu_hurry_wait(vhu, waits);
-	if (waits)
+	vhu_hurry_wait(vhu, waits && vhu->is_client);
+	if (waits && vhu->is_client)
 		vhu_hurry(now);
+	else if (waits)
+		vhu_open_again(vhu, now);
 	return waits;
 }
 
@@ -165,12 +167,11 @@ static void free_vhu(struct vhu *vhu)
 static int vhu_create(struct port *port, const struct port_args *args, struct evs_error *err)
 {
 	struct vhu *vhu = alloc_vhu(port);
-	uint64_t flags = 0;
 	int ret;
 
 	if (!vhu)
 		return evs_error_set(err, -ENOMEM, "no memory for port '%s'", port->name);
-	ret = vhu_open_parse(vhu, args, &flags, err);
+	ret = vhu_open_parse(vhu, args, err);
 	if (ret)
 		goto fail;
 	port->pool = vhu->pool = get_pool(port->mtu, port->numa_node, err);
@@ -191,7 +192,7 @@ static int vhu_create(struct port *port, const struct port_args *args, struct ev
 		evs_error_set(err, ret, "socket '%s' belongs to another port", vhu->path);
 		goto fail_pool;
 	}
-	ret = vhu_open(vhu, args, flags, err);
+	ret = vhu_open(vhu, args, err);
 	if (ret)
 		goto fail_list;
 	port_link_wake(); /* to look for the guest from now on */
@@ -211,7 +212,7 @@ static void vhu_destroy(struct port *port)
 	struct vhu *vhu = port->priv;
 
 	evs_store_release(&vhu->is_closing, true);
-	if (rte_vhost_driver_unregister(vhu->path))
+	if (vhu->is_open && rte_vhost_driver_unregister(vhu->path))
 		EVS_LOG(vhost, ERR, "port '%s': DPDK's vhost keeps the socket '%s'", port->name,
 		        vhu->path);
 	vhu_list_del(vhu);

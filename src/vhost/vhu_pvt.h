@@ -53,6 +53,12 @@ struct vhu_txq {
 	uint16_t ring;   /* [ctl w, worker r] */
 } EVS_CACHE_ALIGNED;
 
+/* Of a socket's file. */
+struct vhu_socket_id {
+	uint64_t dev, ino;
+	int64_t made_s, made_ns;
+};
+
 struct vhu {
 	/* read by workers per burst */
 	int vid;                  /* [vhost w, worker r; acquire] VHU_NO_DEVICE: none */
@@ -73,10 +79,14 @@ struct vhu {
 	uint64_t driver_features;
 	uint64_t rings_seen;
 	uint64_t last_look_ns;
+	uint64_t last_check_ns;
+	struct vhu_socket_id socket_id; /* of ours, in mode server */
 	bool is_client, is_closing, is_waiting, iommu, postcopy;
-	uid_t uid;   /* of a socket of ours; -1: as it comes */
-	gid_t gid;   /* likewise */
-	mode_t mode; /* 0: as it comes */
+	bool is_open; /* the library has the socket */
+	bool is_lost; /* another one is in its place, or there can be none */
+	uid_t uid;    /* of a socket of ours; -1: as it comes */
+	gid_t gid;    /* likewise */
+	mode_t mode;  /* 0: as it comes */
 	char path[VHU_PATH_LEN];
 	struct vhu_txq txq[EVS_MAX_WORKERS];
 };
@@ -118,9 +128,9 @@ void vhu_hurry_wait(struct vhu *vhu, bool waits); /* for a guest to make its soc
 void vhu_hurry(uint64_t now_ns);                  /* while a port waits, often */
 
 /* vhu_open.c: [ctl] the options, then the socket; what the library logs of it */
-int vhu_open_parse(struct vhu *vhu, const struct port_args *args, uint64_t *flags,
-                   struct evs_error *err);
-int vhu_open(struct vhu *vhu, const struct port_args *args, uint64_t flags, struct evs_error *err);
+int vhu_open_parse(struct vhu *vhu, const struct port_args *args, struct evs_error *err);
+int vhu_open(struct vhu *vhu, const struct port_args *args, struct evs_error *err);
+void vhu_open_again(struct vhu *vhu, uint64_t now_ns); /* if nobody is connected, often */
 void vhu_open_log(uint32_t level);
 
 /* vhu_resume.c: [vhost] before the rings are served */

@@ -121,6 +121,7 @@ void vhu_get_status(struct port *port, add_fn *add, void *arg)
 	add(arg, "socket",
 	    connected        ? "connected"
 	    : vhu->is_client ? tell_obstacle(vhu->path, text, sizeof(text))
+	    : vhu->is_lost   ? "lost (its path is taken, or its directory gone)"
 	                     : "listening");
 	add(arg, "guest", ready ? "ready" : "not ready");
 	vhu_features_format(vhu->driver_features, text, sizeof(text));

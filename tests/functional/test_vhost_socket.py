@@ -4,6 +4,7 @@
     g0 --vhost-user-- br0 --vhost-user-- g1
 """
 import os
+import pathlib
 import socket
 import stat
 
@@ -130,3 +131,28 @@ def test_sockets_of_evsd(lab):
         wire.add("s", path, mode="server")
     taken.close()
     wire.add("s", path, mode="server")
+
+
+def test_a_socket_of_evsd_that_is_removed_or_replaced(lab):
+    """Who is connected notices nothing; who comes next finds a socket."""
+    wire = Wire(lab, "server")
+    guests = [wire.guest(n) for n in (0, 1)]
+    path = pathlib.Path(wire.path(1))
+    path.unlink()
+    exchange(*guests)
+    guests[1].close()
+    wait_for(path.exists, "the socket is made anew")
+    guests[1] = wire.guest(1)
+    exchange(*guests)
+    guests[1].close()
+
+    other = socket.socket(socket.AF_UNIX)
+    path.unlink()
+    other.bind(str(path))
+    other.listen()
+    wait_for(lambda: wire.status(1, "socket").startswith("lost"), "evsd sees the other socket")
+    other.close()  # and leaves its file behind
+    wait_for(lambda: wire.status(1, "socket") == "listening", "evsd has the path again")
+    guests[1] = wire.guest(1)
+    exchange(*guests)
+    wire.evsd.check_accounts()
