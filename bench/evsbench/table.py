@@ -9,6 +9,7 @@ from .scenarios import acl, l2, one_way, overlay, p2p_null
 ALL = ("ovs", "limit", "evs")
 BOTH = ("ovs", "evs")
 EVS = ("evs",)
+LIMIT = ("limit", "evs")
 
 
 class Row:
@@ -32,9 +33,9 @@ class Scenario:
         return self.name + (" " + row.name if row.name else "")
 
 
-def mpps(name, target, help_text, setup):
+def mpps(name, target, help_text, setup, against=ALL):
     return Scenario(name, help_text, [Row("", "Mpps", target and ("ovs", target))],
-                    opened=measures.throughput(setup))
+                    against, opened=measures.throughput(setup))
 
 
 def vm(name, target, *case):
@@ -74,6 +75,10 @@ SCENARIOS = [
          overlay(10000, 1, ["decap"], tunnel=traffic.GENEVE)),
     mpps("gre-decap", 4, "GRE with a key: 10,000 inner flows out of it",
          overlay(10000, 1, ["decap"], tunnel=traffic.GRE)),
+    mpps("stt-encap", None, "STT: 10,000 inner flows into the tunnel",
+         overlay(10000, 1, ["encap"], tunnel=traffic.STT), LIMIT),
+    mpps("stt-decap", None, "STT: 10,000 inner flows out of it",
+         overlay(10000, 1, ["decap"], tunnel=traffic.STT), LIMIT),
     mpps("vxlan-10k", None, "VXLAN both ways: 10,000 inner flows, captures of 100,000 frames",
          VXLAN_10K),
     mpps("vxlan-100k", None, "VXLAN both ways: 100,000 inner flows in 4,096 networks", VXLAN_100K),

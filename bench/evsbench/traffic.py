@@ -52,6 +52,9 @@ class Tunnel:
         """What is behind IP, before `size` bytes of payload."""
         if self.kind == "gre":
             return struct.pack("!HHI", 0x2000, 0x6558, vni)
+        if self.kind == "stt":  # like TCP's, in one segment
+            return (struct.pack("!HHIIBBHHH", sport, 7471, (18 + size) << 16, sport, 0x50, 0x18, 0xFFFF, 0, 0) +
+                    struct.pack("!BBHHHQH", 0, 0x04, 0, 0, 0, vni, 0))
         tunnel = (struct.pack("!II", 0x08000000, vni << 8) if self.kind == "vxlan" else
                   struct.pack("!BBHI", len(self.options) // 4, 0, 0x6558, vni << 8) + self.options)
         port = 4789 if self.kind == "vxlan" else 6081
@@ -62,7 +65,10 @@ class Tunnel:
         payload = self.header(len(inner), vni, sport) + inner
         family = socket.AF_INET if self.version == 4 else socket.AF_INET6
         ends = b"".join(socket.inet_pton(family, ip) for ip in (self.remote, self.local))
-        proto = 47 if self.kind == "gre" else 17
+        proto = {"gre": 47, "stt": 6}.get(self.kind, 17)
+        if self.kind == "stt":
+            summed = ends + struct.pack("!HH", proto, len(payload)) + payload
+            payload = payload[:16] + struct.pack("!H", checksum(summed + bytes(len(summed) % 2))) + payload[18:]
         if self.version == 6:
             header = struct.pack("!IHBB", 6 << 28, len(payload), proto, 64) + ends
             return MAC_A + MAC_B + b"\x86\xdd" + header + payload
@@ -73,6 +79,7 @@ class Tunnel:
 
 VXLAN, VXLAN6 = Tunnel("vxlan", "vxlan"), Tunnel("vxlan6", "vxlan", 6)
 GENEVE, GRE = Tunnel("geneve", "geneve"), Tunnel("gre", "gre")
+STT = Tunnel("stt", "stt")
 
 
 def write_pcap(path, frames):

@@ -5,6 +5,7 @@
 #include "control/ctl_ip.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +80,9 @@ static int number(const struct port_args *args, const char *key, uint64_t max, u
 
 	if (!text)
 		return 0;
+	errno = 0;
 	*value = strtoull(text, &end, 0);
-	if (!*text || *end || *text == '-' || *value > max)
+	if (!*text || *end || *text == '-' || *value > max || errno)
 		return evs_error_set(err, -EINVAL, "%s=%.40s: give a number from 0 to %llu", key,
 		                     text, (unsigned long long)max);
 	return 0;

@@ -114,3 +114,15 @@ def test_geneve_options(pair):
         evsd.call("bridge.set", name="br0", **{"geneve-options": "0x102/5/8=tun_metadata0,0x103/5/4=tun_metadata1"})
     with pytest.raises(Exception, match="ends at"):
         evsd.call("bridge.set", name="br0", **{"geneve-options": "0x102/5/8=tun_metadata63"})
+
+
+def test_stt_is_not_theirs(pair):
+    """Open vSwitch 3.1 takes STT ports, but its userspace datapath makes no such header: nothing to try against."""
+    _, _, ovs, _ = pair
+    ovs.tunnel("t", "stt", "192.168.7.1", key=9)
+    try:
+        ovs.netns.ping("192.168.7.1", count=1, wait=1, check=False)  # it knows the way, but
+        wait_for(lambda: "native tunnel header build failed" in ovs.appctl("ofproto/trace", "br-int", "in_port=LOCAL,icmp,nw_dst=10.0.0.1"),
+                 "it says what it can not do")
+    finally:
+        ovs.vsctl("del-port", "t")

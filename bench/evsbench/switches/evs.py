@@ -46,7 +46,7 @@ class Evs(Switch):
         self.ctl("port", "add", "phy", "u", "type=dpdk", "devargs=" + device)
         self.ctl("neigh", "add", "phy", tunnel.remote, MAC_B.hex(":"))
         self.ctl("port", "add", "br0", "vx", "type=" + tunnel.kind, "remote=" + tunnel.remote,
-                 ("key" if tunnel.kind == "gre" else "vni") + "=flow",
+                 ("key" if tunnel.kind in ("gre", "stt") else "vni") + "=flow",
                  "ofport=%d" % ofport)
 
     def worker_show(self):
