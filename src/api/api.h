@@ -146,6 +146,7 @@ enum api_method_flag {
 	API_WRITE = 0x02, /* changes the configuration: may stand in a transaction */
 	API_ACT = 0x04,   /* does something that can not be taken back: not in a transaction */
 	API_OPEN = 0x08,  /* takes further parameters, checked by the port's type */
+	API_RULES = 0x10, /* changes rules, groups or meters, perhaps a million of them */
 };
 
 struct api_method {

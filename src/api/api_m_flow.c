@@ -34,7 +34,7 @@
 
 const struct api_method api_flow_add = {
         .name = "flow.add",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Add rules to the OpenFlow tables of a bridge: all of them, or none",
         .more = "FLOW is written as for ovs-ofctl add-flow; ports may be named. A rule with the "
                 "same table, priority and match is replaced. Rules are not saved: after a "
@@ -50,7 +50,7 @@ const struct api_method api_flow_add = {
 
 const struct api_method api_flow_mod = {
         .name = "flow.mod",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Give rules other actions; counters and timeouts stay",
         .more = "Every rule of the table whose match is that of FLOW or narrower gets its "
                 "actions. No rule is added if there is none." ANSWERED,
@@ -64,7 +64,7 @@ const struct api_method api_flow_mod = {
 
 const struct api_method api_flow_del = {
         .name = "flow.del",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Delete rules",
         .more = "FLOW is a match, with table=, cookie=VALUE/MASK, out_port=, out_group= if "
                 "wanted; without any, all rules of the bridge go." ANSWERED,
@@ -77,7 +77,7 @@ const struct api_method api_flow_del = {
 
 const struct api_method api_flow_replace = {
         .name = "flow.replace",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Make the tables exactly what a file says, at one moment",
         .more = "The file has one rule a line, as flow add takes it; empty lines and lines that "
                 "begin with # do not count. Rules that are there already keep their counters "
@@ -111,7 +111,7 @@ const struct api_method api_flow_dump = {
 
 const struct api_method api_group_add = {
         .name = "group.add",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Add a group",
         .more = "GROUP is written as for ovs-ofctl add-group; types: all, select, indirect, ff. "
                 "Groups are not saved." ANSWERED,
@@ -124,7 +124,7 @@ const struct api_method api_group_add = {
 
 const struct api_method api_group_mod = {
         .name = "group.mod",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Give a group another type and other buckets",
         .more = "Rules that use the group follow at once." ANSWERED,
         .example = "group mod br0 'group_id=1,type=all,bucket=actions=output:1'",
@@ -135,7 +135,7 @@ const struct api_method api_group_mod = {
 
 const struct api_method api_group_del = {
         .name = "group.del",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Delete a group and the rules that use it, or all groups",
         .example = "group del br0 group_id=1",
         .params = PARAMS{BRIDGE, {"text", API_STR, API_POS, "GROUP", "group_id=N (all)"}, {0}},
@@ -155,7 +155,7 @@ const struct api_method api_group_dump = {
 
 const struct api_method api_meter_add = {
         .name = "meter.add",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Add a meter",
         .more = "METER is written as for ovs-ofctl add-meter. All workers draw on the same "
                 "meter. Meters are not saved." ANSWERED,
@@ -167,7 +167,7 @@ const struct api_method api_meter_add = {
 
 const struct api_method api_meter_mod = {
         .name = "meter.mod",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Give a meter another unit and other bands",
         .example = "meter mod br0 'meter=1,pktps,bands=type=drop,rate=50'",
         .params = PARAMS{BRIDGE,
@@ -177,7 +177,7 @@ const struct api_method api_meter_mod = {
 
 const struct api_method api_meter_del = {
         .name = "meter.del",
-        .flags = API_ACT,
+        .flags = API_ACT | API_RULES,
         .help = "Delete a meter and the rules that use it, or all meters",
         .example = "meter del br0 meter=1",
         .params = PARAMS{BRIDGE, {"text", API_STR, API_POS, "METER", "meter=N (all)"}, {0}},

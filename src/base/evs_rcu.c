@@ -74,7 +74,9 @@ void evs_rcu_free(void *ptr)
 
 unsigned evs_rcu_poll(void)
 {
-	while (head && rte_rcu_qsbr_check(evs_rcu, head->token, false) == 1) {
+	unsigned n = n_waiting; /* who calls again from within, to share the loop, has to wait */
+
+	while (n-- && head && rte_rcu_qsbr_check(evs_rcu, head->token, false) == 1) {
 		struct callback *cb = head;
 
 		head = cb->next;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/evs_task.h"
+
 static ctl_handler *const handlers[API_N_METHODS] = {
 #define X(id) [API_ID_##id] = ctl_##id,
         API_METHODS(X)
@@ -32,18 +34,44 @@ void ctl_call_fini(struct ctl_call *call)
 	call->params = call->result = call->err_data = NULL;
 }
 
-int ctl_call_run(struct ctl_call *call)
+static void handle(void *arg)
 {
-	int ret;
+	struct ctl_call *call = arg;
 
-	call->state = RUNNING;
-	ret = handlers[call->id](call);
+	call->handled = handlers[call->id](call);
+}
+
+/* The handler returned. */
+static int handled(struct ctl_call *call)
+{
+	int ret = call->handled;
+
 	if (ret == CTL_PENDING && call->state == FINISHED)
 		ret = call->ret;
 	call->state = ret == CTL_PENDING ? PENDING : IDLE;
 	if (ret < 0 && call->err.code == 0)
 		evs_error_set(&call->err, ret, "%s: %s", call->method->name, strerror(-ret));
 	return ret;
+}
+
+/* After several turns. */
+static void handled_late(void *arg)
+{
+	struct ctl_call *call = arg;
+	int ret = handled(call);
+
+	if (ret != CTL_PENDING)
+		call->finished(call, ret);
+}
+
+int ctl_call_run(struct ctl_call *call)
+{
+	call->state = RUNNING;
+	if (!(call->method->flags & API_RULES))
+		handle(call);
+	else if (!evs_task_run(handle, call, handled_late))
+		return CTL_PENDING;
+	return handled(call);
 }
 
 void ctl_call_finish(struct ctl_call *call, int ret)

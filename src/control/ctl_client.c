@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/evs_task.h"
+
 #define TURN_REQUESTS 16
 
 static void client_free(struct ctl_client *client)
@@ -146,10 +148,34 @@ static void run_write(struct ctl_client *client)
 	            client, write_finished, client);
 }
 
+static void run(struct ctl_client *client);
+
+static void run_after(void *arg)
+{
+	struct ctl_client *client = arg;
+
+	client->busy = false;
+	run(client);
+	if (!client->busy)
+		resume(client);
+}
+
+/* Other rules are being changed, over several turns. */
+static bool has_to_wait(struct ctl_client *client)
+{
+	if (!(client->call.method->flags & API_RULES) || !evs_task_after(run_after, client))
+		return false;
+	client->busy = true;
+	return true;
+}
+
 static void run(struct ctl_client *client)
 {
 	struct ctl_call *call = &client->call;
 	int ret;
+
+	if (has_to_wait(client))
+		return;
 
 	call->client = client;
 	call->finished = call_finished;

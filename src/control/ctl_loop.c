@@ -12,6 +12,7 @@
 
 #include "base/evs_clock.h"
 #include "base/evs_rcu.h"
+#include "base/evs_task.h"
 #include "control/ctl_conf_pvt.h"
 #include "control/ctl_ip.h"
 #include "control/ctl_net.h"
@@ -144,8 +145,12 @@ void ctl_run(void)
 {
 	prctl(PR_SET_TIMERSLACK, RCU_MIN_US * 1000 / 10); /* by default 50 us, more than the wait */
 	poll_rcu();
-	while (!stopping && event_base_loop(ctl_base, EVLOOP_ONCE) >= 0)
+	while (!stopping &&
+	       event_base_loop(ctl_base, EVLOOP_ONCE | (evs_task_step() ? EVLOOP_NONBLOCK : 0)) >=
+	               0)
 		poll_rcu();
+	while (evs_task_step())
+		; /* nothing stays half done */
 }
 
 void ctl_stop(void)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/evs_task.h"
 #include "control/ctl_of_pvt.h"
 
 void ctl_of_commit(struct ctl_of_session *s)
@@ -98,7 +99,7 @@ static int on_flow_mod(struct ctl_of_session *s, const struct of_msg *msg, struc
 	if (ret == 0)
 		ret = pl_flow_mod(s->ob->bridge->pl, mod, err);
 	s->dirty |= ret == 0;
-	if (ret == 0 && mod->buffer_id != OF_NO_BUFFER && !deletes) {
+	if (ret == 0 && mod->buffer_id != OF_NO_BUFFER && !deletes && s->bev) {
 		ctl_of_commit(s);
 		ret = ctl_of_packet_release(s, mod->buffer_id, err);
 	}
@@ -246,9 +247,75 @@ bool ctl_of_handles(uint8_t type)
 	return type < OF_N_TYPES && handlers[type].handle;
 }
 
+/* ---- changes that may take several turns ---- */
+
+static struct {
+	struct ctl_of_session *s;
+	struct of_error err;
+	int ret;
+} change; /* one at a time, as tasks are */
+
+static void change_run(void *arg)
+{
+	const struct of_msg *msg = &change.s->msg;
+
+	change.ret = handlers[msg->type].handle(change.s, msg, &change.err);
+}
+
+static void change_ended(void *arg)
+{
+	ctl_of_session_changed(change.s, change.ret, change.err);
+}
+
+static int run_change(struct ctl_of_session *s, struct of_error *err)
+{
+	ctl_of_commit(s); /* what was said before is not part of it */
+	change.s = s;
+	if (!evs_task_run(change_run, NULL, change_ended))
+		return -EINPROGRESS;
+	*err = change.err;
+	return change.ret;
+}
+
+/* What may be about any number of rules. */
+static bool is_long(const struct of_msg *msg)
+{
+	switch (msg->type) {
+	case OFPT_FLOW_MOD:
+		return msg->flow_mod.command == OFPFC_DELETE ||
+		       msg->flow_mod.command == OFPFC_MODIFY;
+	case OFPT_GROUP_MOD:
+		return msg->group_mod.command == OFPGC_DELETE;
+	case OFPT_METER_MOD:
+		return msg->meter_mod.command == OFPMC_DELETE;
+	case OFPT_MULTIPART_REQUEST:
+		return msg->multipart.type == OFPMP_TABLE_FEATURES;
+	default:
+		return false;
+	}
+}
+
+bool ctl_of_changes(const uint8_t *bytes, size_t size)
+{
+	switch (bytes[1]) {
+	case OFPT_FLOW_MOD:
+	case OFPT_GROUP_MOD:
+	case OFPT_METER_MOD:
+	case OFPT_TABLE_MOD:
+	case OFPT_PORT_MOD:
+	case OFPT_SET_CONFIG:
+	case OFPT_PACKET_OUT: /* its group may be one that goes */
+		return true;
+	case OFPT_MULTIPART_REQUEST:
+		return size > 9 && bytes[9] == OFPMP_TABLE_FEATURES;
+	default:
+		return false;
+	}
+}
+
 int ctl_of_handle(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err)
 {
 	if (handlers[msg->type].not_slave && s->role == OFPCR_ROLE_SLAVE)
 		return of_error_set(err, OFPBRC_IS_SLAVE);
-	return handlers[msg->type].handle(s, msg, err);
+	return is_long(msg) ? run_change(s, err) : handlers[msg->type].handle(s, msg, err);
 }

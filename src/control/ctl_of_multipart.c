@@ -117,7 +117,7 @@ static int begin_features(struct ctl_of_session *s, const struct of_multipart *m
 		return of_error_set(err, OFPBRC_IS_SLAVE);
 	ret = pl_table_features_set(s->ob->bridge->pl, m->list.elements, m->list.n, err);
 	s->dirty |= ret == 0;
-	return ret;
+	return s->bev ? ret : -ENOTCONN; /* it took several turns */
 }
 
 static bool step_features(struct ctl_of_job *job)

@@ -37,6 +37,8 @@ struct ctl_of_session {
 	struct of_buf out;
 	struct of_msg msg;
 	struct ctl_of_job *job;
+	uint8_t *late; /* the message whose change takes several turns; NULL: none */
+	uint16_t late_size;
 	struct evbuffer *parts;         /* of a multipart request; NULL: none is under way */
 	struct ctl_of_buffers *buffers; /* NULL: never needed */
 	struct of_async async;
@@ -49,6 +51,7 @@ struct ctl_of_session {
 	bool hello;      /* the other side's was received */
 	bool probing;    /* an echo request is unanswered */
 	bool in_barrier; /* pl_barrier holds us */
+	bool in_task;    /* a task holds us: ours, or one that has to end before our next message */
 	bool busy;       /* handling messages: do not free */
 	bool dirty;      /* rules changed since the last commit */
 	bool ending;     /* closes when the last words are out */
@@ -106,6 +109,10 @@ bool ctl_of_wants_async(const struct ctl_of_session *s);
  * whatever is in them. */
 bool ctl_of_handles(uint8_t type);
 int ctl_of_handle(struct ctl_of_session *s, const struct of_msg *msg, struct of_error *err);
+/* Whether a message changes what a task may be changing: it waits for its end. -EINPROGRESS of
+ * ctl_of_handle: it is such a task itself, and what became of it ctl_of_session_changed tells. */
+bool ctl_of_changes(const uint8_t *bytes, size_t size);
+void ctl_of_session_changed(struct ctl_of_session *s, int ret, struct of_error err);
 void ctl_of_commit(struct ctl_of_session *s);
 
 /* Multipart (ctl_of_multipart.c). */

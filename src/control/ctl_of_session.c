@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/evs_clock.h"
+#include "base/evs_task.h"
 #include "control/ctl_of_pvt.h"
 #include "control/ctl_tls.h"
 
@@ -25,13 +26,14 @@ static void session_free(struct ctl_of_session *s)
 		event_free(s->probe);
 	of_arena_fini(&s->arena);
 	of_buf_fini(&s->out);
+	free(s->late);
 	free(s);
 }
 
 /* Frees a closed session unless somebody will still come back to it. */
 static void session_release(struct ctl_of_session *s)
 {
-	if (!s->bev && !s->busy && !s->in_barrier)
+	if (!s->bev && !s->busy && !s->in_barrier && !s->in_task)
 		session_free(s);
 }
 
@@ -177,6 +179,41 @@ static bool take_hello(struct ctl_of_session *s, const uint8_t *bytes, size_t si
 	return false;
 }
 
+/* What became of a message. */
+static void handled(struct ctl_of_session *s, int ret, struct of_error err, const uint8_t *bytes,
+                    size_t size)
+{
+	if (!s->bev)
+		return;
+	if (ret == -EPROTO && bytes[1] != OFPT_ERROR)
+		send_error(s, err, bytes, size);
+	else if (ret < 0 && ret != -EPROTO)
+		ctl_of_session_close(s, "no memory");
+}
+
+/* It goes on over several turns; an error would tell the message. */
+static void handle_late(struct ctl_of_session *s, const uint8_t *bytes, uint16_t size)
+{
+	s->in_task = true;
+	s->late = malloc(size);
+	if (!s->late)
+		abort(); /* nobody could say what became of it */
+	memcpy(s->late, bytes, size);
+	s->late_size = size;
+}
+
+void ctl_of_session_changed(struct ctl_of_session *s, int ret, struct of_error err)
+{
+	s->in_task = false;
+	s->busy = true;
+	handled(s, ret, err, s->late, s->late_size);
+	free(s->late);
+	s->late = NULL;
+	ctl_of_commit(s);
+	s->busy = false;
+	ctl_of_session_wake(s);
+}
+
 static void handle(struct ctl_of_session *s, const uint8_t *bytes, uint16_t size)
 {
 	struct of_error err = {0};
@@ -184,7 +221,7 @@ static void handle(struct ctl_of_session *s, const uint8_t *bytes, uint16_t size
 
 	of_arena_reset(&s->arena);
 	if (s->hello && ctl_of_part(s, bytes, size, &ret, &err))
-		goto handled;
+		goto end;
 	if (s->hello && bytes[0] == OF_VERSION_13 && !ctl_of_handles(bytes[1]))
 		ret = of_error_set(&err, OFPBRC_BAD_TYPE);
 	else
@@ -195,11 +232,28 @@ static void handle(struct ctl_of_session *s, const uint8_t *bytes, uint16_t size
 	}
 	if (ret == 0)
 		ret = ctl_of_handle(s, &s->msg, &err);
-handled:
-	if (ret == -EPROTO && s->bev && bytes[1] != OFPT_ERROR)
-		send_error(s, err, bytes, size);
-	else if (ret < 0 && s->bev && ret != -EPROTO)
-		ctl_of_session_close(s, "no memory");
+end:
+	if (ret == -EINPROGRESS)
+		handle_late(s, bytes, size);
+	else
+		handled(s, ret, err, bytes, size);
+}
+
+static void task_ended(void *arg)
+{
+	struct ctl_of_session *s = arg;
+
+	s->in_task = false;
+	ctl_of_session_wake(s);
+}
+
+/* Whether the message has to wait for the end of somebody else's task. */
+static bool has_to_wait(struct ctl_of_session *s, const uint8_t *bytes, size_t size)
+{
+	if (!ctl_of_changes(bytes, size) || !evs_task_after(task_ended, s))
+		return false;
+	s->in_task = true;
+	return true;
 }
 
 /* Takes one whole message from the input; false if there is none. */
@@ -227,6 +281,8 @@ static bool take_message(struct ctl_of_session *s)
 		ctl_of_session_close(s, "no memory");
 		return false;
 	}
+	if (has_to_wait(s, bytes, size))
+		return false;
 	snoop(s, bytes, size);
 	handle(s, bytes, size);
 	if (s->bev)
@@ -236,7 +292,7 @@ static bool take_message(struct ctl_of_session *s)
 
 static bool may_go_on(const struct ctl_of_session *s)
 {
-	return s->bev && !s->ending && !s->in_barrier && !s->job &&
+	return s->bev && !s->ending && !s->in_barrier && !s->in_task && !s->job &&
 	       unread(s) + s->out.size < CTL_OF_OUT_PAUSE;
 }
 
@@ -326,7 +382,7 @@ static void on_probe(evutil_socket_t fd, short what, void *arg)
 	uint64_t silent_ns = evs_clock_ns() - s->heard_ns;
 	uint64_t probe_ns = (uint64_t)s->controller->probe_s * 1000000000u;
 
-	if (s->in_barrier || s->job || silent_ns < probe_ns)
+	if (s->in_barrier || s->in_task || s->job || silent_ns < probe_ns)
 		return;
 	if (s->probing || !s->hello) {
 		ctl_of_session_close(s, s->hello ? "no answer to an echo request" : "no HELLO");

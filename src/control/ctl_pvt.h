@@ -35,6 +35,7 @@ struct ctl_call {
 	void *runner;
 	uint8_t state;
 	int ret;
+	int handled; /* what the handler returned */
 };
 
 typedef int ctl_handler(struct ctl_call *call);

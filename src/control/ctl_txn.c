@@ -10,18 +10,35 @@
  */
 #include <stdlib.h>
 
+#include "base/evs_task.h"
 #include "control/ctl_pvt.h"
 
 static STAILQ_HEAD(, ctl_txn) queue = STAILQ_HEAD_INITIALIZER(queue);
 static bool stepping; /* the head of the queue is within txn_step */
 
+static bool waiting; /* until rules have been changed, over several turns */
+
 static void txn_step(struct ctl_txn *txn);
+static void start_next(void);
+
+static void start_after(void *arg)
+{
+	waiting = false;
+	start_next();
+}
+
+static bool has_to_wait(void)
+{
+	waiting = waiting || evs_task_after(start_after, NULL);
+	return waiting;
+}
 
 static void start_next(void)
 {
 	struct ctl_txn *txn;
 
-	while (!stepping && (txn = STAILQ_FIRST(&queue)) && txn->call.method == NULL) {
+	while (!stepping && (txn = STAILQ_FIRST(&queue)) && txn->call.method == NULL &&
+	       !has_to_wait()) {
 		stepping = true;
 		if (!txn->before)
 			txn->before = json_deep_copy(ctl_conf_document());
@@ -147,6 +164,8 @@ static void txn_step(struct ctl_txn *txn)
 		while (txn->at < json_array_size(txn->calls)) {
 			int ret;
 
+			if (has_to_wait())
+				return;
 			txn->call.err.code = 0;
 			ret = call_start(txn, json_array_get(txn->calls, txn->at));
 			if (ret == CTL_PENDING)

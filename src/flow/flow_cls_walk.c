@@ -3,6 +3,7 @@
  * The classifier's questions about matches instead of packets: equal, narrower, overlapping.
  * Threads: control only.
  */
+#include "base/evs_task.h"
 #include "flow/flow_cls_pvt.h"
 
 #define WALK_AHEAD 16 /* slots */
@@ -83,6 +84,7 @@ static bool walk_table(const struct flow_cls_tuple *host, struct ask *ask)
 		uint64_t ahead = host->slots[(i + WALK_AHEAD) & host->slot_mask];
 		struct flow_cls_rule *rule = slot_in_use(slot) ? slot_rule(slot) : NULL;
 
+		evs_task_breathe();
 		__builtin_prefetch(slot_rule(ahead));
 		if (rule && concerns(ask, rule) &&
 		    !walk_chain(rule, ask->version, ask->visit, ask->arg))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/evs_clock.h"
+#include "base/evs_task.h"
 
 #define PREFETCH_AHEAD 4
 
@@ -34,6 +35,7 @@ static bool collect(struct flow_cls_rule *cls, void *arg)
 	struct op *op = arg;
 	struct pl_rule *rule = pl_rule_of(cls);
 
+	evs_task_breathe();
 	if (cookie_fits(op->mod, rule) &&
 	    (!is_delete(op->mod) ||
 	     pl_code_has_output(rule->code, op->mod->out_port, op->mod->out_group)))
@@ -147,6 +149,7 @@ static int modify_check(struct op *op)
 		const struct pl_rule *rule = op->hits.item[i];
 		int rc;
 
+		evs_task_breathe();
 		flow_cls_rule_match(&rule->cls, &mod.match.key, &mod.match.mask);
 		rc = pl_check_insts(op->bridge, rule->table->id, &mod, op->err);
 		if (rc)
@@ -163,8 +166,10 @@ static int modify(struct op *op)
 
 	collect_all(op);
 	rc = modify_check(op);
-	for (uint32_t i = 0; !rc && i < op->hits.n; i++)
+	for (uint32_t i = 0; !rc && i < op->hits.n; i++) {
+		evs_task_breathe();
 		rc = modify_one(op, op->hits.item[i]);
+	}
 	return rc;
 }
 
@@ -181,6 +186,7 @@ static int delete (struct op *op)
 {
 	collect_all(op);
 	for (uint32_t i = 0; i < op->hits.n; i++) {
+		evs_task_breathe();
 		prefetch_rule(op, i);
 		pl_rule_remove(op->hits.item[i], OFPRR_DELETE, true);
 	}

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/evs_log.h"
+#include "base/evs_task.h"
 #include "pipeline/pl_of_pvt.h"
 
 struct note {
@@ -103,8 +104,10 @@ void pl_journal_begin(void)
 void pl_journal_end(bool keep)
 {
 	journal.on = false;
-	while (!keep && journal.n)
+	while (!keep && journal.n) {
+		evs_task_breathe();
 		take_back(&journal.notes[--journal.n]);
+	}
 	free(journal.notes);
 	journal.notes = NULL;
 	journal.n = journal.cap = 0;
@@ -117,6 +120,7 @@ int pl_flow_mods(struct pl_bridge *bridge, const struct of_flow_mod *mods, uint3
 
 	pl_journal_begin();
 	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		evs_task_breathe();
 		rc = pl_flow_mod(bridge, &mods[i], err);
 		*failed = i;
 	}

@@ -9,6 +9,8 @@
  */
 #include <stdlib.h>
 
+#include "base/evs_task.h"
+
 #include "pipeline/pl_of_pvt.h"
 
 #define KEPT_FLAGS ((unsigned)(OFPFF_SEND_FLOW_REM | OFPFF_NO_PKT_COUNTS | OFPFF_NO_BYT_COUNTS))
@@ -131,12 +133,15 @@ static int run(struct replace *r, const struct pl_flow_source *source, struct of
 	static struct of_flow_mod mod; /* large; control is one thread */
 	int rc;
 
-	for (source->rewind(source->arg); (rc = source->next(source->arg, &mod)) > 0;)
+	for (source->rewind(source->arg); (rc = source->next(source->arg, &mod)) > 0;) {
+		evs_task_breathe();
 		mark(r, &mod);
+	}
 	if (rc)
 		return rc;
 	each_rule(r, remove_other);
 	for (source->rewind(source->arg); (rc = source->next(source->arg, &mod)) > 0;) {
+		evs_task_breathe();
 		rc = write_rule(r, &mod, err);
 		if (rc)
 			return rc;

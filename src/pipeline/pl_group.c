@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/evs_clock.h"
+#include "base/evs_task.h"
 
 #define MAX_BUCKETS 4096
 #define MAX_CHAIN   16 /* groups within groups */
@@ -296,6 +297,7 @@ static bool some_groups(const struct pl_tables *tables, uint32_t *cursor, uint32
 	for (; n && *cursor < PL_GROUP_BUCKETS; n--, ++*cursor) {
 		struct pl_group *group;
 
+		evs_task_breathe();
 		for (group = tables->groups[*cursor]; group; group = group->next)
 			if (pl_exists(group->added, &group->removed, pl_next_version()))
 				fn(group, arg);

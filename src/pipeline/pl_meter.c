@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/evs_clock.h"
+#include "base/evs_task.h"
 #include "qos/qos_meter.h"
 
 #define MAX_BANDS QOS_METER_BANDS_MAX
@@ -150,21 +151,31 @@ static int set(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct 
 
 static void remove_user(struct pl_rule *rule, void *arg)
 {
-	if ((rule->code->set & OF_INST_METER) && rule->code->meter_id == *(const uint32_t *)arg)
+	uint32_t id = *(const uint32_t *)arg;
+
+	if ((rule->code->set & OF_INST_METER) && (id == OFPM_ALL || rule->code->meter_id == id))
 		pl_rule_remove(rule, OFPRR_DELETE, true);
 }
 
-/* Rules that name the meter go with it (section 6.6). */
-static void delete_one(struct pl_meter *meter, void *arg)
+/* Rules that name the meter, or any (OFPM_ALL), go with it (section 6.6). */
+static void remove_users(struct pl_tables *tables, uint32_t id)
 {
-	struct pl_tables *tables = meter->bridge->tables;
-
-	for (unsigned i = 0; i < PL_MAX_TABLES && meter->n_rule_refs; i++) {
+	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
 		uint32_t cursor = 0;
 
-		pl_slots_walk(&tables->table[i].slots, &cursor, UINT32_MAX, remove_user,
-		              &meter->id);
+		pl_slots_walk(&tables->table[i].slots, &cursor, UINT32_MAX, remove_user, &id);
 	}
+}
+
+static void remove_one(struct pl_meter *meter, void *arg)
+{
+	remove_meter(meter);
+}
+
+static void delete_one(struct pl_meter *meter)
+{
+	if (meter->n_rule_refs)
+		remove_users(meter->bridge->tables, meter->id);
 	remove_meter(meter);
 }
 
@@ -175,6 +186,7 @@ static bool some_meters(const struct pl_tables *tables, uint32_t *cursor, uint32
 	for (; n && *cursor < PL_GROUP_BUCKETS; n--, ++*cursor) {
 		struct pl_meter *meter;
 
+		evs_task_breathe();
 		for (meter = tables->meters[*cursor]; meter; meter = meter->next)
 			if (pl_exists(meter->added, &meter->removed, pl_next_version()))
 				fn(meter, arg);
@@ -186,7 +198,10 @@ void pl_meters_clear(struct pl_tables *tables)
 {
 	uint32_t cursor = 0;
 
-	some_meters(tables, &cursor, PL_GROUP_BUCKETS, delete_one, NULL);
+	if (!tables->n_meters)
+		return;
+	remove_users(tables, OFPM_ALL);
+	some_meters(tables, &cursor, PL_GROUP_BUCKETS, remove_one, NULL);
 }
 
 int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct of_error *err)
@@ -204,7 +219,7 @@ int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struc
 		else if (mod->meter_id == 0 || mod->meter_id > OFPM_MAX)
 			return of_error_set(err, OFPMMFC_INVALID_METER);
 		else if (old)
-			delete_one(old, NULL);
+			delete_one(old);
 		return 0;
 	default:
 		return of_error_set(err, OFPMMFC_BAD_COMMAND);

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include "base/evs_task.h"
+
 static bool is_rule(uintptr_t slot)
 {
 	return !(slot & 1);
@@ -47,8 +49,10 @@ bool pl_slots_walk(const struct pl_slots *slots, uint32_t *cursor, uint32_t max,
 {
 	uint32_t end = *cursor + EVS_MIN(max, slots->cap - EVS_MIN(*cursor, slots->cap));
 
-	for (; *cursor < end; ++*cursor)
+	for (; *cursor < end; ++*cursor) {
+		evs_task_breathe();
 		if (is_rule(slots->slot[*cursor]))
 			visit((struct pl_rule *)slots->slot[*cursor], arg);
+	}
 	return *cursor < slots->cap;
 }

@@ -16,11 +16,13 @@
 
 #include "base/evs_clock.h"
 #include "base/evs_log.h"
+#include "base/evs_task.h"
 
 uint64_t pl_version = 1;
 
 #define STEP_LEN  4096  /* removed objects in one step of a pass */
-#define SLICE_LEN 8192  /* rules between two turns of the event loop */
+#define SLICE_LEN 64    /* rules between two looks at the clock */
+#define TURNS_A_S 1000  /* what is taken apart leaves the event loop a turn so often */
 #define TRIM_LEN  65536 /* after so many freed rules memory goes back to the system */
 
 /* What leaves with one version. */
@@ -204,9 +206,17 @@ bool pl_rules_leave(void)
 	return n_apart > 0;
 }
 
-static uint32_t slice_end(const struct batch *batch)
+/* Handles the rules of a batch, for one turn; returns whether that was all of them. */
+static bool each_rule(struct batch *batch, void (*fn)(struct pl_rule *rule))
 {
-	return EVS_MIN(batch->rules.n, batch->cursor + SLICE_LEN);
+	uint64_t end_tsc = evs_clock_tsc() + evs_clock_tsc_hz / TURNS_A_S;
+
+	while (batch->cursor < batch->rules.n) {
+		fn(batch->rules.item[batch->cursor++]);
+		if (batch->cursor % SLICE_LEN == 0 && evs_clock_tsc() > end_tsc)
+			break;
+	}
+	return batch->cursor == batch->rules.n;
 }
 
 /* Freed rules leave holes all over the heap, which the allocator would keep. */
@@ -225,9 +235,7 @@ static void batch_free(void *arg)
 {
 	struct batch *batch = arg;
 
-	for (uint32_t end = slice_end(batch); batch->cursor < end; batch->cursor++)
-		rule_free(batch->rules.item[batch->cursor]);
-	if (batch->cursor < batch->rules.n) {
+	if (!each_rule(batch, rule_free)) {
 		evs_rcu_call(batch_free, batch);
 		return;
 	}
@@ -243,22 +251,24 @@ static void batch_free(void *arg)
 	free(batch);
 }
 
+static void rule_gone(struct pl_rule *rule)
+{
+	if (rule->notify && flow_removed)
+		tell_removed(rule);
+	flow_cls_unlink(&rule->table->cls, &rule->cls);
+}
+
 /* No cached flow refers to what is in it: counters are final. No reader looks at a version that has
  * it. */
 static void batch_gone(void *arg)
 {
 	struct batch *batch = arg;
 
+	if (evs_task_after(batch_gone, batch))
+		return; /* it walks over what would be taken apart */
 	n_apart += !batch->is_apart;
 	batch->is_apart = true;
-	for (uint32_t end = slice_end(batch); batch->cursor < end; batch->cursor++) {
-		struct pl_rule *rule = batch->rules.item[batch->cursor];
-
-		if (rule->notify && flow_removed)
-			tell_removed(rule);
-		flow_cls_unlink(&rule->table->cls, &rule->cls);
-	}
-	if (batch->cursor < batch->rules.n) {
+	if (!each_rule(batch, rule_gone)) {
 		evs_rcu_call(batch_gone, batch);
 		return;
 	}
@@ -317,13 +327,18 @@ bool pl_removed_step(uint64_t seq)
 	return true;
 }
 
+static void commit_after(void *arg)
+{
+	pl_commit();
+}
+
 void pl_commit(void)
 {
 	struct batch *batch = pending;
 	struct pl_table *table;
 
-	if (!touched && !batch)
-		return;
+	if ((!touched && !batch) || evs_task_after(commit_after, NULL))
+		return; /* nobody sees half of what a task does */
 	while ((table = TAILQ_FIRST(&dirty))) {
 		TAILQ_REMOVE(&dirty, table, dirty);
 		table->is_dirty = false;
@@ -387,7 +402,8 @@ void pl_of_credit(const struct flow_ref *ref, const struct pl_credit *credit)
 
 void pl_of_tick(uint32_t now_ms)
 {
-	pl_timeout_run(now_ms);
+	if (!evs_task_is_elsewhere())
+		pl_timeout_run(now_ms);
 	pl_recirc_tick(now_ms);
 }
 

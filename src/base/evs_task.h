@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Long work of the control thread, in turns.
+ * Threads: control.
+ *
+ * Problem. To delete a million rules takes half a second, and whoever else has a question to the
+ * control thread must not wait for it. The work is loops within loops, over rooms.
+ *
+ * A task is a function that runs on a stack of its own. Where it calls evs_task_breathe and its
+ * turn is over, the event loop goes on, and takes it up again after the others had theirs. Short
+ * work ends in its first turn, as if it had been called.
+ *
+ * Invariants. There is one task at a time. What it changes nobody else changes meanwhile: who wants
+ * to asks evs_task_after first. Outside of tasks breathing does nothing, so what breathes may be
+ * called from anywhere.
+ */
+#ifndef EVS_TASK_H
+#define EVS_TASK_H
+
+#include "base/evs_base.h"
+
+/* Runs fn(arg); true: it is done. false: it goes on in later turns, and done(arg) is called after
+ * them by evs_task_step. Within a task, and without memory for a stack, fn is just called. No task
+ * may be under way. */
+bool evs_task_run(void (*fn)(void *arg), void *arg, void (*done)(void *arg));
+
+/* Ends the turn of the task that calls it, if it lasts long enough. */
+void evs_task_breathe(void);
+
+/* For the others: calls fn(arg) when the task that is under way has ended, in the order of the
+ * calls. false: there is none, or it is the caller itself: go on. */
+bool evs_task_after(void (*fn)(void *arg), void *arg);
+
+/* Whether one is under way, and the caller is not part of it. */
+bool evs_task_is_elsewhere(void);
+
+/* The event loop, once a round: a turn of the task. Returns whether there is one still. */
+bool evs_task_step(void);
+
+#endif

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes of very many rules take turns with everything else that the control thread does.
+
+    A, B (sessions), RPC ---- evsd: br0 with 100,000 rules
+"""
+import functools
+import select
+import struct
+import threading
+
+import pytest
+from evslib import Lab, wait_for
+from evslib import ofraw as of
+from evslib.ofctl import BARRIER, BARRIER_REPLY, ECHO_REPLY, ECHO_REQUEST, ERROR, MULTIPART, MULTIPART_REPLY, Session, match, message, oxm
+
+N, MANY = 20000, 100000
+UDP, ARP = [oxm(5, b"\x08\0"), oxm(10, b"\x11")], [oxm(5, b"\x08\x06")]
+AGGREGATE = 2
+
+
+@pytest.fixture(scope="module")
+def evsd():
+    lab = Lab()
+    try:
+        yield lab.evsd()
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def a(evsd):
+    session = Session(evsd.run_dir / "br0.mgmt")
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def b(evsd):
+    session = Session(evsd.run_dir / "br0.mgmt")
+    yield session
+    session.close()
+
+
+@functools.cache
+def thousand(i):
+    return b"".join(of.flow([*UDP, oxm(11, struct.pack("!I", 1000 * i + k))], of.actions(of.output(1))) for k in range(1000))
+
+
+def fill(session, n=N):
+    for i in range(n // 1000):
+        session.send(thousand(i))
+    session.barrier()
+    assert session.errors == []
+
+
+def count(session, port=0xFFFFFFFF):
+    """Rules, of those that output to a port."""
+    session.send(message(MULTIPART, struct.pack("!HHxxxxBxxxIIxxxxQQ", AGGREGATE, 0, 255, port, 0xFFFFFFFF, 0, 0) + match(), 5))
+    return struct.unpack_from("!I", session.wait(MULTIPART_REPLY, 5), 32)[0]
+
+
+def delete_all():
+    return of.flow([], command=of.DELETE, table=255)
+
+
+def answers_meanwhile(a, b, change):
+    """How many echoes of b are answered before a's barrier behind a change is."""
+    a.send(change + message(BARRIER, xid=77))
+    n = 0
+    while not select.select([a.socket], [], [], 0)[0]:
+        b.send(message(ECHO_REQUEST, xid=n))
+        b.wait(ECHO_REPLY, n)
+        n += 1
+    a.wait(BARRIER_REPLY, 77)
+    return n
+
+
+@pytest.mark.parametrize("change", ["delete", "modify"])
+def test_others_are_answered(a, b, change):
+    what = {"delete": delete_all(), "modify": of.flow([], of.actions(of.output(2)), command=of.MODIFY)}[change]
+    for _ in range(10):  # the machine may give us no time just then
+        fill(a, MANY)
+        if answers_meanwhile(a, b, what) >= 8:
+            break
+    else:
+        pytest.fail("nobody else had a turn")
+    assert count(b, port=1) == 0 and count(b) == (0 if change == "delete" else MANY)
+
+
+def test_changes_of_others_wait(a, b):
+    """What b adds while a deletes is there afterwards, and so is what follows the deletion in a itself."""
+    fill(a)
+    a.send(of.flow([], command=of.DELETE, table=255) + of.flow(ARP, of.actions(of.output(3)), cookie=3))
+    b.send(of.flow([oxm(5, b"\x86\xdd")], of.actions(of.output(4)), cookie=4, priority=9))
+    b.barrier()
+    a.barrier()
+    assert count(a, port=3) == 1 and count(a, port=1) == 0
+    assert count(a) - count(a, port=4) == 1  # b's was first, or last: it is whole or gone
+    assert a.errors == b.errors == []
+
+
+def test_a_late_error_names_the_message(a):
+    """Ports can not be set in ARP: nothing changes, and the error carries the message and its xid."""
+    a.send(delete_all())
+    fill(a)
+    a.send(of.flow(ARP, of.actions(of.output(1))))
+    change = of.flow([], of.actions(of.set_field(oxm(15, b"\0\7")), of.output(2)), command=of.MODIFY)
+    change = change[:4] + struct.pack("!I", 4711) + change[8:]
+    a.send(change + message(BARRIER, xid=78))
+    error = a.wait(ERROR)
+    assert struct.unpack_from("!I", error, 4)[0] == 4711
+    assert struct.unpack_from("!HH", error, 8)[0] == 2  # OFPET_BAD_ACTION
+    assert change.startswith(error[12:]) and len(error) >= 12 + 64
+    a.wait(BARRIER_REPLY, 78)
+    assert count(a, port=1) == N + 1 and count(a, port=2) == 0
+
+
+def test_the_one_who_asked_leaves(evsd, a):
+    fill(a)
+    leaver = Session(evsd.run_dir / "br0.mgmt")
+    leaver.send(delete_all())
+    leaver.close()
+    wait_for(lambda: count(a) == 0, "the deletion goes on to its end")
+
+
+def test_groups_and_meters_take_their_rules(a, b):
+    a.send(delete_all())
+    a.send(message(15, struct.pack("!HBxI", 0, 0, 5) + struct.pack("!HHIIxxxx", 16, 0, 0xFFFFFFFF, 0xFFFFFFFF)))
+    a.send(message(29, struct.pack("!HHI", 0, 1, 6) + struct.pack("!HHIIxxxx", 1, 16, 1000, 0)))
+    for i in range(0, 4000, 1000):
+        a.send(b"".join(of.flow([*UDP, oxm(11, struct.pack("!I", k))], struct.pack("!HHI", of.METER, 8, 6) if k % 2 else of.actions(of.long(22, 5)))
+                        for k in range(i, i + 1000)))
+    a.barrier()
+    assert a.errors == [] and count(a) == 4000
+    a.send(message(15, struct.pack("!HBxI", 2, 0, 0xFFFFFFFC)))
+    a.barrier()
+    assert count(b) == 2000
+    a.send(message(29, struct.pack("!HHI", 2, 0, 0xFFFFFFFF)))
+    a.barrier()
+    assert a.errors == [] and count(b) == 0
+
+
+def test_replace_beside_a_controller(evsd, a):
+    """Lists of 3,000 rules one after the other, while a controller deletes and adds: one of both was last, whole."""
+    lines = [f"priority=7,udp,nw_src=10.1.{i >> 8}.{i & 255},actions=output:5" for i in range(3000)]
+    errors, done = [], threading.Event()
+
+    def controller():
+        try:
+            while not done.is_set():
+                a.send(b"".join(of.flow([*UDP, oxm(11, struct.pack("!I", k))], of.actions(of.output(1))) for k in range(3000)))
+                a.send(delete_all())
+                a.barrier()
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            errors.append(error)
+
+    thread = threading.Thread(target=controller)
+    thread.start()
+    try:
+        for _ in range(20):
+            evsd.call("flow.replace", bridge="br0", flows=lines)
+    finally:
+        done.set()
+        thread.join(60)
+    assert errors == [] and a.errors == []
+    evsd.call("flow.replace", bridge="br0", flows=lines)
+    assert count(a) == count(a, port=5) == 3000
+
+
+def test_a_bridge_goes_in_the_middle(evsd, a):
+    evsd.call("bridge.add", name="br9")
+    session = Session(evsd.run_dir / "br9.mgmt")
+    fill(session)
+    session.send(delete_all())
+    evsd.call("bridge.del", name="br9")
+    with pytest.raises(ConnectionError):
+        while True:
+            session.message()
+    assert count(a) >= 0
