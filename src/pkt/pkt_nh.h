@@ -33,6 +33,13 @@ EVS_INLINE uint64_t pkt_nh_end(uint64_t before, struct pkt_nh sum)
 	return pkt_hash_mum(before ^ sum.even ^ pkt_hash_secret[0], sum.odd ^ pkt_hash_secret[1]);
 }
 
+/* The part of one masked word. */
+EVS_INLINE uint64_t pkt_nh_word(uint64_t word, uint64_t secret)
+{
+	return (uint64_t)((uint32_t)word + (uint32_t)secret) *
+	       ((uint32_t)(word >> 32) + (uint32_t)(secret >> 32));
+}
+
 EVS_INLINE struct pkt_nh pkt_nh_c(const void *line, const void *mask)
 {
 	uint64_t sum[2] = {0};
@@ -40,10 +47,8 @@ EVS_INLINE struct pkt_nh pkt_nh_c(const void *line, const void *mask)
 	for (unsigned i = 0; i < 8; i++) {
 		uint64_t word = pkt_hash_u64((const uint8_t *)line + 8 * i) &
 		                pkt_hash_u64((const uint8_t *)mask + 8 * i);
-		uint64_t secret = pkt_hash_secret[i];
 
-		sum[i % 2] += (uint64_t)((uint32_t)word + (uint32_t)secret) *
-		              ((uint32_t)(word >> 32) + (uint32_t)(secret >> 32));
+		sum[i % 2] += pkt_nh_word(word, pkt_hash_secret[i]);
 	}
 	return (struct pkt_nh){sum[0], sum[1]};
 }

@@ -44,9 +44,27 @@ TARGET EVS_INLINE __m128i key_l4(__m128i ip, __m128i l4, uint32_t flags)
 	return _mm_insert_epi16(key, (int)flags, 6);
 }
 
-TARGET EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p,
-                                 const struct pkt_common *c, uint16_t in_port)
+struct before {
+	__m256i front, back;
+};
+
+/* pkt_nh_base of a key in registers: dwords 11 (TCP flags, TTL), 14, 15 (holder) are left out. */
+TARGET EVS_INLINE uint32_t hash_of(__m256i front, __m256i back)
 {
+	__m256i sums;
+
+	back = _mm256_blend_epi32(back, _mm256_setzero_si256(), 0xc8);
+	sums = _mm256_add_epi64(pkt_nh_products(front, pkt_hash_secret),
+	                        pkt_nh_products(back, pkt_hash_secret + 4));
+	return (uint32_t)pkt_nh_end(0, pkt_nh_fold(sums));
+}
+
+TARGET EVS_INLINE struct pkt_stored store_key(void *before, struct pkt_key_base *base,
+                                              const uint8_t *p, const struct pkt_common *c,
+                                              uint16_t in_port)
+{
+	struct before *last = before;
+	__m256i differs;
 	const __m128i head = _mm_cvtsi32_si128(in_port);
 	const uint8_t *l3 = p + c->l3;
 	__m128i frame = _mm_loadu_si128((const __m128i *)p);
@@ -61,6 +79,10 @@ TARGET EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p,
 	__m256i back = _mm256_zextsi128_si256(key_l4(ip, l4, flags));
 	_mm256_store_si256((__m256i *)base, front);
 	_mm256_store_si256((__m256i *)base + 1, back);
+	differs = _mm256_or_si256(_mm256_xor_si256(front, last->front),
+	                          _mm256_xor_si256(back, last->back));
+	*last = (struct before){front, back};
+	return (struct pkt_stored){hash_of(front, back), !_mm256_testz_si256(differs, differs)};
 }
 
 TARGET EVS_HOT void pkt_parse_rehash_avx2(struct pkt_burst *burst, unsigned n)
@@ -70,17 +92,17 @@ TARGET EVS_HOT void pkt_parse_rehash_avx2(struct pkt_burst *burst, unsigned n)
 
 TARGET EVS_HOT uint32_t pkt_parse_burst_avx2(struct pkt_burst *burst, unsigned n, uint16_t in_port)
 {
-	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
-	pkt_parse_rehash_avx2(burst, n);
-	burst->sum = pkt_sum_up(burst->mbuf, n);
-	return drop;
+	struct before before = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+
+	return pkt_parse_by(burst, n, in_port,
+	                    (struct pkt_variant){&before, store_key, pkt_nh_avx2});
 }
 
 TARGET EVS_HOT uint32_t pkt_parse_inner_avx2(struct pkt_burst *burst, unsigned n, uint16_t in_port)
 {
-	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
+	uint32_t drop = pkt_parse_burst_avx2(burst, n, in_port);
+
 	pkt_add_tunnel_lines(burst, n);
 	pkt_parse_rehash_avx2(burst, n);
-	burst->sum = pkt_sum_up(burst->mbuf, n);
 	return drop;
 }

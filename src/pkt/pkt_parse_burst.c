@@ -99,10 +99,19 @@ EVS_INLINE uint32_t vlan_word(const uint8_t *p)
 	return pkt_ld32(p + 12) | (uint32_t)RTE_BE16(PKT_VLAN_PRESENT) << 16;
 }
 
-EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p, const struct pkt_common *c,
-                          uint16_t in_port)
+#define N_WORDS 6 /* of such a key; the others are zero */
+
+struct before {
+	uint64_t word[N_WORDS];
+	struct pkt_nh rest; /* what the zero words add to every hash */
+};
+
+EVS_INLINE struct pkt_stored store_key(void *before, struct pkt_key_base *base, const uint8_t *p,
+                                       const struct pkt_common *c, uint16_t in_port)
 {
 	const uint8_t *ip = p + c->l3;
+	struct before *last = before;
+	uint64_t sum[2] = {last->rest.even, last->rest.odd}, differs = 0;
 	uint64_t vlan = c->l3 == PKT_ETH_SIZE ? 0 : vlan_word(p);
 	uint64_t flags = c->is_tcp ? pkt_ld16(ip + PKT_IPV4_SIZE + 12) & RTE_BE16(0x0fff) : 0;
 	uint64_t word[8] = {
@@ -115,7 +124,15 @@ EVS_INLINE void store_key(struct pkt_key_base *base, const uint8_t *p, const str
 	        0,
 	        0,
 	};
+
 	memcpy(base, word, sizeof(word));
+	for (unsigned i = 0; i < N_WORDS; i++) {
+		differs |= word[i] ^ last->word[i];
+		last->word[i] = word[i];
+		sum[i % 2] += pkt_nh_word(word[i] & pkt_nh_mask[i], pkt_hash_secret[i]);
+	}
+	return (struct pkt_stored){(uint32_t)pkt_nh_end(0, (struct pkt_nh){sum[0], sum[1]}),
+	                           differs != 0};
 }
 
 EVS_HOT void pkt_parse_rehash_c(struct pkt_burst *burst, unsigned n)
@@ -125,18 +142,18 @@ EVS_HOT void pkt_parse_rehash_c(struct pkt_burst *burst, unsigned n)
 
 EVS_HOT uint32_t pkt_parse_burst_c(struct pkt_burst *burst, unsigned n, uint16_t in_port)
 {
-	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
-	pkt_parse_rehash_c(burst, n);
-	burst->sum = pkt_sum_up(burst->mbuf, n);
-	return drop;
+	struct before before = {
+	        .rest = {pkt_nh_word(0, pkt_hash_secret[6]), pkt_nh_word(0, pkt_hash_secret[7])}};
+
+	return pkt_parse_by(burst, n, in_port, (struct pkt_variant){&before, store_key, pkt_nh_c});
 }
 
 EVS_HOT uint32_t pkt_parse_inner_c(struct pkt_burst *burst, unsigned n, uint16_t in_port)
 {
-	uint32_t drop = pkt_parse_by(burst, n, in_port, store_key);
+	uint32_t drop = pkt_parse_burst_c(burst, n, in_port);
+
 	pkt_add_tunnel_lines(burst, n);
 	pkt_parse_rehash_c(burst, n);
-	burst->sum = pkt_sum_up(burst->mbuf, n);
 	return drop;
 }
 

@@ -163,20 +163,59 @@ EVS_INLINE uint64_t pkt_offsets_word(const struct pkt_common *c)
 	       (uint64_t)c->l3_len << 48;
 }
 
-/* The loop of the variants that hash in a second pass; `store` writes the key of a packet of the
- * common shape whose frame starts at p. */
-typedef void pkt_store_key_fn(struct pkt_key_base *base, const uint8_t *p,
-                              const struct pkt_common *c, uint16_t in_port);
-EVS_INLINE uint32_t pkt_parse_by(struct pkt_burst *burst, unsigned n, uint16_t in_port,
-                                 pkt_store_key_fn *store)
+/* What of a packet of the common shape is known while its key is in registers. */
+struct pkt_stored {
+	uint32_t hash;
+	bool differs; /* from the one that was stored before */
+};
+
+/* Writes the key of a packet of the common shape whose frame starts at p. before: the variant's
+ * own, the key that it wrote last. */
+typedef struct pkt_stored pkt_store_key_fn(void *before, struct pkt_key_base *base,
+                                           const uint8_t *p, const struct pkt_common *c,
+                                           uint16_t in_port);
+
+/* Packets of odd shapes (bits), which were parsed byte by byte, are hashed and compared only when
+ * all are: a vector can not be loaded at once from bytes that were just stored. */
+EVS_INLINE void pkt_hash_odd(struct pkt_burst *burst, unsigned n, uint32_t odd, pkt_nh_fn *nh)
 {
-	uint32_t drop = 0;
+	uint32_t behind = (odd | odd << 1) & UINT32_MAX >> (PKT_BURST_MAX - n) & ~1u;
+
+	burst->heads = (burst->heads & ~behind) | 1;
+	for (uint32_t left = odd | behind; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+
+		if (odd >> i & 1) {
+			burst->base[i].hash = pkt_nh_key(&burst->base[i], &burst->ext[i], nh);
+			burst->lines |= burst->base[i].lines;
+		}
+		if (i > 0)
+			burst->heads |= (uint32_t)!pkt_same_key(burst, i - 1, i) << i;
+	}
+}
+
+/* What an instruction set brings along; nh: for packets of odd shapes. */
+struct pkt_variant {
+	void *before;
+	pkt_store_key_fn *store;
+	pkt_nh_fn *nh;
+};
+
+/* Parses, hashes and compares in one pass. */
+EVS_INLINE uint32_t pkt_parse_by(struct pkt_burst *burst, unsigned n, uint16_t in_port,
+                                 struct pkt_variant v)
+{
+	uint32_t drop = 0, odd = 0, heads = 0;
+
 	for (unsigned i = 0; i < EVS_MIN(n, (unsigned)PKT_PARSE_AHEAD); i++)
 		pkt_parse_prefetch(burst->mbuf[i]);
 	for (unsigned i = 0; i < n; i++) {
-		struct pkt_common c;
 		const struct rte_mbuf *m = burst->mbuf[i];
 		const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+		struct pkt_stored stored;
+		struct pkt_common c;
+		uint64_t word;
+
 		if (i + PKT_PARSE_AHEAD < n)
 			pkt_parse_prefetch(burst->mbuf[i + PKT_PARSE_AHEAD]);
 		if (evs_unlikely(!pkt_parse_common(m, p, &c))) {
@@ -184,12 +223,24 @@ EVS_INLINE uint32_t pkt_parse_by(struct pkt_burst *burst, unsigned n, uint16_t i
 				pkt_repeat_parse(burst, i);
 			else
 				drop |= pkt_parse_rare(burst, i, in_port);
+			odd |= 1u << i;
 			continue;
 		}
-		store(&burst->base[i], p, &c, in_port);
-		uint64_t word = pkt_offsets_word(&c);
+		stored = v.store(v.before, &burst->base[i], p, &c, in_port);
+		burst->base[i].hash = stored.hash;
+		heads |= (uint32_t)stored.differs << i;
+		word = pkt_offsets_word(&c);
 		memcpy(&burst->ofs[i], &word, sizeof(word));
 	}
+	burst->lines = 0;
+	burst->heads = heads;
+	if (evs_unlikely(odd)) {
+		if ((unsigned)__builtin_popcount(odd) > n / 2)
+			pkt_rehash_all(burst, n, v.nh);
+		else
+			pkt_hash_odd(burst, n, odd, v.nh);
+	}
+	burst->sum = pkt_sum_up(burst->mbuf, n);
 	return drop;
 }
 
