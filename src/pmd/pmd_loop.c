@@ -247,36 +247,42 @@ static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, 
 	receive(w, rxq, v, n, true);
 }
 
-/* Returns how many packets there were; 1 for a busy port that sits out. */
-EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq)
+/* Full bursts follow one another up to `most`. Returns how many packets there were; 1 for a busy
+ * port that sits out. */
+EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned most)
 {
 	struct port *port = rxq->port;
 	struct pmd_view *v = pmd_view_of(w, rxq->in_port);
 	struct qos_ingress *gate = evs_load_acquire(&rxq->gate);
+	unsigned n, all = 0;
 	uint64_t now;
-	unsigned n;
 
 	if (evs_unlikely(!pmd_fair_may(&w->fair, &v->fair)))
 		return 1;
-	n = evs_likely(!gate)
-	            ? evs_load_acquire(&port->rx)(port, rxq->queue, w->burst.mbuf, PKT_BURST_MAX)
-	            : pmd_ingress_rx(w, rxq, gate);
-	if (n == 0)
+	do {
+		n = evs_likely(!gate) ? evs_load_acquire(&port->rx)(port, rxq->queue, w->burst.mbuf,
+		                                                    PKT_BURST_MAX)
+		                      : pmd_ingress_rx(w, rxq, gate);
+		if (n == 0)
+			break;
+		all += n;
+		evs_counter_add(&w->bursts, 1);
+		if (evs_unlikely(--w->sample == 0))
+			receive_sampled(w, rxq, v, n);
+		else
+			receive(w, rxq, v, n, false);
+	} while (n == PKT_BURST_MAX && --most && w->sample > 1);
+	if (all == 0)
 		return 0;
-	evs_counter_add(&w->bursts, 1);
-	if (evs_unlikely(--w->sample == 0))
-		receive_sampled(w, rxq, v, n);
-	else
-		receive(w, rxq, v, n, false);
 
 	now = evs_clock_tsc();
-	evs_counter_add(&rxq->pkts, n);
+	evs_counter_add(&rxq->pkts, all);
 	evs_counter_add(&rxq->busy_tsc, now - w->now_tsc);
-	pmd_fair_charge(&w->fair, &v->fair, n, now - w->now_tsc);
+	pmd_fair_charge(&w->fair, &v->fair, all, now - w->now_tsc);
 	w->now_tsc = now;
 	if (evs_unlikely(now - w->flushed_tsc > evs_load_relaxed(&pmd_settings.flush_tsc)))
 		pmd_out_flush(w);
-	return n;
+	return all;
 }
 
 /* Each second another generation, so that the longest loop is one of the last two. */
@@ -327,7 +333,7 @@ EVS_HOT void pmd_loop_run(struct pmd_worker *w)
 		unsigned n = 0;
 
 		for (unsigned i = 0; i < poll->n; i++)
-			n += poll_queue(w, poll->rxq[i]);
+			n += poll_queue(w, poll->rxq[i], poll->most);
 		pmd_fair_round(&w->fair);
 		pmd_out_flush(w);
 		if (evs_unlikely(shapers != NULL))

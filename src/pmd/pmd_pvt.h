@@ -71,6 +71,7 @@ struct pmd_rxq {
 
 /* What a worker polls: immutable. */
 struct pmd_poll {
+	unsigned most; /* bursts of a queue in a round, while they are full */
 	unsigned n;
 	struct pmd_rxq *rxq[];
 };
