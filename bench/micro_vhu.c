@@ -96,6 +96,7 @@ static void one_window(struct cost *best)
 		got = port->rx(port, 0, mbufs, (uint16_t)burst);
 		t1 = evs_clock_tsc();
 		sent = port->tx(port, 0, mbufs, got);
+		port_settle();
 		t2 = evs_clock_tsc();
 		if (got != burst || sent != got) {
 			fprintf(stderr, "micro_vhu: %u of %u bytes taken, %u given\n", got,

@@ -21,7 +21,8 @@ enum pkt_tx_cap {
 	PKT_TX_L4_CSUM = 0x02,
 	PKT_TX_TSO = 0x04,
 	PKT_TX_IP_CSUM = 0x08,
-	PKT_TX_UFO = 0x10, /* UDP fragmentation (TX_UDP_SEG): guests that negotiated it */
+	PKT_TX_UFO = 0x10,  /* UDP fragmentation (TX_UDP_SEG): guests that negotiated it */
+	PKT_TX_LENT = 0x20, /* frames that are not all here (pkt_lent.h) */
 };
 
 #define PKT_SEGMENT_MIN 32  /* payload of a piece; less costs its sender more than it is worth */

@@ -10,6 +10,7 @@
 
 #include "base/evs_log.h"
 #include "pkt/pkt_edit.h"
+#include "pkt/pkt_lent.h"
 #include "pkt/pkt_parse_pvt.h"
 
 const char *pkt_isa_name(enum pkt_isa isa)
@@ -82,11 +83,11 @@ uint32_t pkt_parse_rare(struct pkt_burst *burst, unsigned i, uint16_t in_port)
 {
 	struct rte_mbuf *m = burst->mbuf[i];
 	struct pkt_key_base *base = &burst->base[i];
-	int err = 0;
+	int err = pkt_own(m);
 	memset(base, 0, sizeof(*base));
 	memset(&burst->ofs[i], 0, sizeof(burst->ofs[i]));
 	base->in_port = in_port;
-	if (evs_unlikely(m->ol_flags & PKT_RX_STRIPPED))
+	if (evs_unlikely(m->ol_flags & PKT_RX_STRIPPED) && !err)
 		err = restore_tags(m);
 	if (evs_likely(err == 0))
 		err = pkt_parse_frame(m, base, &burst->ext[i].ipv6, &burst->ofs[i]);

@@ -5,6 +5,7 @@
 #include "pkt/pkt_edit.h"
 
 #include "pkt/pkt_hdr.h"
+#include "pkt/pkt_lent.h"
 #include "pkt/pkt_offload_pvt.h"
 
 /* Bytes copied of a packet that does not fit one buffer: more than any headers we edit. */
@@ -92,6 +93,8 @@ struct rte_mbuf *pkt_copy_writable(struct rte_mbuf *m, struct rte_mempool *pool)
 int pkt_make_writable_slow(struct rte_mbuf **mp, struct rte_mempool *pool)
 {
 	struct rte_mbuf *m = *mp;
+	if (pkt_own(m))
+		return -ENOMEM;
 	if (pkt_is_writable(m) || is_private_external(m))
 		return 0;
 	struct rte_mbuf *copy = pkt_copy_writable(m, pool);

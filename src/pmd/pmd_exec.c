@@ -7,6 +7,7 @@
  * count, and whoever edits a packet that is shared makes its own copy before (pkt_make_writable).
  * The last receiver of a program gets the packet itself.
  */
+#include "pkt/pkt_lent.h"
 #include "pmd/pmd_out_pvt.h"
 #include "pmd/pmd_tunnel_pvt.h"
 
@@ -211,12 +212,28 @@ static void leave(struct pmd_worker *w, struct pmd_exec *x)
 	rte_pktmbuf_free_bulk(x->mbuf, x->n);
 }
 
+#define OP(id) (UINT64_C(1) << FLOW_OP_##id)
+/* For which a packet may be lent: they look at, or change, headers at most, and do not hold it. */
+#define LENT_OPS                                                                                   \
+	(OP(OUTPUT) | OP(DROP) | OP(CLONE) | OP(METER) | OP(STORM) | OP(SET_QUEUE) | OP(SET_ETH) | \
+	 OP(SET_VLAN) | OP(PUSH_VLAN) | OP(POP_VLAN) | OP(SET_IPV4) | OP(SET_IPV6) | OP(SET_L4))
+
+static EVS_COLD void own(struct pmd_worker *w, struct pmd_exec *x)
+{
+	uint32_t bad = pkt_own_all(x->mbuf, x->n);
+
+	if (bad)
+		pmd_exec_drop(w, x, bad, PKT_DROP_NO_MBUF);
+}
+
 static EVS_HOT void exec(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op,
                          const struct flow_op *end)
 {
 	while (op < end && x->n) {
 		const struct flow_op *next = op_next(op);
 
+		if (evs_unlikely(w->is_lent) && !(LENT_OPS >> op->kind & 1))
+			own(w, x);
 		switch (op->kind) {
 		case FLOW_OP_OUTPUT:
 			op = output(w, x, op, end);

@@ -5,7 +5,9 @@
  */
 #include <rte_prefetch.h>
 
+#include "pkt/pkt_lent.h"
 #include "pmd/pmd_out_pvt.h"
+#include "port/port_debt.h"
 
 const char *const pmd_stage_names[PMD_N_STAGES] = {
         [PMD_STAGE_RX] = "receive",        [PMD_STAGE_PARSE] = "parse",
@@ -166,6 +168,27 @@ EVS_INLINE void go_round(struct pmd_worker *w, const bool sample, uint64_t *mark
 		w->stage_tsc[PMD_STAGE_AGAIN] -= w->nested_tsc - nested;
 }
 
+/* None of n packets, not parsed yet, is lent any more; returns how many are left. */
+static EVS_HOT unsigned own_burst(struct pmd_worker *w, struct pmd_view *v, unsigned n)
+{
+	struct rte_mbuf **mbufs = w->burst.mbuf;
+	uint32_t bad = pkt_own_all(mbufs, n);
+	unsigned kept = 0;
+
+	if (evs_likely(!bad))
+		return n;
+	for (unsigned i = 0; i < n; i++) {
+		if (!(bad >> i & 1)) {
+			mbufs[kept++] = mbufs[i];
+			continue;
+		}
+		evs_counter_add(&w->account.rx, 1);
+		evs_counter_add(&v->counters->rx_pkts, 1);
+		pmd_drop(w, v, &mbufs[i], 1, PKT_DROP_NO_MBUF);
+	}
+	return kept;
+}
+
 /* Of n packets, not parsed yet, those that come out of a known tunnel go their whole way here. The
  * rest is the burst then; returns how many. */
 static EVS_HOT unsigned decapsulate(struct pmd_worker *w, struct pmd_view *v, unsigned n,
@@ -173,6 +196,7 @@ static EVS_HOT unsigned decapsulate(struct pmd_worker *w, struct pmd_view *v, un
 {
 	struct pmd_decap_rest rest;
 
+	n = own_burst(w, v, n); /* packets of tunnels are read to their end */
 	n = pmd_decap_take(w, v, n, &rest);
 	stage(w, sample, PMD_STAGE_DECAP, mark);
 	if (evs_likely(n)) {
@@ -217,6 +241,7 @@ EVS_INLINE void receive(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_vi
 	bad = pkt_parse_burst(b, n, rxq->in_port, w->isa);
 	evs_counter_add(&v->counters->rx_pkts, n);
 	evs_counter_add(&v->counters->rx_bytes, b->sum.bytes);
+	w->is_lent = b->sum.flags & PKT_LENT;
 	stage(w, sample, PMD_STAGE_PARSE, &mark);
 
 	if (evs_unlikely(down)) {
@@ -336,6 +361,7 @@ EVS_HOT void pmd_loop_run(struct pmd_worker *w)
 			n += poll_queue(w, poll->rxq[i], poll->most);
 		pmd_fair_round(&w->fair);
 		pmd_out_flush(w);
+		port_settle();
 		if (evs_unlikely(shapers != NULL))
 			n += pmd_shape_run(w, shapers);
 		n += pmd_inject_run(w);

@@ -10,6 +10,7 @@
 #include <rte_ether.h>
 
 #include "pkt/pkt_edit.h"
+#include "pkt/pkt_lent.h"
 #include "pmd/pmd_out_pvt.h"
 
 #define MAX_RETRIES 8 /* of a guest that empties its ring slowly, while there is progress */
@@ -101,6 +102,11 @@ static unsigned prepare(struct pmd_worker *w, struct pmd_view *v, struct rte_mbu
 	int n;
 
 	pieces[0] = m;
+	if (evs_unlikely(m->ol_flags & PKT_LENT) &&
+	    (!(caps & PORT_TX_LENT) || pkt_offload_needed(m, caps)) && pkt_own(m)) {
+		pmd_drop(w, v, &m, 1, PKT_DROP_NO_MBUF);
+		return 0;
+	}
 	if (!pkt_offload_needed(m, caps))
 		return 1;
 	n = pkt_make_writable(&m, m->pool);
@@ -159,6 +165,7 @@ EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_
 	caps = port->tx_caps;
 	max_len = evs_load_relaxed(&port->mtu) + RTE_ETHER_HDR_LEN;
 	requests = (caps & ALL_CAPS) == ALL_CAPS ? RTE_MBUF_F_TX_UDP_SEG : PKT_TX_REQUEST;
+	requests |= caps & PORT_TX_LENT ? 0 : PKT_LENT;
 	if (evs_unlikely(sum->longest > max_len || (sum->segs > 1 && !(caps & PORT_TX_MULTI_SEG)) ||
 	                 (sum->flags & requests)))
 		send_odd(w, v, mbufs, n);
@@ -183,11 +190,29 @@ EVS_HOT void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct r
 	send_burst(w, v, mbufs, &sum);
 }
 
+/* A shaper holds packets: those that are lent are made its own. Returns how many are left. */
+static EVS_COLD unsigned own(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
+                             unsigned n)
+{
+	uint32_t bad = pkt_own_all(mbufs, n);
+	unsigned kept = 0;
+
+	if (!bad)
+		return n;
+	for (unsigned i = 0; i < n; i++)
+		if (bad >> i & 1)
+			pmd_drop(w, v, &mbufs[i], 1, PKT_DROP_NO_MBUF);
+		else
+			mbufs[kept++] = mbufs[i];
+	v->queued = 0; /* whose places these were; what is left takes the queues of the maps */
+	return kept;
+}
+
 EVS_HOT void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                               const struct pkt_sum *sum)
 {
 	if (evs_unlikely(evs_load_acquire(&v->shaper) != NULL)) {
-		pmd_shape(w, v, mbufs, sum->n);
+		pmd_shape(w, v, mbufs, sum->flags & PKT_LENT ? own(w, v, mbufs, sum->n) : sum->n);
 		return;
 	}
 	if (evs_unlikely(w->sampling))

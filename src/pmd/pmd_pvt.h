@@ -140,6 +140,7 @@ struct pmd_worker {
 	uint32_t sample; /* bursts until the next sample */
 	uint32_t depth;  /* rounds of recirculation */
 	bool sampling;
+	bool is_lent;          /* some packet of the burst may be (pkt_lent.h) */
 	uint32_t shapers_done; /* of the list: where the last loop ended */
 	struct pmd_fair fair;
 	struct pmd_account account EVS_CACHE_ALIGNED;

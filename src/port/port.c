@@ -11,8 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_mbuf_dyn.h>
+
 #include "base/evs_log.h"
+#include "pkt/pkt_lent.h"
 #include "port/port_args.h"
+#include "port/port_debt.h"
 
 const struct port_type *port_types[PORT_MAX_TYPES + 1] = {
         &port_dpdk_type,   &port_tap_type,   &port_internal_type, &port_af_packet_type,
@@ -26,9 +30,16 @@ int (*port_queues_changed)(struct port *port, struct evs_error *err);
 
 static uint16_t last_index;
 
+__thread struct port_debt *port_debts;
+
 int port_init(unsigned max_workers, struct evs_error *err)
 {
+	static const struct rte_mbuf_dynflag lent_flag = {.name = "evs_lent"};
+
 	port_max_workers = EVS_MIN(EVS_MAX(max_workers, 1u), (unsigned)EVS_MAX_WORKERS);
+	if (rte_mbuf_dynflag_register_bitnum(&lent_flag, PKT_LENT_BIT) != PKT_LENT_BIT)
+		return evs_error_set(err, -EBUSY, "flag %d of packets is in use by a driver",
+		                     PKT_LENT_BIT);
 	return port_link_init(err);
 }
 

@@ -21,9 +21,10 @@
  * of these against the packet, whose headers lie in the first segment. Whoever adds or removes
  * bytes before the IP header adjusts l2_len. A frame that asks for anything else (a checksum inside
  * a tunnel) was completed at receive. RX_L4_CKSUM_GOOD says that the other side vouches for the
- * checksum. No other flag is set, but RX_RSS_HASH. A port with the capability sends such frames as
- * they are; for others pmd calls pkt_offload_prepare. A sender that writes to a frame copies it
- * first if it is shared (refcnt > 1).
+ * checksum. No other flag is set, but RX_RSS_HASH, and
+ * PKT_LENT (pkt_lent.h), by functions that keep to port_debt.h. A port with the capability sends
+ * such frames as they are; for others pmd calls pkt_offload_prepare. A sender that writes to a
+ * frame copies it first if it is shared (refcnt > 1).
  */
 #ifndef PORT_H
 #define PORT_H
@@ -67,6 +68,8 @@ enum port_tx_cap {
 	PORT_TX_TSO = PKT_TX_TSO,
 	PORT_TX_IP_CSUM = PKT_TX_IP_CSUM,
 	PORT_TX_UFO = PKT_TX_UFO,
+	PORT_TX_LENT = PKT_TX_LENT, /* takes frames with PKT_LENT, and is done with them when
+	                             * it returns */
 };
 
 /* Configuration by OpenFlow port-mod and by `port set`. */

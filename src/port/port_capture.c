@@ -13,6 +13,7 @@
 
 #include "base/evs_clock.h"
 #include "pkt/pkt_burst.h"
+#include "pkt/pkt_lent.h"
 #include "port/port_pvt.h"
 
 #define ALL_BYTES      (UINT32_C(16) << 20)  /* of all rings together, */
@@ -69,7 +70,13 @@ static struct record *reserve(const struct port_capture *c, struct ring *r, uint
 
 static void copy(const struct rte_mbuf *m, uint32_t len, void *to)
 {
-	const void *data = rte_pktmbuf_read(m, 0, len, to);
+	const void *data;
+
+	if (m->ol_flags & PKT_LENT) {
+		pkt_lent_read(m, to, len);
+		return;
+	}
+	data = rte_pktmbuf_read(m, 0, len, to);
 
 	if (data && data != to)
 		memcpy(to, data, len);
@@ -86,7 +93,8 @@ static uint32_t put(const struct port_capture *c, struct ring *r, uint32_t pos,
 {
 	const struct bpf_insn *filter = c->config.filter;
 	uint32_t cap_len = EVS_MIN(m->pkt_len, c->config.snap_bytes), begin = pos;
-	bool whole = m->nb_segs == 1; /* the filter can look at it where it is */
+	bool whole = m->nb_segs == 1 &&
+	             !(m->ol_flags & PKT_LENT); /* the filter can look at it where it is */
 	struct record *record;
 
 	if (filter && whole &&

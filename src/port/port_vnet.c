@@ -11,6 +11,8 @@
 #include <rte_udp.h>
 #include <string.h>
 
+#include "pkt/pkt_lent.h"
+
 #define L2_LEN_MAX 127 /* widths of the mbuf's fields */
 #define L3_LEN_MAX 511
 
@@ -137,6 +139,8 @@ static int complete(struct rte_mbuf *m, uint32_t start, uint32_t offset, uint32_
 {
 	uint16_t sum;
 
+	if (pkt_own(m))
+		return -ENOMEM;
 	if (start >= end || start + offset + sizeof(sum) > m->data_len)
 		return -EINVAL;
 	if (rte_raw_cksum_mbuf(m, start, end - start, &sum))

@@ -6,6 +6,7 @@
 #include <rte_vhost.h>
 
 #include "pkt/pkt_burst.h"
+#include "pkt/pkt_lent.h"
 #include "port/port_vnet.h"
 #include "vhost/vhu_pvt.h"
 
@@ -125,8 +126,12 @@ static uint16_t library_tx(struct vhu *vhu, uint16_t ring, int vid, struct rte_m
 	uint64_t any = 0;
 
 	vhu_call_for(vhu, ring);
-	for (uint16_t i = 0; i < n; i++)
-		any |= mbufs[i]->ol_flags;
+	for (uint16_t i = 0; i < n; i++) {
+		if (pkt_own(mbufs[i])) /* the guest has changed its rings just now */
+			n = i;
+		else
+			any |= mbufs[i]->ol_flags;
+	}
 	if (evs_unlikely(any & LARGE))
 		return send_large(vid, ring, mbufs, n);
 	return rte_vhost_enqueue_burst(vid, ring, mbufs, n);

@@ -80,7 +80,7 @@ static void tell_control(struct vhu *vhu)
 uint32_t vhu_caps(uint64_t features)
 {
 	const uint64_t tso = 1ull << VIRTIO_NET_F_GUEST_TSO4 | 1ull << VIRTIO_NET_F_GUEST_TSO6;
-	uint32_t caps = PORT_TX_MULTI_SEG;
+	uint32_t caps = PORT_TX_MULTI_SEG | (features & VHU_NOT_OURS ? 0 : PORT_TX_LENT);
 
 	if (features & 1ull << VIRTIO_NET_F_GUEST_CSUM)
 		caps |= PORT_TX_L4_CSUM;

@@ -10,6 +10,7 @@
 #include <rte_vhost.h>
 
 #include "pkt/pkt_burst.h"
+#include "pkt/pkt_lent.h"
 #include "port/port_vnet.h"
 #include "vhost/vhu_split_pvt.h"
 
@@ -102,7 +103,7 @@ static void put(const struct vhu_ring *ring, struct room *room, const void *byte
 	while (size) {
 		uint32_t part = EVS_MIN(size, room->pieces[room->piece].size);
 
-		memcpy(room->pieces[room->piece].at, from, part);
+		memmove(room->pieces[room->piece].at, from, part); /* it may send to itself */
 		if (evs_unlikely(ring->log))
 			log_write(ring, room->pieces[room->piece].gpa, part);
 		room->pieces[room->piece].at += part;
@@ -111,6 +112,19 @@ static void put(const struct vhu_ring *ring, struct room *room, const void *byte
 		room->piece += room->pieces[room->piece].size == 0;
 		from += part;
 		size -= part;
+	}
+}
+
+static void put_lent(const struct vhu_ring *ring, struct room *room, const struct rte_mbuf *m)
+{
+	const struct pkt_lent *lent = pkt_lent_of(m);
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t part = (uint32_t)((const uint8_t *)lent - data), left = m->pkt_len - part;
+
+	put(ring, room, data, part);
+	for (uint32_t i = 0; i < lent->n; i++, left -= part) {
+		part = EVS_MIN(left, lent->piece[i].size);
+		put(ring, room, lent->piece[i].at, part);
 	}
 }
 
@@ -129,7 +143,9 @@ static uint16_t give_one(struct vhu_ring *ring, const struct rte_mbuf *m, uint16
 		return 0;
 	fill_header(ring, m, n, &header);
 	put(ring, &room, &header, ring->hdr_size);
-	for (; m; m = m->next)
+	if (m->ol_flags & PKT_LENT)
+		put_lent(ring, &room, m);
+	for (; m && !(m->ol_flags & PKT_LENT); m = m->next)
 		put(ring, &room, rte_pktmbuf_mtod(m, const void *), m->data_len);
 	return n;
 }
@@ -170,7 +186,10 @@ EVS_INLINE bool give_short(struct vhu_ring *ring, const struct rte_mbuf *m, uint
 		memcpy(slot->at, &header, sizeof(header.vnet));
 	else
 		memcpy(slot->at, &header, sizeof(header.vnet.hdr));
-	memcpy(slot->at + ring->hdr_size, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	if (evs_unlikely(m->ol_flags & PKT_LENT))
+		pkt_lent_read(m, slot->at + ring->hdr_size, m->pkt_len);
+	else
+		memcpy(slot->at + ring->hdr_size, rte_pktmbuf_mtod(m, const void *), m->data_len);
 	vhu_used_write(ring, i, head, size);
 	if (evs_unlikely(ring->log))
 		log_write(ring, slot->gpa, size);

@@ -15,6 +15,8 @@
 #define VHU_PATH_LEN  108
 #define VHU_NO_DEVICE (-1)
 #define VHU_N_RINGS   (2 * VHU_MAX_PAIRS)
+/* Features whose rings the library serves. */
+#define VHU_NOT_OURS (1ull << VIRTIO_F_RING_PACKED | 1ull << VIRTIO_F_ACCESS_PLATFORM)
 
 /* What a connected guest is like [vhost w, ctl r, under vhu.lock]. */
 struct vhu_facts {

@@ -14,6 +14,14 @@
  * addresses, memory and descriptors of files only change while no worker uses them. The lock is
  * held for the time of a burst, in which no other lock is taken. Indices are given back to the
  * library before it may use them.
+ *
+ * From ring to ring. Of a large frame only the head is copied when it is taken; the rest is lent
+ * (pkt/pkt_lent.h) until a receiver's copy is made, mostly straight into another guest's ring. The
+ * descriptors of such a burst, and of those behind it, stay open: their entries are written into
+ * the used ring, but the guest sees them when the worker has sent all it holds (port_debt.h),
+ * within the same turn of its loop. vhu_rings_pause waits for that, so memory stays as long as
+ * somebody looks at it. Where lending was in vain, since somebody had to copy the frame after all,
+ * the ring copies at once for some bursts.
  */
 #ifndef VHU_RING_PVT_H
 #define VHU_RING_PVT_H
@@ -23,7 +31,7 @@
 #include <rte_mbuf.h>
 #include <rte_spinlock.h>
 
-#include "base/evs_base.h"
+#include "port/port_debt.h"
 
 #define VHU_MEM_REGIONS 8
 
@@ -46,6 +54,10 @@ struct vhu_ring {
 	uint8_t hdr_size;
 	uint16_t size, index;
 	uint16_t last_avail, last_used, last_call;
+	uint16_t n_open;       /* taken and not given back: what is lent lies there */
+	uint16_t sparse;       /* bursts in which nothing is lent, as it was in vain */
+	uint32_t in_vain;      /* [worker of the queue] */
+	struct port_debt debt; /* listed while n_open is not 0 */
 	int vid, call_fd;
 	struct vring_desc *desc;
 	struct vring_avail *avail;
@@ -58,7 +70,7 @@ struct vhu_ring {
 uint16_t vhu_split_take(struct vhu_ring *ring, struct rte_mempool *pool, uint64_t *dropped,
                         struct rte_mbuf **mbufs, uint16_t n);
 
-/* Frames to the guest: how many of them it has. They stay the caller's. [worker] */
+/* Frames to the guest, lent ones too: how many of them it has. They stay the caller's. [worker] */
 uint16_t vhu_split_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
 
 /* Where `size` bytes at gpa are, or as many as lie together: *size is lowered. NULL: nowhere. */

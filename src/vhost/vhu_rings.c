@@ -6,13 +6,14 @@
 #include <rte_vhost.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vhost/vhu_pvt.h"
 
-#define BIT(n)   (1ull << (n))
-#define NOT_OURS (BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_ACCESS_PLATFORM))
-#define LONG_HDR (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF))
-#define LOG_ALL  BIT(26)
+#define BIT(n)       (1ull << (n))
+#define LONG_HDR     (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF))
+#define LOG_ALL      BIT(26)
+#define DEBT_POLL_US 5
 
 /* With any of these the header before a frame means something: of frames to a guest, and from it.
  */
@@ -29,6 +30,23 @@ static void set_active(struct vhu_ring *ring)
 	rte_spinlock_unlock(&ring->lock);
 }
 
+/* Until the worker has given back what it holds of the ring, which takes it a turn of its loop. It
+ * can not be waiting for us: what it sends to a guest whose frames it holds goes by rings of ours,
+ * and of all other guests none has a message handled now. */
+static void await_debt(struct vhu_ring *ring)
+{
+	uint16_t n_open;
+
+	for (;;) {
+		rte_spinlock_lock(&ring->lock);
+		n_open = ring->n_open;
+		rte_spinlock_unlock(&ring->lock);
+		if (n_open == 0)
+			return;
+		usleep(DEBT_POLL_US);
+	}
+}
+
 void vhu_rings_pause(struct vhu_conn *conn)
 {
 	for (unsigned i = 0; i < VHU_N_RINGS; i++) {
@@ -38,6 +56,7 @@ void vhu_rings_pause(struct vhu_conn *conn)
 			continue;
 		ring->is_placed = false;
 		set_active(ring);
+		await_debt(ring);
 		rte_vhost_set_vring_base(conn->vid, ring->index, ring->last_avail, ring->last_used);
 	}
 }
@@ -100,7 +119,7 @@ void vhu_rings_place(struct vhu_conn *conn)
 	uint64_t features = 0;
 
 	rte_vhost_get_negotiated_features(conn->vid, &features);
-	evs_store_relaxed(&conn->is_ours, !(features & NOT_OURS));
+	evs_store_relaxed(&conn->is_ours, !(features & VHU_NOT_OURS));
 	if (!conn->is_ours || !conn->has_memory)
 		return;
 	for (uint16_t i = 0; i < VHU_N_RINGS; i++)

@@ -113,7 +113,7 @@ static void test_frames(void **state)
 	assert_int_equal(port->drop_full, PKT_DROP_GUEST_NOT_READY);
 	connect_ready(&m, port, 0, 2);
 	assert_int_equal(port->drop_full, PKT_DROP_GUEST_RING_FULL);
-	assert_int_equal(port->tx_caps, PORT_TX_MULTI_SEG);
+	assert_int_equal(port->tx_caps, PORT_TX_MULTI_SEG | PORT_TX_LENT);
 	exchange(&m, 1000);
 	master_close(&m);
 	await(!port->link_up);
@@ -155,7 +155,8 @@ static void test_offloads(void **state)
 	struct master m;
 
 	connect_ready(&m, port, GUEST_CSUM | TSO, 2);
-	assert_int_equal(port->tx_caps, PORT_TX_MULTI_SEG | PORT_TX_L4_CSUM | PORT_TX_TSO);
+	assert_int_equal(port->tx_caps,
+	                 PORT_TX_MULTI_SEG | PORT_TX_LENT | PORT_TX_L4_CSUM | PORT_TX_TSO);
 	master_transmit(&m, 1, &hdr, frame, size);
 	await(master_reap(&m, 0, &id, &len) == 1);
 	memcpy(&back, master_buf(&m, 0, id), sizeof(back));
@@ -188,7 +189,7 @@ static void test_no_guest_csum(void **state)
 	connect_ready(&m, port, GUEST_CSUM | TSO, 2);
 	assert_false(m.features & 1ull << VIRTIO_NET_F_GUEST_CSUM);
 	assert_true(m.features & 1ull << VIRTIO_NET_F_CSUM);
-	assert_int_equal(port->tx_caps, PORT_TX_MULTI_SEG);
+	assert_int_equal(port->tx_caps, PORT_TX_MULTI_SEG | PORT_TX_LENT);
 	master_close(&m);
 	test_close(0);
 }
@@ -299,7 +300,7 @@ static void test_second_guest(void **state)
 	master_refill(&other, 0);
 	exchange(&other, 10);
 	master_close(&other);
-	await(port->tx_caps == PORT_TX_MULTI_SEG);
+	await(port->tx_caps == (PORT_TX_MULTI_SEG | PORT_TX_LENT));
 	exchange(&m, 10);
 	master_close(&idle);
 	master_close(&m);

@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "base/evs_clock.h"
+#include "pkt/pkt_lent.h"
+#include "port/port_debt.h"
 #include "vhost/vhu.h"
 #include "vhu_master.h"
 
@@ -37,7 +39,8 @@ static inline void echo(unsigned i)
 
 		for (uint16_t j = 0; j < n; j++)
 			if (!(port->tx_caps & PORT_TX_L4_CSUM))
-				mbufs[j]->ol_flags = 0; /* the test looks at no checksum then */
+				mbufs[j]->ol_flags &=
+				        PKT_LENT; /* the test looks at no checksum then */
 		sent = n ? port->tx(port, 0, mbufs, n) : 0;
 		rte_pktmbuf_free_bulk(mbufs + sent, (unsigned)(n - sent));
 		evs_counter_add(&n_echoed[i], sent);
@@ -52,6 +55,7 @@ static inline void *echo_worker(void *arg)
 	while (!evs_load_relaxed(&worker_ends)) {
 		for (unsigned i = 0; i < TEST_N_PORTS; i++)
 			echo(i);
+		port_settle();
 		evs_rcu_quiescent(0);
 	}
 	evs_rcu_worker_offline(0);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames of which only the head was copied; see pkt_lent.h. Threads: worker.
+ */
+#include "pkt/pkt_lent.h"
+
+#include <string.h>
+
+/* Bytes of the frame that are in the buffer. */
+static uint32_t head_size(const struct rte_mbuf *m)
+{
+	return (uint32_t)((const uint8_t *)pkt_lent_of(m) - rte_pktmbuf_mtod(m, const uint8_t *));
+}
+
+EVS_HOT void pkt_lent_read(const struct rte_mbuf *m, void *to, uint32_t size)
+{
+	const struct pkt_lent *lent = pkt_lent_of(m);
+	uint32_t part = EVS_MIN(size, head_size(m));
+	uint8_t *at = to;
+
+	memcpy(at, rte_pktmbuf_mtod(m, const void *), part);
+	for (uint32_t i = 0; i < lent->n; i++) {
+		at += part;
+		size -= part;
+		part = EVS_MIN(size, lent->piece[i].size);
+		memmove(at, lent->piece[i].at, part); /* a guest may send into its own memory */
+	}
+}
+
+int pkt_append(struct rte_mbuf *m, struct rte_mbuf **last, const uint8_t *from, uint32_t size)
+{
+	for (;;) {
+		struct rte_mbuf *seg = *last;
+		uint32_t part = EVS_MIN(size, (uint32_t)rte_pktmbuf_tailroom(seg));
+
+		/* The C library copies from where a guest has put its frame (12 bytes behind a
+		 * line) in three quarters of the time that rte_memcpy by AVX-512 takes. */
+		memcpy(rte_pktmbuf_mtod_offset(seg, void *, seg->data_len), from, part);
+		seg->data_len = (uint16_t)(seg->data_len + part);
+		m->pkt_len += part;
+		from += part;
+		size -= part;
+		if (size == 0)
+			return 0;
+		seg->next = rte_pktmbuf_alloc(m->pool);
+		if (!seg->next)
+			return -ENOMEM;
+		rte_mbuf_refcnt_set(seg->next, rte_mbuf_refcnt_read(m));
+		*last = seg->next;
+		m->nb_segs++;
+	}
+}
+
+int pkt_own_slow(struct rte_mbuf *m)
+{
+	uint64_t list[2 + 2 * PKT_LENT_PIECES]; /* as the bytes go where it is */
+	const struct pkt_lent *lent = pkt_lent_of(m);
+	struct rte_mbuf *last = m;
+	uint32_t n = lent->n, head = head_size(m);
+	int ret = 0;
+
+	memcpy(list, lent, sizeof(*lent) + n * sizeof(lent->piece[0]));
+	lent = (const void *)list;
+	if (lent->in_vain)
+		++*lent->in_vain;
+	m->ol_flags &= ~PKT_LENT;
+	m->data_len = (uint16_t)head;
+	m->pkt_len = head;
+	for (uint32_t i = 0; i < n && !ret; i++)
+		ret = pkt_append(m, &last, lent->piece[i].at, lent->piece[i].size);
+	return ret;
+}
+
+uint32_t pkt_own_all(struct rte_mbuf *const *mbufs, unsigned n)
+{
+	uint32_t bad = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bad |= (uint32_t)(pkt_own(mbufs[i]) != 0) << i;
+	return bad;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames that stay in a guest's memory until they are copied into another ring: every byte comes,
+ * over any chain of descriptors; the guest gets its buffers back when that is done, not before;
+ * and no message is handled while a worker looks at its memory.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <sys/socket.h>
+
+#include "vhost/vhu_pvt.h"
+#include "vhu_test.h"
+
+#define VERSION_1 (1ull << 32)
+#define MERGEABLE (1ull << VIRTIO_NET_F_MRG_RXBUF)
+#define OFFLOADS                                                                                   \
+	(1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_GUEST_CSUM |                             \
+	 1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6 |                         \
+	 1ull << VIRTIO_NET_F_GUEST_TSO4 | 1ull << VIRTIO_NET_F_GUEST_TSO6)
+#define HDR_SIZE   12u
+#define FRAME_MAX  65535u
+#define SPARSE_MAX 200 /* more bursts than go by copying after one in vain */
+
+static uint8_t frame[FRAME_MAX], got[FRAME_MAX + HDR_SIZE];
+
+static void connect_ready(struct master *m, struct port *port, uint64_t features)
+{
+	test_connect(m, 0);
+	assert_true(master_start(m, VERSION_1 | features, 2));
+	await(port->link_up);
+	master_refill(m, 0);
+}
+
+/* An IPv4 and TCP frame; whole, or a large segment. */
+static void make_frame(uint32_t size, struct virtio_net_hdr *hdr)
+{
+	struct rte_ipv4_hdr *ip = (void *)(frame + 14);
+	struct rte_tcp_hdr *tcp = (void *)(frame + 34);
+
+	for (uint32_t i = 0; i < size; i++)
+		frame[i] = (uint8_t)(size + i * 13 + (i >> 8));
+	memset(frame, 2, 12);
+	memcpy(frame + 12, "\x08", 2);
+	memset(ip, 0, sizeof(*ip) + sizeof(*tcp));
+	ip->version_ihl = 0x45;
+	ip->total_length = rte_cpu_to_be_16((uint16_t)(size - 14));
+	ip->next_proto_id = IPPROTO_TCP;
+	tcp->data_off = 0x50;
+	tcp->cksum = rte_ipv4_phdr_cksum(ip, 0);
+	memset(hdr, 0, sizeof(*hdr));
+	if (size > 9000)
+		*hdr = (struct virtio_net_hdr){
+		        VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4, 54, 1448, 34, 16};
+}
+
+/* Sends the frame in descriptors of at most `part` bytes; the first may be shorter. */
+static void transmit(struct master *m, uint32_t size, uint32_t first, uint32_t part)
+{
+	struct virtio_net_hdr hdr;
+	uint32_t left = size + HDR_SIZE, at = 0;
+	uint16_t i = 0;
+
+	make_frame(size, &hdr);
+	memset(got, 0, HDR_SIZE);
+	memcpy(got, &hdr, sizeof(hdr));
+	memcpy(got + HDR_SIZE, frame, size);
+	for (; left; i++) {
+		uint32_t n = EVS_MIN(left, i ? part : first);
+
+		memcpy(master_buf(m, 1, i), got + at, n);
+		left -= n;
+		at += n;
+		master_desc(m, 1)[i] = (struct vring_desc){
+		        master_buf_gpa(1, i), n, left ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1)};
+	}
+	master_offer(m, 1, 0);
+}
+
+/* Gathers what came back in one or several buffers, which are offered again; the whole size. */
+static uint32_t receive(struct master *m)
+{
+	const struct vring_used *used = master_used(m, 0);
+	uint32_t size = 0;
+	uint16_t n = 1, first = m->used[0];
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct vring_used_elem *elem;
+
+		await((uint16_t)(__atomic_load_n(&used->idx, __ATOMIC_ACQUIRE) - first) > i);
+		elem = &used->ring[(uint16_t)(first + i) % MASTER_RING_LEN];
+		assert_in_range(elem->len, 1, MASTER_BUF_SIZE);
+		memcpy(got + size, master_buf(m, 0, elem->id), elem->len);
+		size += elem->len;
+		if (i == 0)
+			memcpy(&n, got + sizeof(struct virtio_net_hdr), sizeof(n));
+	}
+	m->used[0] = (uint16_t)(first + n);
+	for (uint16_t i = 0; i < n; i++)
+		master_offer(m, 0,
+		             (uint16_t)used->ring[(uint16_t)(first + i) % MASTER_RING_LEN].id);
+	return size;
+}
+
+static void check_echo(struct master *m, uint32_t size, uint32_t first, uint32_t part)
+{
+	uint32_t id, len;
+
+	transmit(m, size, first, part);
+	assert_int_equal(receive(m), size + HDR_SIZE);
+	assert_memory_equal(got + HDR_SIZE, frame, size);
+	await(master_reap(m, 1, &id, &len) == 1);
+	assert_int_equal(len, 0);
+}
+
+static void test_sizes(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct master m;
+
+	connect_ready(&m, port, MERGEABLE | OFFLOADS);
+	for (uint32_t size = 60; size < 2036; size += 17) {
+		check_echo(&m, size, 2048, 2048);
+		check_echo(&m, size, 12, 2048);
+	}
+	for (uint32_t size = 2000; size < 9000; size += 391) {
+		check_echo(&m, size, 2048, 2048);
+		check_echo(&m, size, 12, 1000);
+		check_echo(&m, size, 5, 333);  /* a header in two */
+		check_echo(&m, size, 100, 64); /* more pieces than are told of */
+	}
+	for (uint32_t size = 9001; size < FRAME_MAX; size += 4999)
+		check_echo(&m, size, 2048, 2048);
+	check_echo(&m, FRAME_MAX, 12, 2048);
+	master_close(&m);
+	test_close(0);
+}
+
+/* From here on the test is the worker. */
+static struct port *take_over(struct master *m)
+{
+	struct port *port = test_open(0, NULL);
+
+	evs_store_release(&echo_ports[0], NULL);
+	evs_rcu_synchronize();
+	connect_ready(m, port, MERGEABLE | OFFLOADS);
+	return port;
+}
+
+static void end(struct master *m, struct port *port)
+{
+	master_close(m);
+	evs_store_release(&echo_ports[0], port);
+	test_close(0);
+}
+
+static struct rte_mbuf *take_one(struct port *port)
+{
+	struct rte_mbuf *m = NULL;
+
+	await(port->rx(port, 0, &m, 1) == 1);
+	return m;
+}
+
+static void test_given_back_when_done(void **state)
+{
+	static const struct master_msg stop = {MASTER_GET_VRING_BASE, 1, 8, .state = {.index = 1}};
+	struct master_msg answer;
+	struct rte_mbuf *mbuf;
+	struct master m;
+	struct port *port = take_over(&m);
+	uint32_t id, len;
+
+	transmit(&m, 1500, 2048, 2048);
+	mbuf = take_one(port);
+	assert_true(mbuf->ol_flags & PKT_LENT);
+	assert_int_equal(master_reap(&m, 1, &id, &len), 0);
+	assert_int_equal(port->tx(port, 0, &mbuf, 1), 1);
+	assert_int_equal(receive(&m), 1500 + HDR_SIZE);
+	assert_int_equal(master_reap(&m, 1, &id, &len), 0);
+	port_settle();
+	assert_int_equal(master_reap(&m, 1, &id, &len), 1);
+
+	transmit(&m, 1500, 2048, 2048);
+	mbuf = take_one(port);
+	assert_true(master_send(&m, &stop, -1)); /* is not handled while we hold the frame */
+	usleep(20000);
+	assert_int_equal(recv(m.fd, &answer, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+	assert_int_equal(pkt_own(mbuf), 0);
+	assert_memory_equal(rte_pktmbuf_mtod(mbuf, void *), frame, 1500);
+	rte_pktmbuf_free(mbuf);
+	port_settle();
+	assert_true(master_receive(&m, &answer));
+	assert_int_equal(answer.state.num, 2); /* both are given back */
+	end(&m, port);
+}
+
+/* What was lent and had to be copied is copied at once for a while. */
+static void test_in_vain(void **state)
+{
+	struct master m;
+	struct port *port = take_over(&m);
+	unsigned n_copied = 0;
+	struct rte_mbuf *mbuf;
+	bool is_lent;
+
+	transmit(&m, 1500, 2048, 2048);
+	mbuf = take_one(port);
+	assert_int_equal(pkt_own(mbuf), 0);
+	rte_pktmbuf_free(mbuf);
+	port_settle();
+	do {
+		transmit(&m, 1500, 2048, 2048);
+		mbuf = take_one(port);
+		is_lent = mbuf->ol_flags & PKT_LENT;
+		if (!is_lent)
+			assert_memory_equal(rte_pktmbuf_mtod(mbuf, void *), frame, 1500);
+		rte_pktmbuf_free(mbuf);
+		port_settle();
+	} while (!is_lent && ++n_copied < SPARSE_MAX);
+	assert_in_range(n_copied, 1, SPARSE_MAX - 1);
+	end(&m, port);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_sizes),
+	        cmocka_unit_test(test_given_back_when_done),
+	        cmocka_unit_test(test_in_vain),
+	};
+	int ret;
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	test_start();
+	ret = cmocka_run_group_tests(tests, NULL, NULL);
+	test_end();
+	return ret;
+}
