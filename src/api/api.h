@@ -55,6 +55,9 @@
 	X(neigh_add)                                                                               \
 	X(neigh_del)                                                                               \
 	X(neigh_show)                                                                              \
+	X(binding_show)                                                                            \
+	X(binding_add)                                                                             \
+	X(binding_del)                                                                             \
 	X(fdb_flush)                                                                               \
 	X(flow_add)                                                                                \
 	X(flow_mod)                                                                                \

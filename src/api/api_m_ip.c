@@ -86,3 +86,50 @@ const struct api_method api_neigh_show = {
                            {"AGE", "age", API_COL_RIGHT},
                            {0}},
 };
+
+#define BINDING                                                                                    \
+	{"bridge", API_NAME, API_REQUIRED | API_POS, "BRIDGE", "in which bridge"},                 \
+	        {"address", API_STR, API_REQUIRED | API_POS, "IP", "its address"},                 \
+	{                                                                                          \
+		"vlan", API_UINT, 0, "VLAN", "in this VLAN (0)", 0, 4095                           \
+	}
+
+const struct api_method api_binding_add = {
+        .name = "binding.add",
+        .flags = API_WRITE,
+        .help = "Pin the station that has an address, for arp-suppress",
+        .more = "Questions of local ports for it are answered; nothing that is heard changes it.",
+        .example = "binding add red 10.0.0.2 02:00:00:00:00:02",
+        .params = PARAMS{{"bridge", API_NAME, API_REQUIRED | API_POS, "BRIDGE", "in which bridge"},
+                         {"address", API_STR, API_REQUIRED | API_POS, "IP", "its address"},
+                         {"mac", API_MAC, API_REQUIRED | API_POS, "MAC", "its station"},
+                         {"vlan", API_UINT, 0, "VLAN", "in this VLAN (0)", 0, 4095},
+                         {0}},
+};
+
+const struct api_method api_binding_del = {
+        .name = "binding.del",
+        .flags = API_WRITE,
+        .help = "Forget who has an address, static or learned",
+        .example = "binding del red 10.0.0.2",
+        .params = PARAMS{BINDING, {0}},
+};
+
+const struct api_method api_binding_show = {
+        .name = "binding.show",
+        .flags = API_READ,
+        .help = "Show which station has which address, as ARP and ND have told",
+        .more = "Only bridges with arp-suppress=on learn. `evsctl --json bridge show BRIDGE` "
+                "counts "
+                "what was learned, moved, evicted, and held since it changed too often.",
+        .example = "binding show red",
+        .params =
+                PARAMS{{"bridge", API_NAME, API_REQUIRED | API_POS, "BRIDGE", "which bridge"}, {0}},
+        .columns = COLUMNS{{"ADDRESS", "address"},
+                           {"MAC", "mac"},
+                           {"VLAN", "vlan", API_COL_RIGHT},
+                           {"PORT", "port"},
+                           {"AGE", "age", API_COL_RIGHT},
+                           {"STATIC", "static"},
+                           {0}},
+};

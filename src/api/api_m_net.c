@@ -34,6 +34,9 @@
 	         "neighbours are asked again after this (60)",                                     \
 	         1,                                                                                \
 	         86400},                                                                           \
+	        {"arp-suppress", API_BOOL, API_NULL, "on|off",                                     \
+	         "answer ARP and neighbour solicitations for stations behind tunnels where they "  \
+	         "are asked (off)"},                                                               \
 	        {"fdb-age", API_UINT, API_NULL, "SECONDS", "MAC entries age out after this (300)", \
 	         10,        1000000},                                                              \
 	        {"fdb-size", API_UINT, API_NULL, "N", "most MAC entries (8192)", 10, 1000000},     \

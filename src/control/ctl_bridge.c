@@ -10,6 +10,7 @@
 
 #include "control/ctl_ip.h"
 #include "control/ctl_of.h"
+#include "pipeline/pl_bind.h"
 
 static uint64_t mac_to_u64(const struct rte_ether_addr *mac)
 {
@@ -30,6 +31,7 @@ static void bridge_config(const json_t *params, struct pl_bridge_config *config)
 	                            : PL_FAIL_SECURE;
 	config->fdb_age_s = (uint32_t)ctl_param_uint(params, "fdb-age", PL_FDB_AGE_S);
 	config->fdb_size = (uint32_t)ctl_param_uint(params, "fdb-size", PL_FDB_SIZE);
+	config->suppress = ctl_param_bool(params, "arp-suppress", false);
 	config->forward_bpdu = ctl_param_bool(params, "forward-bpdu", false);
 	ctl_geneve_options(ctl_param_str(params, "geneve-options", NULL), &config->options, NULL);
 }
@@ -228,6 +230,8 @@ static void forget_bridge(const char *name)
 	forget_shapes(name);
 	forget("port", "bridge", name);
 	forget("fdb", "bridge", name);
+	forget("binding", "bridge", name);
+	forget("neigh", "bridge", name);
 	forget("controller", "bridge", name);
 	ctl_conf_del("bridge", name);
 }
@@ -361,10 +365,12 @@ static json_t *show_one(const struct ctl_bridge *bridge)
 {
 	json_t *out = json_deep_copy(ctl_conf_get("bridge", bridge->name));
 	struct pl_fdb_stats fdb;
+	struct pl_bind_stats binds;
 	const struct ctl_port *port;
 	json_t *ports = json_array();
 
 	pl_fdb_stats_get(bridge->pl, &fdb);
+	pl_bind_stats_get(bridge->pl, &binds);
 	TAILQ_FOREACH (port, &bridge->ports, link) {
 		json_array_append_new(ports, json_string(port->name));
 	}
@@ -380,6 +386,12 @@ static json_t *show_one(const struct ctl_bridge *bridge)
 	                              (json_int_t)fdb.learned, "moved", (json_int_t)fdb.moved,
 	                              "expired", (json_int_t)fdb.expired, "evicted",
 	                              (json_int_t)fdb.evicted, "held", (json_int_t)fdb.held));
+	json_object_set_new(out, "bindings",
+	                    json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "entries",
+	                              binds.n_entries, "size", PL_MAX_BINDS, "learned",
+	                              (json_int_t)binds.learned, "moved", (json_int_t)binds.moved,
+	                              "expired", (json_int_t)binds.expired, "evicted",
+	                              (json_int_t)binds.evicted, "held", (json_int_t)binds.held));
 	json_object_set_new(out, "mgmt", json_sprintf("%s/%s.mgmt", ctl_run_dir(), bridge->name));
 	return out;
 }

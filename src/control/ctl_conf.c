@@ -32,6 +32,7 @@ const struct ctl_kind ctl_kinds[] = {
         {"ssl", NULL, "ssl.set", "ssl.del", "ssl.set", {NULL}},
         {"controller", NULL, "controller.add", "controller.del", NULL, {"bridge", "target"}},
         {"fdb", NULL, "fdb.add", "fdb.del", NULL, {"bridge", "mac", "vlan"}},
+        {"binding", NULL, "binding.add", "binding.del", NULL, {"bridge", "address", "vlan"}},
         {"qos", "port", "qos.set", "qos.del", "qos.set", {"port"}},
         {"route", NULL, "route.add", "route.del", NULL, {"dst", "via"}},
         {"neigh", NULL, "neigh.add", "neigh.del", NULL, {"bridge", "address"}},

@@ -17,6 +17,7 @@
 #include "control/ctl_ip.h"
 #include "control/ctl_net.h"
 #include "control/ctl_of.h"
+#include "pipeline/pl_bind.h"
 #include "pmd/pmd.h"
 
 #define TICK_US 100000
@@ -51,19 +52,27 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	ctl_worker_tick();
 }
 
-static void take_punt(const struct pmd_punt *punt, void *arg)
+static void take_learned(const struct pmd_punt *punt)
 {
+	static const uint8_t none[16];
 	struct pl_learn learn = {
 	        .bridge = punt->bridge, .in_port = punt->in_port, .vlan = punt->vlan};
 
-	if (punt->kind == PMD_PUNT_LEARN) {
-		memcpy(learn.mac, punt->mac, sizeof(learn.mac));
-		memcpy(learn.end.remote, punt->tun.src, sizeof(learn.end.remote));
-		learn.end.key = punt->tun.id;
+	memcpy(learn.mac, punt->mac, sizeof(learn.mac));
+	memcpy(learn.end.remote, punt->tun.src, sizeof(learn.end.remote));
+	learn.end.key = punt->tun.id;
+	memcpy(learn.addr, punt->tun.dst, sizeof(learn.addr));
+	if (memcmp(learn.addr, none, sizeof(none)) != 0)
+		pl_bind_learn(&learn);
+	else
 		pl_fdb_learn(&learn);
-		return;
-	}
-	if (punt->kind == PMD_PUNT_TUNNEL)
+}
+
+static void take_punt(const struct pmd_punt *punt, void *arg)
+{
+	if (punt->kind == PMD_PUNT_LEARN)
+		take_learned(punt);
+	else if (punt->kind == PMD_PUNT_TUNNEL)
 		ctl_neigh_wanted(punt->bridge, punt->tun.dst);
 	else if (punt->controller.to_host == FLOW_TO_HOST)
 		ctl_own_input(punt);

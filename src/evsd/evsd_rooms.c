@@ -32,6 +32,7 @@ static bool post_learn(unsigned worker, const struct pl_learn *learn)
 	memcpy(punt.mac, learn->mac, sizeof(punt.mac));
 	memcpy(punt.tun.src, learn->end.remote, sizeof(punt.tun.src));
 	punt.tun.id = learn->end.key;
+	memcpy(punt.tun.dst, learn->addr, sizeof(punt.tun.dst));
 	return pmd_punt(worker, &punt);
 }
 

@@ -20,6 +20,7 @@
 	EDIT(SET_ICMP, pkt_edit_icmp, p)                                                           \
 	EDIT(SET_ARP, pkt_edit_arp, p)                                                             \
 	EDIT(SET_ND, pkt_edit_nd, p)                                                               \
+	EDIT(ANSWER, pkt_answer, p)                                                                \
 	EDIT(SET_MPLS, pkt_edit_mpls, p)                                                           \
 	EDIT(PUSH_MPLS, pkt_push_mpls, p)                                                          \
 	EDIT(POP_MPLS, pkt_pop_mpls, ((const struct flow_op_pop_mpls *)p)->eth_type)               \

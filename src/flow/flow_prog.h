@@ -16,6 +16,7 @@
 #define FLOW_PROG_H
 
 #include "flow/flow_key.h"
+#include "pkt/pkt_answer.h"
 #include "pkt/pkt_drop.h"
 #include "pkt/pkt_set.h"
 #include "pkt/pkt_tunnel.h"
@@ -34,6 +35,7 @@
 	X(SET_ICMP, "set-icmp", pkt_set_icmp) /* ICMP and ICMPv6 type and code */                  \
 	X(SET_ARP, "set-arp", pkt_set_arp)                                                         \
 	X(SET_ND, "set-nd", pkt_set_nd)                                                            \
+	X(ANSWER, "answer", pkt_answer) /* the question for a neighbour becomes its answer */      \
 	X(SET_MPLS, "set-mpls", pkt_set_mpls) /* the top label stack entry */                      \
 	X(PUSH_MPLS, "push-mpls", pkt_push_mpls)                                                   \
 	X(POP_MPLS, "pop-mpls", flow_op_pop_mpls)                                                  \

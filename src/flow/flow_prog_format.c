@@ -234,6 +234,9 @@ static void put_payload(struct out *o, const struct flow_op *op)
 	case FLOW_OP_SET_ND:
 		put_nd(o, p);
 		break;
+	case FLOW_OP_ANSWER:
+		put_eth_bytes(o, ((const struct pkt_answer *)p)->mac);
+		break;
 	case FLOW_OP_SET_MPLS: {
 		const struct pkt_set_mpls *s = p;
 		put_mpls(o, s->lse, s->mask);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/evs_clock.h"
+#include "pipeline/pl_bind_pvt.h"
 #include "pipeline/pl_of_pvt.h"
 
 int pl_init(const struct pl_config *config, struct evs_error *err)
@@ -34,8 +35,10 @@ uint32_t pl_tick(void)
 	pl_collect();
 	pl_sweep(now_ms, false);
 	for (unsigned i = 0; i < PL_MAX_BRIDGES; i++)
-		if (pl_globals.bridges[i])
+		if (pl_globals.bridges[i]) {
 			pl_fdb_expire(pl_globals.bridges[i], now_ms);
+			pl_bind_expire(pl_globals.bridges[i], now_ms);
+		}
 	pl_of_tick(now_ms);
 	return pl_reap();
 }

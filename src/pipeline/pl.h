@@ -51,6 +51,7 @@ struct pl_learn {
 	uint16_t vlan;
 	uint8_t mac[6];
 	struct pl_end end;
+	uint8_t addr[16]; /* not zero: the station says that it has this IP address (pl_bind.h) */
 };
 
 /* The next hop of a tunnel, wanted by a worker. */
@@ -91,6 +92,7 @@ struct pl_bridge_config {
 	enum pl_fail_mode fail_mode;
 	uint32_t fdb_age_s; /* 0: PL_FDB_AGE_S */
 	uint32_t fdb_size;  /* 0: PL_FDB_SIZE */
+	bool suppress;      /* learn bindings, answer questions for stations behind tunnels */
 	bool forward_bpdu;  /* forward 01:80:c2:00:00:0x */
 	/* A standalone bridge without controller gets a rule that acts as NORMAL, at priority 0 in
 	 * table 0, if that is empty when it becomes one. Whoever deletes the rule has none. */

@@ -6,6 +6,7 @@
  * A snapshot is made anew at each change of the bridge or of one of its ports and swapped in; so
  * a worker sees the old configuration or the new one, never a mixture.
  */
+#include "pipeline/pl_bind_pvt.h"
 #include "pipeline/pl_of_pvt.h"
 
 #include <stdlib.h>
@@ -156,9 +157,12 @@ int pl_bridge_create(const char *name, const struct pl_bridge_config *config,
 	rc = pl_fdb_init(&bridge->fdb, bridge->config.fdb_size, err);
 	if (rc)
 		goto free_bridge;
-	rc = pl_tables_create(bridge, &bridge->tables, err);
+	rc = pl_bind_init(bridge, err);
 	if (rc)
 		goto fini_fdb;
+	rc = pl_tables_create(bridge, &bridge->tables, err);
+	if (rc)
+		goto fini_binds;
 	rc = pl_bridge_publish(bridge);
 	if (rc) {
 		evs_error_set(err, rc, "bridge '%s': no memory", name);
@@ -169,6 +173,8 @@ int pl_bridge_create(const char *name, const struct pl_bridge_config *config,
 	return 0;
 destroy_tables:
 	pl_tables_destroy(bridge->tables);
+fini_binds:
+	pl_bind_fini(bridge);
 fini_fdb:
 	pl_fdb_fini(bridge);
 free_bridge:
@@ -197,9 +203,11 @@ int pl_bridge_set(struct pl_bridge *bridge, const struct pl_bridge_config *confi
 	    memcmp(&new.hwaddr, &old.hwaddr, sizeof(new.hwaddr)))
 		pl_change_bridge(bridge, PL_CHANGE_ALL);
 	if (new.drop_fragments != old.drop_fragments || new.is_alone != old.is_alone ||
-	    memcmp(&new.options, &old.options, sizeof(new.options)))
+	    new.suppress != old.suppress || memcmp(&new.options, &old.options, sizeof(new.options)))
 		pl_change_all(); /* every flow looked at it, and few have a reference to the bridge
 		                  */
+	if (!new.suppress)
+		pl_bind_flush(bridge, NULL);
 	pl_tables_bridge_set(bridge);
 	return 0;
 }
@@ -213,6 +221,7 @@ static void bridge_free(void *arg)
 		return;
 	}
 	pl_fdb_fini(bridge);
+	pl_bind_fini(bridge);
 	free(bridge->snap);
 	free(bridge);
 }

@@ -6,6 +6,7 @@
  * A packet is taken to its place inside the switch: a VLAN, the tags that are left when the tag of
  * that VLAN is off, and its priority. From there each port of the VLAN dresses it its own way.
  */
+#include "pipeline/pl_bind_pvt.h"
 #include "pipeline/pl_trace_pvt.h"
 #include "pipeline/pl_underlay_pvt.h"
 #include "pipeline/pl_xlate_pvt.h"
@@ -346,7 +347,7 @@ void pl_normal(struct pl_xlate *x)
 		return;
 	}
 	learn(x, inner.vlan);
-	if (!to_bridge(x, &inner))
+	if (!to_bridge(x, &inner) && !(x->snap->config.suppress && pl_suppress(x, inner.vlan)))
 		forward(x, &inner);
 	pl_tags_set(x, &came);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pipeline/pl_bind_pvt.h"
 #include "pipeline/pl_underlay.h"
 #include "tunnel/tun_ports.h"
 
@@ -257,6 +258,7 @@ int pl_port_add(struct pl_bridge *bridge, const char *name, const struct pl_port
 	port->index = config->index;
 	port->link_up = true;
 	TAILQ_INIT(&port->macs);
+	TAILQ_INIT(&port->binds);
 	rc = config_apply(port, config, err);
 	if (rc)
 		goto free_port;
@@ -364,6 +366,7 @@ void pl_port_del(struct pl_port *port)
 	bridge->n_ports--;
 	pl_bridge_publish(bridge);
 	pl_fdb_forget_port(port);
+	pl_bind_flush(bridge, port);
 	announce(port);
 	pl_change_call(port_free, port);
 }

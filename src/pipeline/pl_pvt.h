@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "pipeline/pl.h"
+#include "pipeline/pl_bind.h"
 
 struct pl_tables; /* OpenFlow tables, groups and meters of a bridge: pl_of_pvt.h */
 
@@ -80,6 +80,14 @@ struct pl_fdb {
 	struct pl_fdb_stats stats; /* [ctl] */
 };
 
+struct pl_bind;
+TAILQ_HEAD(pl_bind_list, pl_bind);
+
+struct pl_binds {
+	struct pl_bind **buckets;   /* [ctl w, worker r] */
+	struct pl_bind_stats stats; /* [ctl] */
+};
+
 struct pl_port {
 	/* [worker r], constant */
 	struct pl_bridge *bridge;
@@ -97,6 +105,8 @@ struct pl_port {
 	uint64_t change_seq[PL_N_CHANGES];
 	struct pl_mac_list macs;
 	uint32_t n_macs, n_static;
+	struct pl_bind_list binds;
+	uint32_t n_binds;
 	TAILQ_ENTRY(pl_port) link; /* of the bridge, by rising ofport */
 };
 TAILQ_HEAD(pl_port_list, pl_port);
@@ -105,6 +115,7 @@ struct pl_bridge {
 	struct pl_snap *snap;     /* [ctl w, worker r; acquire] */
 	struct pl_tables *tables; /* constant */
 	struct pl_fdb fdb;
+	struct pl_binds binds;
 	uint32_t index;
 	/* control only */
 	char name[PL_NAME_LEN];

@@ -102,7 +102,8 @@ struct pmd_punt {
 	struct rte_mbuf *mbuf; /* CONTROLLER: the packet; the consumer frees it */
 	struct flow_op_controller controller;
 	struct pkt_key_tun tun; /* CONTROLLER: valid if in_port is a tunnel, else zero; TUNNEL: dst
-	                         * is a neighbour that is wanted; LEARN: src and id are the end */
+	                         * is a neighbour that is wanted; LEARN: src and id are the end, dst
+	                         * an IP address */
 };
 /* [worker] A ring for each worker. false: it is full (the caller counts and keeps the mbuf). Wakes
  * the control thread if it sleeps. */
