@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/evs_clock.h"
 #include "base/evs_task.h"
@@ -82,12 +83,28 @@ static void snoop(struct ctl_of_session *s, const void *bytes, size_t size)
 	}
 }
 
+/* What the socket takes at once does not wait for the event loop to find out that it would: half
+ * of the time of who waits for a barrier after each rule. An error is left to the bufferevent. */
+static size_t send_now(struct ctl_of_session *s, const void *bytes, size_t size)
+{
+	ssize_t n;
+
+	if (unread(s) || ctl_tls_is(s->bev))
+		return 0;
+	n = send(bufferevent_getfd(s->bev), bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n > 0 ? (size_t)n : 0;
+}
+
 void ctl_of_session_write(struct ctl_of_session *s, const void *bytes, size_t size)
 {
+	size_t sent;
+
 	if (!s->bev || size == 0)
 		return;
 	snoop(s, bytes, size);
-	bufferevent_write(s->bev, bytes, size);
+	sent = send_now(s, bytes, size);
+	if (sent < size)
+		bufferevent_write(s->bev, (const uint8_t *)bytes + sent, size - sent);
 }
 
 void ctl_of_session_flush(struct ctl_of_session *s)

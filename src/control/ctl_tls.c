@@ -203,6 +203,11 @@ close_fd:
 	return NULL;
 }
 
+bool ctl_tls_is(struct bufferevent *bev)
+{
+	return bufferevent_openssl_get_ssl(bev) != NULL;
+}
+
 bool ctl_tls_why(struct bufferevent *bev, char *text, size_t size)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(bev);

@@ -35,6 +35,8 @@ bool ctl_tls_info(struct ctl_tls_info *info);
 /* A connection that speaks TLS; the handshake goes by itself, and BEV_EVENT_CONNECTED is its end.
  * fd -1: to be connected. Takes fd over, also on failure. NULL with err. */
 struct bufferevent *ctl_tls_wrap(evutil_socket_t fd, bool accepted, struct evs_error *err);
+/* Whether the connection speaks TLS, so that bytes must go through it. */
+bool ctl_tls_is(struct bufferevent *bev);
 /* Why TLS ended the connection, into text; false: it did not. */
 bool ctl_tls_why(struct bufferevent *bev, char *text, size_t size);
 
