@@ -216,6 +216,21 @@ int flow_cls_publish(struct flow_cls *cls)
 	return 0;
 }
 
+uint32_t flow_cls_n_masks(const struct flow_cls *cls)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < cls->n_buckets; i++)
+		for (const struct flow_cls_tuple *t = cls->buckets[i]; t; t = t->next)
+			n += t->n_rules > 0;
+	return n;
+}
+
+uint32_t flow_cls_n_tables(const struct flow_cls *cls)
+{
+	return cls->array->len;
+}
+
 /* --- matches ---------------------------------------------------------------------------------- */
 
 struct flow_cls_rule *flow_cls_chain(const struct flow_cls *cls, const struct flow_key *key,

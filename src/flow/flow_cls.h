@@ -99,6 +99,9 @@ struct flow_cls_rule *flow_cls_measure(const struct flow_cls *cls, const struct 
                                        uint64_t version, struct flow_key *wc,
                                        struct flow_cls_cost *cost);
 
+uint32_t flow_cls_n_masks(const struct flow_cls *cls);  /* [ctl] of its rules */
+uint32_t flow_cls_n_tables(const struct flow_cls *cls); /* [ctl] that a search goes through */
+
 /* [ctl] The rule with exactly this match and priority in `version`, or NULL. */
 struct flow_cls_rule *flow_cls_find(const struct flow_cls *cls, const struct flow_key *key,
                                     const struct flow_key *mask, uint16_t priority,

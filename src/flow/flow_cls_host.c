@@ -16,7 +16,7 @@
 #include "flow/flow_cls_pvt.h"
 
 #define TABLE_MIN 8
-#define RUN_MAX   8      /* matches that share the bits of their host */
+#define RUN_MAX   64     /* matches that share the bits of their host */
 #define FULL_MIN  16     /* as many full runs make a tuple start a level finer ... */
 #define FULL_PART 4      /* ... if they are this part of its matches */
 #define MERGE_MAX 131072 /* matches that are moved at once */

@@ -30,26 +30,31 @@ struct search {
 	struct flow_cls_cost *cost; /* or NULL */
 };
 
-/* Hash of what a host sees of a packet, and in *differs the bits that no rule there can have: one
- * pass, without a branch that depends on the packet. */
-EVS_INLINE uint32_t hash_key(const struct flow_cls_probe *entry, const uint64_t *key,
-                             uint64_t *differs)
+/* The bits of a packet that no rule of a host can have; without a branch that depends on it. */
+EVS_INLINE uint64_t differs_from(const struct flow_cls_probe *entry, const uint64_t *key)
 {
-	uint64_t sum = entry->n_words, diff = 0;
+	uint64_t diff = 0;
 
 #pragma GCC unroll 4
-	for (uint32_t i = 0; i < FLOW_CLS_WORDS; i++) {
-		uint64_t value = key[entry->index[i]];
+	for (uint32_t i = 0; i < FLOW_CLS_WORDS; i++)
+		diff |= (key[entry->index[i]] ^ entry->common_value[i]) &
+		        evs_load_relaxed(&entry->common_mask[i]);
+	return diff;
+}
 
-		diff |= (value ^ entry->common_value[i]) & evs_load_relaxed(&entry->common_mask[i]);
-		sum += hash_word(i, value & entry->mask[i]);
-	}
+/* Hash of what a host sees of a packet. */
+EVS_INLINE uint32_t hash_key(const struct flow_cls_probe *entry, const uint64_t *key)
+{
+	uint64_t sum = entry->n_words;
+
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < FLOW_CLS_WORDS; i++)
+		sum += hash_word(i, key[entry->index[i]] & entry->mask[i]);
 	for (uint32_t i = FLOW_CLS_WORDS; i < entry->n_words; i++) {
 		const struct flow_cls_word *word = &entry->tuple->words[i];
 
 		sum += hash_word(i, key[word->index] & word->mask);
 	}
-	*differs = diff;
 	return hash_end(sum);
 }
 
@@ -181,16 +186,16 @@ EVS_INLINE bool is_over(const struct search *s, const struct flow_cls_probe *ent
 /* Hashes for a table, and prefetches. False: no rule there can match. */
 EVS_INLINE bool prepare(struct search *s, const struct flow_cls_probe *entry, struct probe *probe)
 {
-	uint64_t differs, table;
+	uint64_t table;
 
-	probe->hash = hash_key(entry, s->key, &differs);
-	if (differs) {
+	if (differs_from(entry, s->key)) {
 		if (s->wc)
 			note_rejection(entry, s->key, s->wc);
 		if (s->cost)
 			s->cost->n_rejected++;
 		return false;
 	}
+	probe->hash = hash_key(entry, s->key);
 	table = evs_load_acquire(&entry->table);
 	probe->entry = entry;
 	probe->slots = (const uint64_t *)(table & SLOT_PTR_MASK);
