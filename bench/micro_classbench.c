@@ -2,9 +2,9 @@
 /*
  * What does a search cost in filters of a kind that people have? Nine sets like ClassBench's
  * (classbench.h): acl, fw and ipc of 1,000, 10,000 and 100,000 rules, ranges of ports written as
- * masks, packets that hit them. Usage: micro_classbench [-s] [-o FILE] [KIND RULES]. -s: each mask
- * has a table of its own. -o: writes the rules as flows for `add-flows`, too. One JSON object a
- * set.
+ * masks, packets that hit them. Usage: micro_classbench [-s] [-o FILE] [-p FILE] [KIND RULES]. -s:
+ * each mask has a table of its own. -o: writes the rules as flows for `add-flows`, too; -p: the
+ * packets, as numbers. One JSON object a set.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@
 #define COMMIT    128 /* additions between two versions, as a session has them */
 
 static bool separate;
-static FILE *flows;
+static FILE *flows, *packets;
 
 /* A set as the classifier has it. */
 struct table {
@@ -117,6 +117,15 @@ static void add_rule(struct table *table, const struct classbench_rule *rule, ui
 	}
 }
 
+static void write_packets(const struct classbench *set)
+{
+	for (unsigned i = 0; i < set->n_packets; i++) {
+		const struct classbench_packet *p = &set->packets[i];
+
+		fprintf(packets, "%u %u %u %u %u\n", p->src, p->dst, p->sport, p->dport, p->proto);
+	}
+}
+
 /* The rules come in any order: in that of their priorities would be too easy or too hard. */
 static void load(struct table *table, const struct classbench *set)
 {
@@ -175,6 +184,8 @@ static void run(const char *kind, unsigned n_rules)
 		fprintf(stderr, "micro_classbench: no kind '%s', or no memory\n", kind);
 		exit(1);
 	}
+	if (packets)
+		write_packets(&set);
 	if (separate)
 		table.cls.merge_above = UINT32_MAX;
 	heap = heap_size();
@@ -204,10 +215,14 @@ int main(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "so:")) != -1) {
+	while ((option = getopt(argc, argv, "so:p:")) != -1) {
 		if (option == 's')
 			separate = true;
-		else if (option != 'o' || !(flows = fopen(optarg, "w")))
+		else if (option == 'o')
+			flows = fopen(optarg, "w");
+		else if (option == 'p')
+			packets = fopen(optarg, "w");
+		else
 			return 2;
 	}
 	evs_clock_init();
@@ -218,5 +233,5 @@ int main(int argc, char **argv)
 		run(argv[optind], (unsigned)atoi(argv[optind + 1]));
 	else
 		run_all();
-	return flows && fclose(flows) ? 1 : 0;
+	return (flows && fclose(flows)) || (packets && fclose(packets));
 }
