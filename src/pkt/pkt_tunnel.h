@@ -22,7 +22,7 @@ struct pkt_tunnel_header {
 	uint16_t sport_lo; /* lowest source port */
 	uint16_t sport_n;  /* how many; 0: the port in the header stays */
 	uint32_t ip_sum;   /* IPv4: sum of the header with length, id and checksum zero */
-	uint8_t plain;     /* of the commonest shape: src/tunnel/tun_push.h */
+	uint8_t plain;     /* enum tun_push_shape: src/tunnel/tun_push.h */
 	uint8_t zero[3];
 	uint32_t egress; /* port below by whose MTU packets are cut; 0: none is known */
 	/* the copy of the shortest header, 40 bytes, begins within the struct */

@@ -39,10 +39,10 @@ EVS_INLINE bool is_ipv6(const uint8_t *ip)
 	return ip[0] >> 4 == 6;
 }
 
-/* Enough of the sender's address to tell senders apart. */
-EVS_INLINE uint32_t sender_of(const uint8_t *ip)
+/* Where in an IP header the sender's address ends, four bytes of which tell senders apart. */
+EVS_INLINE uint32_t sender_end(bool ipv6)
 {
-	return pkt_ld32(ip + (is_ipv6(ip) ? 20 : 12));
+	return ipv6 ? 24 : 16;
 }
 
 /* Bit i: packet i fits. */
@@ -52,11 +52,15 @@ EVS_INLINE uint32_t look_at(struct pmd_worker *w, const struct pmd_view *v, unsi
 	const struct rte_mbuf *m = w->burst.mbuf[i];
 	const uint32_t l3 = v->decap_l3;
 	struct pmd_decap *d;
+	uint32_t end;
 
 	look->src[i] = 0;
 	if (evs_unlikely(m->data_len < l3 + IP_ENDS))
 		return 0;
-	look->src[i] = sender_of(rte_pktmbuf_mtod_offset(m, const uint8_t *, l3));
+	end = v->decap_src;
+	if (evs_unlikely(!end))
+		end = l3 + sender_end(is_ipv6(rte_pktmbuf_mtod_offset(m, const uint8_t *, l3)));
+	look->src[i] = pkt_ld32(rte_pktmbuf_mtod_offset(m, const uint8_t *, end - 4));
 	d = place_of(w, v->port->index, look->src[i]);
 	look->place[i] = d;
 	return (uint32_t)(d->in_port == v->port->index && is_alive(d) && tun_template_may_fit(m) &&
@@ -76,7 +80,7 @@ static bool may_belong(const struct pmd_worker *w, const struct look *look, unsi
 		return false;
 	proto = ip[is_ipv6(ip) ? 6 : 9];
 	if (proto == PKT_IP_TCP || proto == PKT_IP_ICMP || proto == PKT_IP_ICMPV6)
-		return false; /* no kind's; an extension header may have one behind it */
+		return false; /* none with templates; behind an extension header there may be one */
 	for (uint32_t left = look->fits; left; left &= left - 1)
 		same |= look->src[__builtin_ctz(left)] == look->src[i];
 	return same;
@@ -281,6 +285,7 @@ static void learn(struct pmd_worker *w, struct pmd_decap *d, const struct pmd_ex
 	struct flow *flow = w->found.flow[x->slot[i]];
 	struct pmd_view *v = pmd_view_of(w, flow->key.in_port);
 	struct tun_known known;
+	uint32_t end;
 
 	if (!v->port || !describe(x, i, flow, arg, &known))
 		return;
@@ -289,6 +294,11 @@ static void learn(struct pmd_worker *w, struct pmd_decap *d, const struct pmd_ex
 		return;
 	if (v->decap_l3 && v->decap_l3 != d->t.l3)
 		return; /* senders behind a tag and without one: only the first kind is known */
+	end = d->t.l3 + sender_end(!d->t.is_ipv4);
+	if (!v->decap_l3)
+		v->decap_src = (uint8_t)end;
+	else if (v->decap_src != end)
+		v->decap_src = 0;
 	v->decap_l3 = d->t.l3;
 	d->flow = flow;
 	d->gen = evs_load_relaxed(&flow->gen);
@@ -304,13 +314,15 @@ EVS_HOT void pmd_decap_learn(struct pmd_worker *w, const struct pmd_exec *x)
 		const struct flow *flow = w->found.flow[x->slot[i]];
 		const struct flow_op *op = only_pop(flow);
 		struct pmd_decap *d;
+		uint32_t end;
 
 		if (!op || base->in_port != flow->key.in_port ||
 		    x->mbuf[i]->data_len < x->ofs[i].l3 + IP_ENDS)
 			return;
-		d = place_of(w, base->in_port,
-		             sender_of(rte_pktmbuf_mtod_offset(x->mbuf[i], const uint8_t *,
-		                                               x->ofs[i].l3)));
+		end = x->ofs[i].l3 + sender_end(base->eth_type == RTE_BE16(PKT_ETH_IPV6));
+		d = place_of(
+		        w, base->in_port,
+		        pkt_ld32(rte_pktmbuf_mtod_offset(x->mbuf[i], const uint8_t *, end - 4)));
 		if (d->in_port && is_alive(d) && d->used) {
 			d->used = false; /* unless it is used until we come here again */
 			continue;

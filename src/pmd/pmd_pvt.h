@@ -88,7 +88,8 @@ struct pmd_view {
 	uint16_t txq; /* [ctl w, worker r] */
 	uint16_t n;   /* mbufs that wait */
 	bool listed;
-	uint8_t decap_l3; /* where IPv4 begins in packets of known tunnels; 0: none is known */
+	uint8_t decap_l3;  /* where IP begins in packets of known tunnels; 0: none is known */
+	uint8_t decap_src; /* where the sender's address ends; 0: IP's version tells */
 	struct rte_mbuf *mbuf[PKT_BURST_MAX] EVS_CACHE_ALIGNED;
 	/* of a shaped port: for which of them a queue was chosen, which, and of whom */
 	uint32_t queued;

@@ -10,19 +10,21 @@
 
 #define GENEVE_SIZE 8
 #define VERSION     0xc0
+#define LENGTH      0x3f
 #define FLAG_O      0x80
 #define FLAG_C      0x40 /* critical options are there */
 #define OPTION_SIZE 4
 #define OPTION_C    0x80 /* of an option's type: critical */
 
-const struct tun_plain tun_geneve_plain = {
-        .want = {0, 0, TUN_ETHERTYPE_TEB >> 8, TUN_ETHERTYPE_TEB & 0xff},
-        .care = {VERSION, FLAG_O, 0xff, 0xff},
-        .size = GENEVE_SIZE,
-        .key_at = 4,
-        .key_bytes = 3,
-        .flags = PKT_TUN_KEY,
-        .options = true,
+#define GENEVE_PLAIN(length_care, with_options)                                                    \
+	{                                                                                          \
+		.want = {0, 0, TUN_ETHERTYPE_TEB >> 8, TUN_ETHERTYPE_TEB & 0xff},                  \
+		.care = {VERSION | (length_care), FLAG_O, 0xff, 0xff}, .size = GENEVE_SIZE,        \
+		.key_at = 4, .key_bytes = 3, .flags = PKT_TUN_KEY, .options = (with_options),      \
+	}
+const struct tun_plain tun_geneve_plains[TUN_N_GENEVE_PLAINS] = {
+        GENEVE_PLAIN(LENGTH, false), /* none */
+        GENEVE_PLAIN(0, true),       /* some, or none */
 };
 
 bool tun_options_are_well_formed(const uint8_t *options, size_t size)

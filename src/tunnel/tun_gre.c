@@ -116,20 +116,6 @@ size_t tun_nvgre_build(const struct tun_outer *outer, uint8_t *p)
 	return 8;
 }
 
-/* RFC 7637, 3.2: the FlowID gives the underlay entropy; here from the inner addresses. */
-void tun_nvgre_finish(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint8_t *p,
-                      uint32_t size)
-{
-	const uint8_t *inner = rte_pktmbuf_mtod(m, const uint8_t *) + header->size;
-	uint8_t flow = 0;
-
-	if (m->data_len >= header->size + 12u)
-		for (unsigned i = 0; i < 12; i++)
-			flow = (uint8_t)(flow * 31 + inner[i]);
-	p[7] = flow;
-	(void)size;
-}
-
 size_t tun_nvgre_parse(const uint8_t *p, uint32_t size, uint32_t avail, struct tun_inner *inner)
 {
 	/* RFC 7637, 3.2: no checksum, no sequence number, a key, Ethernet inside. */

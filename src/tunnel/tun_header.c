@@ -57,6 +57,21 @@ uint8_t *tun_udp_build(const struct tun_outer *outer, uint8_t *p)
 	return p + TUN_UDP_SIZE;
 }
 
+/* For tun_push.h; 0: tun_push only. */
+static uint8_t push_shape(const struct tun_outer *outer, size_t size, bool ipv4)
+{
+	const bool gre = tun_kinds[outer->kind].ip_proto == IPPROTO_GRE;
+	uint8_t shape = TUN_PUSH_PLAIN;
+
+	if (tun_kinds[outer->kind].push || outer->flags & (PKT_TUN_CSUM | PKT_TUN_SEQ) ||
+	    size > 2 * TUN_PUSH_COPY || (ipv4 && !(outer->flags & PKT_TUN_DF)) ||
+	    (!gre && !outer->sport_n))
+		return 0;
+	shape |= (ipv4 ? 0 : TUN_PUSH_IPV6) | (gre ? TUN_PUSH_GRE : 0);
+	shape |= outer->kind == TUN_NVGRE ? TUN_PUSH_FLOW_ID : 0;
+	return shape | (size > TUN_PUSH_COPY ? TUN_PUSH_LONG : 0);
+}
+
 int tun_header_build(const struct tun_outer *outer, struct pkt_tunnel_header *header)
 {
 	bool ipv4 = tun_is_ipv4(outer->dst);
@@ -84,10 +99,7 @@ int tun_header_build(const struct tun_outer *outer, struct pkt_tunnel_header *he
 	header->sport_n = outer->sport_n;
 	if (ipv4)
 		header->ip_sum = pkt_csum_fold(pkt_csum_add(0, l3, IPV4_SIZE));
-	header->plain = ipv4 && tun_kinds[outer->kind].ip_proto == IPPROTO_UDP &&
-	                tun_kinds[outer->kind].finish == tun_udp_finish && outer->sport_n &&
-	                size <= TUN_PUSH_COPY &&
-	                (outer->flags & (PKT_TUN_DF | PKT_TUN_CSUM)) == PKT_TUN_DF;
+	header->plain = push_shape(outer, size, ipv4);
 	memcpy(pkt_tunnel_bytes(header), bytes, size);
 	return 0;
 }

@@ -49,8 +49,8 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .build = tun_geneve_build,
                         .finish = tun_udp_finish,
                         .parse = tun_geneve_parse,
-                        .plain = &tun_geneve_plain,
-                        .n_plain = 1,
+                        .plain = tun_geneve_plains,
+                        .n_plain = TUN_N_GENEVE_PLAINS,
                 },
         [TUN_GRE] =
                 {
@@ -74,7 +74,6 @@ const struct tun_kind_ops tun_kinds[TUN_N_KINDS] = {
                         .key_name = "vni",
                         .key_max = 0xffffff,
                         .build = tun_nvgre_build,
-                        .finish = tun_nvgre_finish,
                         .parse = tun_nvgre_parse,
                         .plain = &tun_nvgre_plain,
                         .n_plain = 1,

@@ -101,7 +101,10 @@ int EVS_HOT tun_push(const struct pkt_tunnel_header *header, struct rte_mbuf *m,
 		return -ENOMEM;
 	if (ops->ip_proto == IPPROTO_UDP && header->sport_n)
 		pkt_st16(l4, tun_push_sport(header, flow_hash));
-	ops->finish(header, m, l4, m->pkt_len - header->l4);
+	if (header->kind == TUN_NVGRE)
+		l4[7] = tun_push_flow_id(flow_hash);
+	if (ops->finish)
+		ops->finish(header, m, l4, m->pkt_len - header->l4);
 	return 0;
 }
 

@@ -24,8 +24,10 @@ TUN_KIND_FUNCTIONS(geneve);
 TUN_KIND_FUNCTIONS(gre);
 TUN_KIND_FUNCTIONS(nvgre);
 TUN_KIND_FUNCTIONS(stt);
-#define TUN_N_GRE_PLAINS 8 /* with and without checksum, key, sequence number */
-extern const struct tun_plain tun_vxlan_plain, tun_gpe_plain, tun_geneve_plain, tun_nvgre_plain;
+#define TUN_N_GRE_PLAINS    8 /* with and without checksum, key, sequence number */
+#define TUN_N_GENEVE_PLAINS 2 /* without options, and with */
+extern const struct tun_plain tun_vxlan_plain, tun_gpe_plain, tun_nvgre_plain;
+extern const struct tun_plain tun_geneve_plains[TUN_N_GENEVE_PLAINS];
 extern const struct tun_plain tun_gre_plains[TUN_N_GRE_PLAINS];
 
 /* RFC 8926, 3.5: options whose lengths fill `size` bytes. */
@@ -35,8 +37,6 @@ void tun_udp_finish(const struct pkt_tunnel_header *header, struct rte_mbuf *m, 
                     uint32_t size);
 void tun_gre_finish(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint8_t *p,
                     uint32_t size);
-void tun_nvgre_finish(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint8_t *p,
-                      uint32_t size);
 
 int tun_stt_push(const struct pkt_tunnel_header *header, struct rte_mbuf *m, uint32_t flow_hash);
 bool tun_stt_carries(const struct pkt_tunnel_header *header, const struct rte_mbuf *m);

@@ -138,14 +138,14 @@ static void describe(struct tun_template *t, const struct tun_known *known,
 	t->has_options = plain->options;
 	t->l3 = (uint8_t)(t->l4 - (ipv4 ? PKT_IPV4_SIZE : PKT_IPV6_SIZE));
 	t->size = (uint8_t)(f->at + plain->size);
-	t->is_common = ipv4 && t->is_udp && !t->has_options && !t->is_summed &&
-	               t->size <= TUN_TEMPLATE_SIZE;
 	t->look = plain->flags | (uint64_t)plain->proto_type << 56;
 	t->key_at = (uint8_t)(f->at + plain->key_at);
 	t->key_care = plain->key_bytes == 4 ? UINT32_MAX
 	              : plain->key_bytes    ? RTE_BE32(0xffffff00)
 	                                    : 0;
 	t->key_shift = plain->key_bytes == 4 ? 32 : 40;
+	t->is_common = ipv4 && t->is_udp && !t->has_options && t->size <= TUN_TEMPLATE_SIZE &&
+	               plain->key_bytes == 3 && t->key_at == t->size - 4;
 }
 
 bool tun_template_make(const struct tun_known *known, struct tun_template *t)

@@ -44,7 +44,7 @@ struct tun_template {
 	bool is_ipv4, is_udp;
 	bool is_summed;   /* GRE's checksum is there */
 	bool has_options; /* Geneve's options may follow */
-	bool is_common;   /* IPv4 and UDP, within the first bytes, and nothing of the two */
+	bool is_common;   /* IPv4, UDP, a network of three bytes; nothing of the two */
 };
 
 /* A packet that a cached flow took out of a tunnel. Key and mask are the flow's, the key masked. */
@@ -171,16 +171,20 @@ EVS_INLINE bool tun_template_fits(const struct tun_template *t, const struct rte
 
 /* Body of tun_template_pop. */
 EVS_INLINE uint32_t tun_template_pop_as(const struct tun_template *t, struct rte_mbuf *m,
-                                        struct pkt_key_tun *tun, const bool ipv4, const bool udp)
+                                        struct pkt_key_tun *tun, const bool common)
 {
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *ip = p + t->l3;
+	const bool ipv4 = common || t->is_ipv4, udp = common || t->is_udp;
 	const uint8_t *l4 = ip + (ipv4 ? PKT_IPV4_SIZE : PKT_IPV6_SIZE);
 	const uint64_t v4 = (uint64_t)RTE_BE32(0x0000ffff);
 	uint64_t look = udp && pkt_ld16(l4 + 6) ? PKT_TUN_CSUM : 0;
 	uint8_t *to = (uint8_t *)tun;
 
 	/* Word by word: a vector made of them would wait for its own stores. */
-	pkt_st64(to, (uint64_t)(pkt_ld32(p + t->key_at) & t->key_care) << t->key_shift);
+	if (common)
+		pkt_st64(to, (uint64_t)(pkt_ld32(p + t->size - 4) & RTE_BE32(0xffffff00)) << 40);
+	else
+		pkt_st64(to, (uint64_t)(pkt_ld32(p + t->key_at) & t->key_care) << t->key_shift);
 	if (ipv4) {
 		pkt_st64(to + 8, 0);
 		pkt_st64(to + 16, (uint64_t)pkt_ld32(ip + 12) << 32 | v4);
@@ -207,10 +211,10 @@ EVS_INLINE uint32_t tun_template_pop(const struct tun_template *t, struct rte_mb
 	uint32_t options = 0, size;
 
 	if (evs_likely(t->is_common)) {
-		size = tun_template_pop_as(t, m, tun, true, true);
+		size = tun_template_pop_as(t, m, tun, true);
 	} else {
 		options = tun_template_options(t, rte_pktmbuf_mtod(m, const uint8_t *));
-		size = tun_template_pop_as(t, m, tun, t->is_ipv4, t->is_udp) + options;
+		size = tun_template_pop_as(t, m, tun, false) + options;
 	}
 	m->data_off += size;
 	m->data_len -= size;

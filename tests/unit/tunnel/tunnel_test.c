@@ -112,43 +112,52 @@ static void test_round_trip(void **state)
 }
 
 /* The inline way puts on what tun_push does; what is not of that shape is not taken for it. */
-static void test_push_plain(void **state)
+static void check_push_plain(enum tun_kind kind, bool ipv4, unsigned n)
 {
 	static uint8_t want[sizeof(buffer)];
+	struct tun_outer outer = make_with_options(kind, ipv4, PKT_TUN_DF);
+	struct pkt_tunnel_header header;
+	uint32_t hash = n * 0x9e3779b1u;
+	struct rte_mbuf m, same;
 
-	for (unsigned n = 0; n < 3 * 500; n++) {
-		struct tun_outer outer = make_with_options(TUN_VXLAN + n % 3, true, PKT_TUN_DF);
-		struct pkt_tunnel_header header;
-		uint32_t hash = n * 0x9e3779b1u;
-		struct rte_mbuf m, same;
+	outer.options_size = outer.options && n & 16 ? sizeof(options) : 0;
+	outer.tos = (uint8_t)n;
+	outer.vlan.tci = n & 8 ? RTE_BE16(0x1064) : 0;
+	outer.vlan.tpid = n & 8 ? RTE_BE16(0x8100) : 0;
+	assert_int_equal(tun_header_build(&outer, &header), 0);
+	make_inner(&m);
+	m.data_len = (uint16_t)(14 + n % 1500);
+	m.pkt_len = m.data_len + n % 7 * 9000;
+	same = m;
+	assert_int_equal(tun_push(&header, &same, hash), 0);
+	memcpy(want, buffer, sizeof(want));
+	make_inner(&m);
+	m.data_len = (uint16_t)(14 + n % 1500);
+	m.pkt_len = m.data_len + n % 7 * 9000;
+	assert_true(tun_push_is_plain(&header, &m));
+	tun_push_plain(&header, &m, hash);
+	assert_memory_equal(&m, &same, sizeof(m));
+	assert_memory_equal(buffer + m.data_off, want + m.data_off, header.size + INNER);
+}
 
-		outer.options_size = 0;
-		outer.tos = (uint8_t)n;
-		outer.vlan.tci = n & 8 ? RTE_BE16(0x1064) : 0;
-		outer.vlan.tpid = n & 8 ? RTE_BE16(0x8100) : 0;
-		assert_int_equal(tun_header_build(&outer, &header), 0);
-		make_inner(&m);
-		m.data_len = (uint16_t)(14 + n % 1500);
-		m.pkt_len = m.data_len + n % 7 * 9000;
-		same = m;
-		assert_int_equal(tun_push(&header, &same, hash), 0);
-		memcpy(want, buffer, sizeof(want));
-		make_inner(&m);
-		m.data_len = (uint16_t)(14 + n % 1500);
-		m.pkt_len = m.data_len + n % 7 * 9000;
-		assert_true(tun_push_is_plain(&header, &m));
-		tun_push_plain(&header, &m, hash);
-		assert_memory_equal(&m, &same, sizeof(m));
-		assert_memory_equal(buffer + m.data_off, want + m.data_off, header.size + INNER);
-	}
+static void test_push_plain(void **state)
+{
+	for (unsigned n = 0; n < 500; n++)
+		for (enum tun_kind kind = TUN_VXLAN; kind < TUN_N_KINDS; kind++)
+			for (unsigned ipv4 = 0; ipv4 < 2 && !tun_kinds[kind].push; ipv4++)
+				check_push_plain(kind, ipv4, n);
 }
 
 static void test_push_not_plain(void **state)
 {
 	static const struct {
+		enum tun_kind kind;
 		bool ipv4;
 		uint16_t flags;
-	} cases[] = {{true, 0}, {true, PKT_TUN_DF | PKT_TUN_CSUM}, {false, PKT_TUN_DF}};
+	} cases[] = {{TUN_VXLAN, true, 0},
+	             {TUN_VXLAN, true, PKT_TUN_DF | PKT_TUN_CSUM},
+	             {TUN_GRE, true, PKT_TUN_DF | PKT_TUN_SEQ},
+	             {TUN_GRE, false, PKT_TUN_CSUM}};
 	struct tun_outer outer = make_with_options(TUN_VXLAN, true, PKT_TUN_DF);
 	struct pkt_tunnel_header header;
 	struct rte_mbuf m;
@@ -156,7 +165,7 @@ static void test_push_not_plain(void **state)
 	make_inner(&m);
 	for (unsigned i = 0; i < EVS_ARRAY_LEN(cases); i++) {
 		struct tun_outer other =
-		        make_with_options(TUN_VXLAN, cases[i].ipv4, cases[i].flags);
+		        make_with_options(cases[i].kind, cases[i].ipv4, cases[i].flags);
 
 		assert_int_equal(tun_header_build(&other, &header), 0);
 		assert_false(tun_push_is_plain(&header, &m));
