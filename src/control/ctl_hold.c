@@ -22,6 +22,7 @@ struct held {
 	uint16_t in_port, tunnel;
 	uint32_t since_ms;
 	struct pkt_key_tun tun; /* its tunnel fields */
+	struct pkt_key_tmd tmd;
 };
 
 static struct held held[MAX_HELD];
@@ -36,8 +37,9 @@ static bool settle(const struct held *h, bool last)
 	memset(&key, 0, sizeof(key));
 	if (pkt_parse_one(h->mbuf, &key, &(struct pkt_offsets){0}) == 0) {
 		key.base.in_port = h->in_port;
-		key.base.lines |= PKT_LINE_TUN;
+		key.base.lines |= PKT_LINE_TUN | PKT_LINE_TMD;
 		key.ext.tun = h->tun;
+		key.ext.tmd = h->tmd;
 		if (!pl_send_tunnel(h->tunnel, &key, &injection) && !last)
 			return false;
 		if (pmd_inject(h->mbuf, injection.in_port, &injection.prog) == 0)
@@ -61,8 +63,8 @@ static void settle_all(uint32_t older_than_ms)
 
 void ctl_hold_add(const struct pmd_punt *punt)
 {
-	struct held h = {punt->mbuf, punt->in_port, (uint16_t)punt->controller.cookie,
-	                 evs_clock_ms(), punt->tun};
+	struct held h = {punt->mbuf,     punt->in_port, (uint16_t)punt->controller.cookie,
+	                 evs_clock_ms(), punt->tun,     punt->tmd};
 
 	if (!settle(&h, n_held == MAX_HELD))
 		held[n_held++] = h;

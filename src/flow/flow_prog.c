@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const uint8_t payload_sizes[FLOW_N_OPS] = {
+static const uint16_t payload_sizes[FLOW_N_OPS] = {
 #define X(id, name, payload) [FLOW_OP_##id] = sizeof(struct payload),
         FLOW_OPS(X)
 #undef X

@@ -112,6 +112,7 @@ struct flow_op_controller {
 };
 struct flow_op_wait {
 	struct pkt_key_tun tun; /* tunnel fields as actions left them */
+	struct pkt_key_tmd tmd; /* the same; zero where the bridge maps no options */
 };
 struct flow_op_recirc {
 	uint32_t id; /* frozen state of the translation that goes on */

@@ -104,6 +104,7 @@ struct pmd_punt {
 	struct pkt_key_tun tun; /* CONTROLLER: valid if in_port is a tunnel, else zero; TUNNEL: dst
 	                         * is a neighbour that is wanted; LEARN: src and id are the end, dst
 	                         * an IP address */
+	struct pkt_key_tmd tmd; /* CONTROLLER, of a packet that waits: its tunnel metadata */
 };
 /* [worker] A ring for each worker. false: it is full (the caller counts and keeps the mbuf). Wakes
  * the control thread if it sleeps. */

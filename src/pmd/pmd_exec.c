@@ -121,10 +121,14 @@ static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, const
 		if (room && !m)
 			reason = PKT_DROP_NO_MBUF;
 	}
-	if (op->kind == FLOW_OP_WAIT)
-		punt.tun = ((const struct flow_op_wait *)op->payload)->tun;
-	else if (base->lines & PKT_LINE_TUN)
+	if (op->kind == FLOW_OP_WAIT) {
+		const struct flow_op_wait *wait = (const struct flow_op_wait *)op->payload;
+
+		punt.tun = wait->tun;
+		punt.tmd = wait->tmd;
+	} else if (base->lines & PKT_LINE_TUN) {
 		punt.tun = w->burst.ext[x->slot[i]].tun;
+	}
 	punt.mbuf = m;
 	if (m && room && pmd_punt(w->id, &punt))
 		evs_counter_add(&w->account.punted, 1);
