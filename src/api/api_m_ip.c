@@ -15,11 +15,14 @@ const struct api_method api_route_add = {
         .flags = API_WRITE,
         .help = "Reach a network by a next hop, for tunnels",
         .more = "The next hop is in the network of a bridge's address. Networks of bridges' "
-                "addresses need no route. Several next hops share the flows; those of one "
+                "addresses need no route. Several next hops share the flows by weight; those of "
+                "one "
                 "that does not answer go by the others.",
-        .example = "route add 10.2.0.0/16 10.1.0.254",
+        .example = "route add 10.2.0.0/16 10.1.0.254 weight=3",
         .params = PARAMS{{"dst", API_STR, API_REQUIRED | API_POS, "NETWORK", "IP/LEN"},
                          {"via", API_STR, API_REQUIRED | API_POS, "IP", "the next hop"},
+                         {"weight", API_UINT, 0, "N", "its share of the flows (1)", .min = 1,
+                          .max = 256},
                          {0}},
 };
 
@@ -45,6 +48,7 @@ const struct api_method api_route_show = {
                            {"BRIDGE", "bridge"},
                            {"FROM", "src"},
                            {"VLAN", "vlan", API_COL_RIGHT},
+                           {"WEIGHT", "weight", API_COL_RIGHT},
                            {"BY", "by"},
                            {"STATE", "state"},
                            {0}},

@@ -114,6 +114,7 @@ static void keep_multipath(const struct nlattr *attr, int family, struct found *
 		if (hop->rtnh_len < sizeof(*hop) || hop->rtnh_len > left)
 			return;
 		inner = (const struct nlattr *)(p + RTNH_LENGTH(0));
+		new->route.weight = hop->rtnh_hops + 1;
 		for (size_t at = RTNH_LENGTH(0);
 		     at < hop->rtnh_len && mnl_attr_ok(inner, (int)(hop->rtnh_len - at));
 		     at += MNL_ALIGN(inner->nla_len), inner = (const struct nlattr *)(p + at))
@@ -129,7 +130,7 @@ static int on_route(const struct nlmsghdr *message, void *arg)
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(message);
 	const struct nlattr *attr, *multipath = NULL;
 	uint32_t table = rt->rtm_table;
-	struct found new = {0};
+	struct found new = {.route.weight = 1};
 	bool has_via = false;
 
 	if (rt->rtm_type != RTN_UNICAST ||

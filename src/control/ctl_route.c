@@ -28,7 +28,8 @@ int ctl_route_add(struct ctl_call *call)
 		ret = evs_error_set(&call->err, -EINVAL,
 		                    "network and next hop are of different IP versions");
 	if (ret == 0)
-		ret = pl_route_add(&dst, via, &call->err);
+		ret = pl_route_add(&dst, via, (uint16_t)ctl_param_uint(call->params, "weight", 1),
+		                   &call->err);
 	if (ret)
 		return ret;
 	entry_name(&dst, via, name);
@@ -64,12 +65,12 @@ static void visit(const struct pl_route *route, void *arg)
 
 	json_array_append_new(
 	        arg,
-	        json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s}", "dst",
+	        json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s}", "dst",
 	                  ctl_prefix_text(&route->dst, dst), "via",
 	                  route->origin == PL_ROUTE_ADDRESS ? "" : ctl_ip_text(route->via, via),
 	                  "bridge", bridge ? pl_bridge_name(bridge) : "", "src",
-	                  bridge ? ctl_ip_text(route->src, src) : "", "vlan", route->vlan, "by",
-	                  origins[route->origin], "state",
+	                  bridge ? ctl_ip_text(route->src, src) : "", "vlan", route->vlan, "weight",
+	                  route->weight, "by", origins[route->origin], "state",
 	                  route->origin == PL_ROUTE_ADDRESS ? "connected"
 	                  : bridge                          ? "active"
 	                                                    : "unreachable"));

@@ -77,19 +77,18 @@ static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, const struc
 	}
 }
 
-/* The packet waits at the control thread, with its tunnel fields; options do not, so where they
- * matter it is dropped. The program is for this packet alone, so nothing need be looked at. */
+/* The packet waits at the control thread, with its tunnel fields. The program is for this packet
+ * alone, so nothing need be looked at. */
 static void wait_for_neigh(struct pl_xlate *x, const struct pl_view *view,
                            const struct tun_outer *outer)
 {
 	struct flow_op_wait *wait;
 
-	if (view->tunnel->kind == TUN_GENEVE && x->snap->config.options.n)
-		return;
 	pl_commit_edits(x);
 	wait = (struct flow_op_wait *)flow_prog_add(&x->out->prog, FLOW_OP_WAIT, view->index)
 	               ->payload;
 	wait->tun = x->pkt.key.pkt.ext.tun;
+	wait->tmd = x->pkt.key.pkt.ext.tmd;
 	memcpy(wait->tun.dst, outer->dst, sizeof(wait->tun.dst));
 	wait->tun.id = outer->key;
 	x->out->cacheable = false; /* those behind it are dropped until then */
@@ -147,7 +146,7 @@ static bool resolve(struct pl_xlate *x, const struct pl_view *view, struct tun_o
 	const struct pl_tunnel *t = view->tunnel;
 	enum pl_neigh known, best = PL_NEIGH_UNKNOWN;
 	struct pl_hop hop;
-	unsigned n_hops = pl_route_lookup(outer->dst, 0, &hop);
+	unsigned n_hops = pl_route_lookup(outer->dst, 0, 0, &hop);
 	uint32_t hash = n_hops > 1 ? flow_hash(x) : 0;
 
 	if (n_hops == 0) {
@@ -157,7 +156,7 @@ static bool resolve(struct pl_xlate *x, const struct pl_view *view, struct tun_o
 	}
 	for (unsigned i = 0; i < n_hops; i++) {
 		if (n_hops > 1)
-			pl_route_lookup(outer->dst, hash % n_hops + i, &hop);
+			pl_route_lookup(outer->dst, hash, i, &hop);
 		known = try_hop(x, &hop, outer, snap);
 		best = EVS_MAX(best, known);
 		if (known != PL_NEIGH_KNOWN)

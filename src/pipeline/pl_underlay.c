@@ -62,6 +62,7 @@ static struct pl_route route_connected(const struct address *address)
 	        .dst = address->at.prefix,
 	        .bridge = address->bridge,
 	        .vlan = address->at.vlan,
+	        .weight = 1,
 	        .origin = PL_ROUTE_ADDRESS,
 	        .active = true,
 	};
@@ -211,24 +212,46 @@ const struct pl_address *pl_address_towards(uint32_t bridge, const uint8_t addr[
 	return NULL;
 }
 
-unsigned pl_route_lookup(const uint8_t dst[16], uint32_t n, struct pl_hop *hop)
+/* The first of the next hops to the longest network that dst is in, and how many they are. */
+static const struct pl_route *routes_to(const struct list *list, const uint8_t dst[16],
+                                        unsigned *n_hops)
 {
-	const struct list *list = evs_load_acquire(&current);
-	const struct pl_route *route = NULL;
-	unsigned n_hops = 0;
+	const struct pl_route *first = NULL;
 
+	*n_hops = 0;
 	for (uint32_t i = 0; list && i < list->n_routes; i++) {
 		const struct pl_route *at = &list->routes[i];
 
-		if (!route && pl_ip_within(dst, &at->dst))
-			route = at;
-		if (route && !prefix_equal(&at->dst, &route->dst))
+		if (!first && pl_ip_within(dst, &at->dst))
+			first = at;
+		if (first && !prefix_equal(&at->dst, &first->dst))
 			break;
-		n_hops += route != NULL;
+		*n_hops += first != NULL;
 	}
+	return first;
+}
+
+/* Which of n next hops a flow has: each has so many of the hashes as its weight. */
+static unsigned hop_of(const struct pl_route *hops, unsigned n, uint32_t hash)
+{
+	uint32_t total = 0, point;
+	unsigned i = 0;
+
+	for (unsigned k = 0; k < n; k++)
+		total += hops[k].weight;
+	for (point = hash % total; point >= hops[i].weight; i++)
+		point -= hops[i].weight;
+	return i;
+}
+
+unsigned pl_route_lookup(const uint8_t dst[16], uint32_t hash, unsigned skip, struct pl_hop *hop)
+{
+	unsigned n_hops;
+	const struct pl_route *route = routes_to(evs_load_acquire(&current), dst, &n_hops);
+
 	if (!route)
 		return 0;
-	route += n % n_hops;
+	route += (hop_of(route, n_hops, hash) + skip) % n_hops;
 	hop->bridge = route->bridge;
 	hop->vlan = route->vlan;
 	memcpy(hop->src, route->src, sizeof(hop->src));
@@ -236,9 +259,10 @@ unsigned pl_route_lookup(const uint8_t dst[16], uint32_t n, struct pl_hop *hop)
 	return n_hops;
 }
 
-int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_error *err)
+int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], uint16_t weight,
+                 struct evs_error *err)
 {
-	struct pl_route route = {.dst = *dst, .origin = PL_ROUTE_CONFIGURED};
+	struct pl_route route = {.dst = *dst, .weight = weight, .origin = PL_ROUTE_CONFIGURED};
 	int rc;
 
 	prefix_clear_host(&route.dst);
@@ -286,7 +310,8 @@ int pl_route_del(const struct pl_prefix *dst, uint8_t via[16], struct evs_error 
 
 static bool route_equal(const struct pl_route *a, const struct pl_route *b)
 {
-	return prefix_equal(&a->dst, &b->dst) && !memcmp(a->via, b->via, sizeof(a->via));
+	return prefix_equal(&a->dst, &b->dst) && !memcmp(a->via, b->via, sizeof(a->via)) &&
+	       a->weight == b->weight;
 }
 
 /* The kernel's routes as they are kept, in their order, are these. */

@@ -24,7 +24,8 @@
 #define PL_MAX_ADDRESSES 256
 #define PL_MAX_ROUTES    4096
 #define PL_MAX_NEIGHS    4096
-#define PL_MAX_FLOOD     64 /* far ends of one tunnel port that get what is flooded */
+#define PL_MAX_WEIGHT    256 /* as in the kernel */
+#define PL_MAX_FLOOD     64  /* far ends of one tunnel port that get what is flooded */
 
 /* Far ends that get what has no known one, each by a copy of its own (head-end replication). */
 struct pl_flood {
@@ -74,6 +75,7 @@ struct pl_route {
 	uint32_t bridge; /* index; of what `via` says where that is not zero */
 	uint8_t src[16]; /* address to send from */
 	uint16_t vlan;   /* of that address */
+	uint16_t weight; /* its share of the network's flows; 1..PL_MAX_WEIGHT */
 	uint8_t origin;  /* enum pl_route_origin */
 	bool active;     /* a bridge leads to `via`, and no route of the user is in its way */
 };
@@ -102,9 +104,10 @@ bool pl_address_is_own(uint32_t bridge, uint16_t vlan, const uint8_t addr[16]);
 /* [ctl] The bridge's address in the network of addr. NULL: it has none there. */
 const struct pl_address *pl_address_towards(uint32_t bridge, const uint8_t addr[16]);
 
-/* [ctl] Routes to a network by a next hop (via), or several, which share the flows. -EEXIST,
- * -ENOENT, -ENOSPC, -ENOMEM with err. */
-int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], struct evs_error *err);
+/* [ctl] Routes to a network by a next hop (via), or several, which share the flows by weight.
+ * -EEXIST, -ENOENT, -ENOSPC, -ENOMEM with err. */
+int pl_route_add(const struct pl_prefix *dst, const uint8_t via[16], uint16_t weight,
+                 struct evs_error *err);
 /* via all zero: the only one, which it becomes. */
 int pl_route_del(const struct pl_prefix *dst, uint8_t via[16], struct evs_error *err);
 /* [ctl] The routes of the host's kernel: they replace those told before. A route that was

@@ -15,8 +15,9 @@ struct pl_hop {
 	uint16_t vlan;
 	uint8_t src[16], next[16];
 };
-/* How many next hops there are to dst; hop: the one of them that n, modulo their number, says. */
-unsigned pl_route_lookup(const uint8_t dst[16], uint32_t n, struct pl_hop *hop);
+/* How many next hops there are to dst; hop: the one that the hash of a flow chooses by weight, or
+ * the one that comes `skip` behind it. */
+unsigned pl_route_lookup(const uint8_t dst[16], uint32_t hash, unsigned skip, struct pl_hop *hop);
 bool pl_underlay_any(uint32_t bridge); /* has the bridge addresses? */
 /* What is known of a neighbour; either way the flow depends on it. */
 enum pl_neigh { PL_NEIGH_UNKNOWN, PL_NEIGH_ASKED /* a packet may wait */, PL_NEIGH_KNOWN };

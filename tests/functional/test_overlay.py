@@ -11,10 +11,11 @@ from evslib.ofctl import Ofctl
 from evslib.rpc import RpcError
 from evslib.wait import wait_for
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
-from test_vxlan import kernel_vxlan, site
+from test_vxlan import UNDERLAY, kernel_vxlan, site
 
 NEAR, FAR = "192.168.7.1", "192.168.7.2"
 
@@ -35,6 +36,23 @@ def test_first_packet_waits(lab):
     evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote=FAR, vni=5)
     assert " 0% packet loss" in guest.run("ping", "-c", 1, "-W", 30, "10.0.0.2")
     assert [n["state"] for n in evsd.call("neigh.show")] == ["reachable"]
+    evsd.check_accounts()
+
+
+def test_first_packet_keeps_its_options(lab):
+    """A packet that waits leaves with the Geneve options that a rule gave it."""
+    evsd, peer, iface = site(lab, 4)
+    guest, guest_iface = guest_of(lab, evsd)
+    evsd.call("bridge.set", name="br0", **{"geneve-options": "0x102/5/4=tun_metadata0"})
+    evsd.call("flow.add", bridge="br0", flows=["priority=8,actions=drop", "priority=9,udp,actions=set_field:0x11223344->tun_metadata0,output:9"])
+    evsd.call("port.add", bridge="br0", name="t", type="geneve", remote=FAR, vni=5, ofport=9)
+    assert evsd.call("neigh.show") == []
+    with lab.capture(peer, iface, "udp port 6081") as capture:
+        guest.send(guest_iface, Ether(src=guest.mac(guest_iface), dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.2")
+                   / UDP(sport=7, dport=8) / b"the first and last")
+        got = capture.wait(1, lambda p: UDP in p and p[UDP].dport == 6081 and bytes(p)[-4:] == b"last")
+    assert bytes(got[0][UDP].payload)[:16] == bytes.fromhex("02006558" "00000500" "01020501" "11223344")
+    assert ("t", "tunnel-no-neighbour") not in evsd.drops()
     evsd.check_accounts()
 
 
@@ -168,36 +186,71 @@ ECN_IN = {(0, 0): 0, (0, 1): 0, (0, 2): 0, (0, 3): None, (1, 0): 1, (1, 1): 1, (
           (2, 0): 2, (2, 1): 1, (2, 2): 2, (2, 3): 3, (3, 0): 3, (3, 1): 3, (3, 2): 3, (3, 3): 3}  # RFC 6040, figure 4: (inner, outer)
 
 
-@pytest.mark.parametrize("kind", ["vxlan", "geneve", "gre"])
-def test_marks_and_ttl(lab, kind):
-    """ECN both ways by RFC 6040, DSCP and TTL inherited, DF off, for kinds over UDP and over GRE."""
-    evsd, peer, iface = site(lab, 4)
-    guest, guest_iface = guest_of(lab, evsd)
-    evsd.call("port.add", bridge="br0", name="t", type=kind, remote=FAR, tos="inherit", ttl="inherit", df=False,
-              **({"key": "5"} if kind == "gre" else {"vni": "5"}))
-    evsd.call("neigh.add", bridge="phy", address=FAR, mac=peer.mac(iface))
-    mac = evsd.call("bridge.show", name="phy")[0]["hwaddr"]
-    out = [Ether(src=guest.mac(guest_iface), dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.2", tos=tos, ttl=ttl)
-           / UDP(sport=tos, dport=ttl) for tos, ttl in ((0, 9), (0xb9, 10), (0x2a, 11), (0x03, 12))]
-    with lab.capture(peer, iface, "udp or ip proto 47") as capture:
-        guest.send(guest_iface, *out)
-        sent = capture.wait(4, lambda p: p[IP].src == NEAR and 9 <= p[IP].ttl <= 12)
-    assert [(p[IP].tos, p[IP].ttl, "DF" in str(p[IP].flags)) for p in sent] == \
-        [(0, 9, False), (0xb9, 10, False), (0x2a, 11, False), (0x03, 12, False)]
-    head = {"vxlan": struct.pack("!II", 8 << 24, 5 << 8), "geneve": struct.pack("!BBHI", 0, 0, 0x6558, 5 << 8),
-            "gre": bytes.fromhex("2000655800000005")}[kind]
+# what is behind IP, before a frame of network 5; GRE and NVGRE: without UDP
+HEADS = {"vxlan": (4789, "0800000000000500"), "vxlan-gpe": (4790, "0c00000300000500"), "geneve": (6081, "0000655800000500"),
+         "gre": (None, "2000655800000005"), "nvgre": (None, "2000655800000500")}
 
-    def outer(inner_ecn, outer_ecn):
+
+def ip_layer(version, inside, **fields):
+    """An IP header of either version; inside: from the peer's side of the tunnel, or from the tenant behind it."""
+    if version == 4:
+        ends = ("10.0.0.2", "10.0.0.1") if inside else (FAR, NEAR)
+        return IP(src=ends[0], dst=ends[1], **fields)
+    names = {"tos": "tc", "ttl": "hlim", "proto": "nh"}
+    ends = ("fd00::2", "fd00::1") if inside else (UNDERLAY[6][1], UNDERLAY[6][0])
+    return IPv6(src=ends[0], dst=ends[1], **{names[name]: value for name, value in fields.items()})
+
+
+def marks(packet):
+    """TOS, TTL, and whether routers must not fragment, of the outermost IP header."""
+    ip = packet.getlayer(IP) if packet.type == 0x800 else packet[IPv6]
+    return (ip.tos, ip.ttl, "DF" in str(ip.flags)) if packet.type == 0x800 else (ip.tc, ip.hlim, False)
+
+
+@pytest.mark.parametrize("below", [4, 6])
+@pytest.mark.parametrize("kind", list(HEADS))
+def test_marks_and_ttl(lab, kind, below):
+    """ECN both ways by RFC 6040, DSCP and TTL inherited, DF off, for both IP versions inside."""
+    evsd, peer, iface = site(lab, below)
+    guest, guest_iface = guest_of(lab, evsd)
+    near, far, _ = UNDERLAY[below]
+    evsd.call("port.add", bridge="br0", name="t", type=kind, remote=far, tos="inherit", ttl="inherit", df=False,
+              **({"key": "5"} if kind == "gre" else {"vni": "5"}))
+    evsd.call("neigh.add", bridge="phy", address=far, mac=peer.mac(iface))
+    mac = evsd.call("bridge.show", name="phy")[0]["hwaddr"]
+    given = [(0, 9), (0xb9, 10), (0x2a, 11), (0x03, 12)]
+    away = Ether(src=guest.mac(guest_iface), dst="02:00:00:00:00:99")
+    out = [away / ip / UDP(sport=1000 + ttl, dport=ttl) for tos, ttl in given
+           for ip in (IP(src="10.0.0.1", dst="10.0.0.2", tos=tos, ttl=ttl), IPv6(src="fd00::1", dst="fd00::2", tc=tos, hlim=ttl))]
+    with lab.capture(peer, iface, "ether src " + mac) as capture:
+        guest.send(guest_iface, *out)
+        sent = capture.wait(8, lambda p: p.type in (0x800, 0x86dd) and 9 <= marks(p)[1] <= 12)
+    assert [marks(p) for p in sent] == [(*pair, False) for pair in given for _ in (4, 6)]
+    port, head = HEADS[kind]
+
+    def outer(inside, inner_ecn, outer_ecn):
         inner = bytes(Ether(src="02:00:00:00:00:99", dst=guest.mac(guest_iface))
-                      / IP(src="10.0.0.2", dst="10.0.0.1", tos=0xb8 | inner_ecn) / UDP(sport=inner_ecn, dport=100 + outer_ecn))
-        ip = IP(src=FAR, dst=NEAR, tos=0x28 | outer_ecn, **({"proto": 47} if kind == "gre" else {}))
-        udp = Raw(b"") if kind == "gre" else UDP(sport=50000, dport=4789 if kind == "vxlan" else 6081, chksum=0)
-        return Ether(src=peer.mac(iface), dst=mac) / ip / udp / Raw(head + inner)
-    with lab.capture(guest, guest_iface, "udp") as capture:
-        peer.send(iface, *[outer(*pair) for pair in ECN_IN])
-        capture.wait(15, lambda p: p[IP].src == "10.0.0.2")
-    got = {(p[UDP].sport, p[UDP].dport - 100): p[IP].tos for p in capture.packets() if p[IP].src == "10.0.0.2"}
-    assert got == {pair: 0xb8 | ecn for pair, ecn in ECN_IN.items() if ecn is not None}
-    assert not bad_checksums(capture.packets())
-    assert evsd.drops()[("t", "tunnel-bad-header")] == 1
+                      / ip_layer(inside, True, tos=0xb8 | inner_ecn) / UDP(sport=inner_ecn, dport=100 + outer_ecn))
+        ip = ip_layer(below, False, tos=0x28 | outer_ecn, **({} if port else {"proto": 47}))
+        udp = UDP(sport=50000, dport=port, chksum=0) if port else Raw(b"")
+        return Ether(src=peer.mac(iface), dst=mac) / ip / udp / Raw(bytes.fromhex(head) + inner)
+    for inside in (4, 6):
+        with lab.capture(guest, guest_iface, "udp" if inside == 4 else "ip6 proto 17") as capture:
+            peer.send(iface, *[outer(inside, *pair) for pair in ECN_IN])
+            capture.wait(15, lambda p: UDP in p and 100 <= p[UDP].dport <= 103)
+        got = {(p[UDP].sport, p[UDP].dport - 100): marks(p)[0] for p in capture.packets() if UDP in p and 100 <= p[UDP].dport <= 103}
+        assert got == {pair: 0xb8 | ecn for pair, ecn in ECN_IN.items() if ecn is not None}
+        assert not bad_checksums(capture.packets())
+    assert evsd.drops()[("t", "tunnel-bad-header")] == 2
     evsd.check_accounts()
+
+
+def test_refused_options(lab):
+    """What a kind or a value can not do is refused with the reason."""
+    evsd, _, _ = site(lab, 4)
+    for kind, options, why in (("nvgre", {"vni": 5, "csum": True}, "csum"), ("vxlan", {"vni": 1 << 24}, "vni"),
+                               ("vxlan", {"vni": 5, "ttl": "256"}, "ttl"), ("vxlan", {"vni": 5, "tos": "256"}, "tos"),
+                               ("geneve", {"vni": 5, "gbp": True}, "gbp"), ("vxlan", {"vni": 5, "key": "5"}, "key")):
+        with pytest.raises(RpcError, match=why):
+            evsd.call("port.add", bridge="br0", name="t", type=kind, remote=FAR, **options)
+    assert [p["name"] for p in evsd.call("port.show") if p["type"] in HEADS] == []

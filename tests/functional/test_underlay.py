@@ -108,9 +108,10 @@ def test_kernel_addresses_and_routes(lab):
     host.run("ip", "route", "del", "203.0.113.8/30")
     wait_for(lambda: guest.can_ping("10.0.0.2"), "and goes again")
     assert [row["via"] for row in evsd.call("route.show") if row["dst"] == "203.0.113.0/24"] == [FAR]
-    host.run("ip", "route", "add", "198.51.100.0/24", "nexthop", "via", FAR, "nexthop", "via", "192.168.8.7")
+    host.run("ip", "route", "add", "198.51.100.0/24", "nexthop", "via", FAR, "weight", 3, "nexthop", "via", "192.168.8.7")
     wait_for(lambda: {r["via"] for r in evsd.call("route.show") if r["dst"] == "198.51.100.0/24"} == {FAR, "192.168.8.7"},
              "both next hops are there")
+    weights_count(lab, evsd, (guest, guest_iface), (peer, iface))
     host.run("ip", "address", "add", "fd07::1/64", "dev", "phy", "nodad")
     host.run("ip", "-6", "route", "add", "2001:db8::/32", "via", "fd07::2")
     wait_for(lambda: routes(evsd).get("2001:db8::/32", {}).get("state") == "active", "IPv6, too")
@@ -124,6 +125,24 @@ def test_kernel_addresses_and_routes(lab):
     evsd.call("bridge.set", name="phy", **{"follow-kernel": False})
     wait_for(lambda: not routes(evsd), "nothing is followed where that is not wanted")
     evsd.check_accounts()
+
+
+def weights_count(lab, evsd, guest, peer):
+    """Of 256 flows to 198.51.100.0/24, three in four go by the next hop whose weight is 3."""
+    macs = {FAR: "02:00:00:00:77:03", "192.168.8.7": "02:00:00:00:77:01"}
+    for address, mac in macs.items():
+        evsd.call("neigh.add", bridge="phy", address=address, mac=mac)
+    assert {r["via"]: r["weight"] for r in evsd.call("route.show") if r["dst"] == "198.51.100.0/24"} == {FAR: 3, "192.168.8.7": 1}
+    evsd.call("port.add", bridge="br0", name="w", type="vxlan", remote="198.51.100.9", vni=6)
+    frames = [Ether(src=guest[0].mac(guest[1]), dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.3") / UDP(sport=n, dport=9)
+              for n in range(1000, 1256)]
+    with lab.capture(*peer, "udp port 4789", limit=2000) as capture:
+        guest[0].send(guest[1], *frames)
+        went = [p.dst for p in capture.wait(256, lambda p: VXLAN in p and p[VXLAN].vni == 6 and UDP in p[VXLAN] and p[VXLAN][UDP].dport == 9)]
+    assert set(went) == set(macs.values()) and 152 <= went.count(macs[FAR]) <= 232  # 192, and six deviations
+    evsd.call("port.del", name="w")
+    for address in macs:
+        evsd.call("neigh.del", bridge="phy", address=address)
 
 
 def test_neighbour_ages(lab):
