@@ -96,9 +96,10 @@ int evsd_rooms_init(const struct evsd_options *options, struct evs_error *err)
 
 	if (ret)
 		return ret;
-	vhu_init();
 	port_queues_changed = pmd_port_queues_changed;
-	ret = pmd_start(options, err);
+	ret = vhu_init(err);
+	if (ret == 0)
+		ret = pmd_start(options, err);
 	if (ret)
 		goto fail_pmd;
 	ret = pl_start(err);

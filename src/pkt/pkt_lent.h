@@ -22,7 +22,7 @@
 
 #include "base/evs_base.h"
 
-#define PKT_LENT_BIT    40 /* of ol_flags; registered by port_init */
+#define PKT_LENT_BIT    40 /* of ol_flags; registered by vhu_init */
 #define PKT_LENT        (UINT64_C(1) << PKT_LENT_BIT)
 #define PKT_LENT_HEAD   128
 #define PKT_LENT_PIECES 64

@@ -11,10 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_mbuf_dyn.h>
 
 #include "base/evs_log.h"
-#include "pkt/pkt_lent.h"
 #include "port/port_args.h"
 #include "port/port_debt.h"
 
@@ -34,12 +32,7 @@ __thread struct port_debt *port_debts;
 
 int port_init(unsigned max_workers, struct evs_error *err)
 {
-	static const struct rte_mbuf_dynflag lent_flag = {.name = "evs_lent"};
-
 	port_max_workers = EVS_MIN(EVS_MAX(max_workers, 1u), (unsigned)EVS_MAX_WORKERS);
-	if (rte_mbuf_dynflag_register_bitnum(&lent_flag, PKT_LENT_BIT) != PKT_LENT_BIT)
-		return evs_error_set(err, -EBUSY, "flag %d of packets is in use by a driver",
-		                     PKT_LENT_BIT);
 	return port_link_init(err);
 }
 

@@ -29,7 +29,8 @@
 
 extern const struct port_type vhu_port_type;
 
-/* [ctl] Start-up, after port_init: adds the type. */
-void vhu_init(void);
+/* [ctl] Start-up, after port_init: adds the type, takes the flag of lent frames. -EBUSY: a driver
+ * has that flag. */
+int vhu_init(struct evs_error *err);
 
 #endif

@@ -10,8 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_mbuf_dyn.h>
+
 #include "base/evs_clock.h"
 #include "base/evs_log.h"
+#include "pkt/pkt_lent.h"
 #include "port/port_args.h"
 #include "vhost/vhu_pvt.h"
 
@@ -249,10 +252,16 @@ const struct port_type vhu_port_type = {
         .get_xstats = vhu_get_xstats,
 };
 
-void vhu_init(void)
+int vhu_init(struct evs_error *err)
 {
+	static const struct rte_mbuf_dynflag lent_flag = {.name = "evs_lent"};
+
+	if (rte_mbuf_dynflag_register_bitnum(&lent_flag, PKT_LENT_BIT) != PKT_LENT_BIT)
+		return evs_error_set(err, -EBUSY, "flag %d of packets is in use by a driver",
+		                     PKT_LENT_BIT);
 	vhu_open_log(RTE_LOG_CRIT);
 	rte_log_set_level_pattern("lib.vhost.data", RTE_LOG_CRIT);
 	vhu_guard_init();
 	port_type_add(&vhu_port_type);
+	return 0;
 }

@@ -85,11 +85,10 @@ static inline void test_start(void)
 	snprintf(prefix, sizeof(prefix), "evs-test-%d", (int)getpid());
 	evs_clock_init();
 	if (rte_eal_init(EVS_ARRAY_LEN(args), args) < 0 || evs_rcu_init(&err) ||
-	    port_init(2, &err) || !mkdtemp(test_dir)) {
+	    port_init(2, &err) || vhu_init(&err) || !mkdtemp(test_dir)) {
 		fprintf(stderr, "start: %s\n", err.text);
 		exit(1);
 	}
-	vhu_init();
 	pthread_create(&test_worker, NULL, echo_worker, NULL);
 }
 
