@@ -141,6 +141,8 @@ bool tun_stt_settle(struct rte_mbuf *m, const struct tun_inner *inner)
 	                              tun_get16(stt + STT_VLAN)};
 	const uint64_t before = m->ol_flags;
 
+	if (m->data_len < PKT_ETH_SIZE) /* the rest is in other buffers */
+		return false;
 	if (meta.flags & STT_VERIFIED)
 		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	if (meta.flags & STT_PARTIAL && !ask(m, &meta)) {

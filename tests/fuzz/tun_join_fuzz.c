@@ -26,7 +26,8 @@ static void on_drop(void *arg, struct rte_mbuf *m, enum pkt_drop reason)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	return fuzz_pool_init();
+	joins = tun_joins_create(200, on_drop, NULL);
+	return joins ? fuzz_pool_init() : -1;
 }
 
 /* One step of the input: which of four frames, its total and this segment's offset, in units that
@@ -131,7 +132,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned n_in = 0, n_out = 0, n_parts;
 	uint64_t now = 0;
 
-	joins = tun_joins_create(200, on_drop, NULL);
 	n_dropped = 0;
 	for (size_t i = 0; i + sizeof(struct step) <= size && n_in < 300;
 	     i += sizeof(struct step)) {
@@ -154,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (n_in != n_out + n_dropped + tun_joins_held(joins))
 			abort();
 	}
-	tun_joins_destroy(joins);
+	tun_joins_expire(joins, UINT64_MAX);
 	if (n_in != n_out + n_dropped)
 		abort();
 	fuzz_pool_check();

@@ -262,6 +262,24 @@ static void test_lies(void **state)
 	}
 }
 
+/* Buffers that end within the inner Ethernet header are not read beyond. */
+static void test_split(void **state)
+{
+	struct rte_mbuf *m = make_tcp(100, 0x2005), *rest;
+	struct pkt_key_tun tun;
+
+	ask(m, 18, 0);
+	push(m);
+	rest = rte_pktmbuf_alloc(pool);
+	rte_memcpy(rte_pktmbuf_append(rest, (uint16_t)(m->data_len - INNER - 6)), at(m, INNER + 6),
+	           m->data_len - INNER - 6u);
+	rte_pktmbuf_trim(m, rest->data_len);
+	rte_pktmbuf_chain(m, rest);
+	m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	assert_int_equal(pop(m, &tun), PKT_DROP_TUN_BAD_HEADER);
+	rte_pktmbuf_free(m);
+}
+
 /* The segments that a sender without TSO makes of a frame of `payload` bytes; returns how many. */
 static unsigned cut(uint32_t payload, struct rte_mbuf **out)
 {
@@ -480,7 +498,8 @@ int main(void)
 	        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_requests),
 	        cmocka_unit_test(test_lies),         cmocka_unit_test(test_not_carried),
 	        cmocka_unit_test(test_cut_and_join), cmocka_unit_test(test_slices),
-	        cmocka_unit_test(test_spoilt),       cmocka_unit_test(test_bounds),
+	        cmocka_unit_test(test_spoilt),       cmocka_unit_test(test_split),
+	        cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
