@@ -236,11 +236,12 @@ EVS_INLINE struct slot find_slot(const struct vhu_ring *ring, uint16_t head)
 static EVS_HOT uint16_t take_burst(struct vhu_ring *ring, struct rte_mempool *pool,
                                    uint64_t *dropped, struct rte_mbuf **mbufs, uint16_t n)
 {
+	const uint16_t waiting = vhu_heads_waiting(ring); /* once: the guest adds to it meanwhile */
 	struct slot slots[PKT_BURST_MAX];
 	uint16_t heads[PKT_BURST_MAX], kept = 0;
 	uint64_t flags = 0;
 
-	n = EVS_MIN(n, EVS_MIN(vhu_heads_waiting(ring), (uint16_t)PKT_BURST_MAX));
+	n = EVS_MIN(n, EVS_MIN(waiting, (uint16_t)PKT_BURST_MAX));
 	n = vhu_heads_read(ring, ring->last_avail, heads, n);
 	if (n == 0 || rte_pktmbuf_alloc_bulk(pool, mbufs, n))
 		return 0;
