@@ -54,7 +54,7 @@ bench-quick: ## the main scenarios, against the stored reference, in under two m
 	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
 	@ninja -C build --quiet
 	@mkdir -p build-bench && rm -f build-bench/quick.json
-	@$(PYTHON) bench/bench.py --repeat 2 --against limit --json build-bench/quick.json \
+	@$(PYTHON) bench/bench.py --repeat 1 --against limit --json build-bench/quick.json \
 		--scenario p2p-null --scenario 'flows-1*k' --scenario l2-1k --scenario acl-10k --scenario ipv6-10k \
 		--scenario 'vxlan-??cap' --scenario vm-vm
 	@$(PYTHON) tools/bench-compare --tolerance 0.25 bench/reference.json build-bench/quick.json

@@ -68,7 +68,7 @@ class Runs:
         names = lab.names([name for name in scenario.against if name != "evs"])
         tell = functools.partial(self.tell, scenario)
         if scenario.opened:
-            in_turns(lab, scenario.opened, names, repeat, tell)
+            in_turns(lab, scenario.opened, names, repeat, tell, scenario.has_ratio())
         elif scenario.parts:
             one, all_of_it = (self.values.get(part, {}) for part in scenario.parts)
             for name in names:

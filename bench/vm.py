@@ -44,7 +44,6 @@ class Case:
             guests.start()
             switch.start()
             self._connect(switch, guests)
-            time.sleep(lab.options.warm_up)
             yield [switch, guests], lambda: self._rate(switch, guests, lab.options)
         finally:
             switch.stop()
@@ -58,10 +57,11 @@ class Case:
             if switch.name == "limit":  # which knows pairs only
                 devices, rules = [null_device(0, self.size), guests.devices()[0]], None
         switch.load(devices, rules, self.mtu)
-        guests.run(16 if self.kind == "vm-vm" else 0)
 
-    @staticmethod
-    def _rate(switch, guests, options):
+    def _rate(self, switch, guests, options):
+        """Begins the loop, too: one that stood still may have lost packets."""
+        guests.run(16 if self.kind == "vm-vm" else 0)
+        time.sleep(options.warm_up)
         telemetry = guests.telemetry()
         windows = proc.rates(telemetry, options.seconds)
         telemetry.close()
@@ -120,7 +120,8 @@ def main():
     with benchlab.opened(options, 1 + len(options.also) + 1) as lab:
         for case in CASES:
             if not options.case or case.name in options.case:
-                in_turns(lab, case.open, lab.names(), options.repeat, functools.partial(tell, case.name))
+                in_turns(lab, case.open, lab.names(), options.repeat, functools.partial(tell, case.name),
+                         afresh=True)
     print()
     report(result)
     benchlab.save(options, result)

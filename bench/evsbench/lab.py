@@ -106,13 +106,13 @@ class Lab:
         finally:
             generator.stop()
 
-    def rate(self, switch, ports=None, best=True, warm_up=None):
+    def rate(self, switch, ports=None, best=True, warm_up=None, seconds=None):
         """Packets a second that the drivers of the ports sent (all: None), after the warm-up."""
         telemetry = switch.telemetry()
         proc.wait_for("the ports", telemetry.ethdevs)
         time.sleep(self.options.warm_up if warm_up is None else warm_up)
         ports = [telemetry.ethdevs()[i] for i in ports] if ports else None
-        windows = sorted(proc.rates(telemetry, self.options.seconds, ports=ports))
+        windows = sorted(proc.rates(telemetry, seconds or self.options.seconds, ports=ports))
         telemetry.close()
         return windows[-1] if best else windows[len(windows) // 2]
 

@@ -141,7 +141,7 @@ def two_workers(lab, name):
         one = lab.rate(switch)
         lab.second_worker(switch)
         switch.give_own_worker("p0", lab.options.worker_cpu, lab.options.control_cpu)
-        return {"": lab.rate(switch) / one}
+        return {"": lab.rate(switch, seconds=2 * lab.options.seconds) / one}
 
 
 def rebalance(lab, name):

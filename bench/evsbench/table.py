@@ -29,6 +29,10 @@ class Scenario:
         self.name, self.help, self.rows, self.against = name, help_text, rows, against
         self.measure, self.opened, self.parts = measure, opened, parts
 
+    def has_ratio(self):
+        """Is one of its targets a ratio to another switch?"""
+        return any(row.target and row.target[0] == "ovs" for row in self.rows)
+
     def title(self, row):
         return self.name + (" " + row.name if row.name else "")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Switches that take turns: each is started once, and stands still while another is measured, so that
+"""Switches that take turns: all are started, and each stands still while another is measured, so that
 all of them see the same moments of the machine, and none has to learn its flows anew."""
 import contextlib
 import time
@@ -42,10 +42,13 @@ def _rounds(lab, opener, names, repeat, tell):
                     del turns[name]
 
 
-def in_turns(lab, opener, names, repeat, tell):
+def in_turns(lab, opener, names, repeat, tell, afresh=False):
     """opener(lab, name): a context manager of (what can pause and resume, a function that measures).
-    tell(name, values, error=None) is called after each turn. The limit knows nothing that it could
-    forget, and has its turn first and once."""
+    tell(name, values, error=None) is called after each turn. afresh: all are started anew for each
+    round, since a process may be slower than the next of its kind, by where its memory lies. The limit
+    knows nothing that it could forget, and has its turn first and once."""
+    others = [name for name in names if name != "limit"]
     if "limit" in names:
         _rounds(lab, opener, ["limit"], 1, tell)
-    _rounds(lab, opener, [name for name in names if name != "limit"], repeat, tell)
+    for _ in range(repeat if afresh else 1):
+        _rounds(lab, opener, others, 1 if afresh else repeat, tell)
