@@ -109,6 +109,39 @@ def tunnels():
             yield bytes([kind, 60]) + bytes(Ether() / ip / body)
 
 
+def neighbours():
+    """Frames about neighbours and echo, to the addresses that the targets have."""
+    from scapy.layers.inet import ICMP, IP
+    from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6
+    from scapy.layers.l2 import ARP, Dot1Q, Ether
+
+    far = "02:00:00:00:00:f1"
+    eth = Ether(src=far, dst="ff:ff:ff:ff:ff:ff")
+    for arp in (ARP(op=1, hwsrc=far, psrc="192.168.7.2", pdst="192.168.7.1"), ARP(op=2, hwsrc=far, psrc="192.168.7.2", pdst="10.0.0.9"),
+                ARP(op=1, hwsrc=far, psrc="10.0.0.1", pdst="10.0.0.9")):
+        yield eth / arp
+    yield eth / Dot1Q(vlan=100) / ARP(op=1, hwsrc=far, psrc="10.9.0.2", pdst="10.9.0.1")
+    ip6 = IPv6(src="fd07::2", dst="ff02::1:ff00:1", hlim=255)
+    yield eth / ip6 / ICMPv6ND_NS(tgt="fd07::1") / ICMPv6NDOptSrcLLAddr(lladdr=far)
+    yield eth / ip6 / ICMPv6ND_NA(tgt="fd07::2") / ICMPv6NDOptDstLLAddr(lladdr=far)
+    yield Ether(src=far, dst="02:00:00:00:00:b0") / IP(src="192.168.7.2", dst="192.168.7.1") / ICMP() / b"echo"
+    yield Ether(src=far, dst="02:00:00:00:00:b0") / IPv6(src="fd07::2", dst="fd07::1") / ICMPv6EchoRequest(data=b"echo")
+
+
+def pieces():
+    from scapy.layers.inet import IP, UDP, fragment
+    from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+    from scapy.layers.l2 import Ether
+    from scapy.packet import Raw
+
+    body = UDP(dport=4789) / Raw(bytes(700))
+    for parts in (fragment(IP(id=7) / body, 256), fragment6(IPv6(dst="::1") / IPv6ExtHdrFragment(id=7) / body, 400)):
+        for order in (parts, parts[::-1], parts[:-1]):
+            frames = [bytes(Ether() / p) for p in order]
+            yield b"".join(struct.pack("!BH", 0x80 * (n & 1) | (0x7f if n == len(frames) - 1 else 0), len(f)) + f
+                           for n, f in enumerate(frames))
+
+
 def settings():
     yield "egress.average=200M\negress.peak=500M\negress.burst=25MB\ningress.average=200M\ningress.mode=shape"
     yield ("egress.average=1G\negress.layer=l1\negress.dscp-map=46:1,34:2\negress.pcp-map=5:2\nqueue.1.priority=0\n"
@@ -126,6 +159,14 @@ def seeds():
         yield "qos_read", setting.encode()
     for seed in tunnels():
         yield "tun_pop", seed
+    for seed in pieces():
+        yield "outer_frag", seed
+    talk = [bytes(frame) for frame in neighbours()]
+    for frame in talk:
+        yield "own", b"\2" + frame
+        yield "own", b"\3" + frame
+    for way in (0, 0x80):
+        yield "suppress", b"".join(bytes([way ^ 0x80 * (n & 1), len(frame)]) + frame for n, frame in enumerate(talk * 2))
     for _, packet, fields in frames():
         frame = bytes(packet)
         yield "pkt_parse", b"\xff" + frame
