@@ -256,8 +256,9 @@ static void take_ipv4(struct frame *f)
 	header = (ip[0] & 0xfu) * 4;
 	total = pkt_be16(ip + 2);
 	if (ip[0] >> 4 != 4 || header < PKT_IPV4_SIZE || total < header + PKT_ICMP_SIZE ||
-	    total > f->size - PKT_ETH_SIZE || (pkt_be16(ip + 6) & 0x3fff))
-		return;
+	    total > f->size - PKT_ETH_SIZE || (pkt_be16(ip + 6) & 0x3fff) ||
+	    pkt_csum_fold(pkt_csum_add(0, ip, header)) != 0xffff)
+		return; /* RFC 1122, 3.2.1.2: a wrong checksum is dropped in silence */
 	if (ip[9] == IPPROTO_ICMP && ip[header] == 8 && !f->has_device)
 		answer_echo(f, ip, ip + header, 0);
 }
