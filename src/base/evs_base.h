@@ -34,8 +34,16 @@
 #define evs_unlikely(x)                     __builtin_expect(!!(x), 0)
 #define EVS_ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
 #define evs_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define EVS_MIN(a, b)                       ((a) < (b) ? (a) : (b))
-#define EVS_MAX(a, b)                       ((a) > (b) ? (a) : (b))
+/* Each side is looked at once: it may be memory that a guest writes meanwhile. */
+#define EVS_PICK(op, a, b, x, y)                                                                   \
+	({                                                                                         \
+		__typeof__((a) < (b) ? (a) : (b)) x = (a), y = (b);                                \
+		x op y ? x : y;                                                                    \
+	})
+#define EVS_NAMED_(op, a, b, n) EVS_PICK(op, a, b, evs_x##n, evs_y##n)
+#define EVS_NAMED(op, a, b, n)  EVS_NAMED_(op, a, b, n)
+#define EVS_MIN(a, b)           EVS_NAMED(<, a, b, __COUNTER__)
+#define EVS_MAX(a, b)           EVS_NAMED(>, a, b, __COUNTER__)
 
 /* Fields shared between threads: one writer, relaxed readers. The comment beside
  * the field says who: [worker w, ctl r]. */

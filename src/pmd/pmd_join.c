@@ -47,7 +47,7 @@ EVS_HOT bool pmd_join(struct pmd_worker *w, struct pmd_exec *x, unsigned i, enum
 		on_drop(w, m, PKT_DROP_FRAG_REFUSED);
 		return false;
 	}
-	m = tun_join(w->joins, kind, m, &x->ofs[i], w->now_tsc, &n_parts);
+	m = tun_join(w->joins, &(struct tun_stump){kind, m, &x->ofs[i]}, w->now_tsc, &n_parts);
 	if (n_parts)
 		evs_counter_add(&w->account.copies, -(uint64_t)(n_parts - 1u));
 	x->mbuf[i] = m;

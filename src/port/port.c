@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #include "base/evs_log.h"
 #include "port/port_args.h"
 #include "port/port_debt.h"

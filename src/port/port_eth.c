@@ -197,7 +197,7 @@ static int choose_queues(struct port *port, const struct port_eth *eth,
 {
 	unsigned wish = EVS_MAX(eth->n_rxq_wish, (uint16_t)1);
 
-	if (wish > EVS_MIN(info->max_rx_queues, (uint16_t)PORT_MAX_QUEUES))
+	if (wish > EVS_MIN((unsigned)info->max_rx_queues, (unsigned)PORT_MAX_QUEUES))
 		return evs_error_set(err, -EINVAL,
 		                     "rxq=%u: device '%s' has at most %u receive queues", wish,
 		                     eth->devargs, info->max_rx_queues);

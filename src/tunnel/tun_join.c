@@ -281,9 +281,11 @@ static struct rte_mbuf *complete(struct tun_joins *joins, struct join *f,
 	return NULL;
 }
 
-struct rte_mbuf *tun_join(struct tun_joins *joins, enum tun_kind kind, struct rte_mbuf *m,
-                          struct pkt_offsets *ofs, uint64_t now_tsc, unsigned *n_parts)
+struct rte_mbuf *tun_join(struct tun_joins *joins, const struct tun_stump *stump, uint64_t now_tsc,
+                          unsigned *n_parts)
 {
+	struct pkt_offsets *ofs = stump->ofs;
+	struct rte_mbuf *m = stump->mbuf;
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, ofs->l3);
 	struct join_key key;
 	struct tun_part part;
@@ -292,7 +294,7 @@ struct rte_mbuf *tun_join(struct tun_joins *joins, enum tun_kind kind, struct rt
 	enum fit fit;
 
 	*n_parts = 0;
-	if (!read_part(kind, m, ofs, &part) || !is_good(m, ofs, &part)) {
+	if (!read_part(stump->kind, m, ofs, &part) || !is_good(m, ofs, &part)) {
 		joins->drop(joins->arg, m, PKT_DROP_TUN_BAD_HEADER);
 		return NULL;
 	}
@@ -310,7 +312,7 @@ struct rte_mbuf *tun_join(struct tun_joins *joins, enum tun_kind kind, struct rt
 	       &(struct piece){m, (uint16_t)part.offset, (uint16_t)part.size, ofs->l3, ofs->l4});
 	if (f->have == f->total) {
 		*n_parts = f->n;
-		return complete(joins, f, &tun_kinds[kind], part.header, ofs);
+		return complete(joins, f, &tun_kinds[stump->kind], part.header, ofs);
 	}
 	while (joins->n_bufs > TUN_JOIN_BUFFERS)
 		give_up(joins, TAILQ_FIRST(&joins->waiting), PKT_DROP_FRAG_REFUSED);

@@ -36,10 +36,16 @@ void tun_joins_destroy(struct tun_joins *joins);
 
 /* [worker] Is the packet, of a kind with segments, one of several? What is malformed is not. */
 bool tun_join_is_part(enum tun_kind kind, const struct rte_mbuf *m, const struct pkt_offsets *ofs);
-/* [worker] Takes such a packet, whose first segment is private. Returns the whole one, as if it had
- * come so, of *n_parts that were taken, with *ofs and its headers in one piece; or NULL. */
-struct rte_mbuf *tun_join(struct tun_joins *joins, enum tun_kind kind, struct rte_mbuf *m,
-                          struct pkt_offsets *ofs, uint64_t now_tsc, unsigned *n_parts);
+/* Such a packet, with a private first buffer. */
+struct tun_stump {
+	enum tun_kind kind;
+	struct rte_mbuf *mbuf;
+	struct pkt_offsets *ofs;
+};
+/* [worker] Takes it. Returns the whole packet, as if it had come so, of *n_parts that were taken,
+ * with *ofs and its headers in one piece; or NULL. */
+struct rte_mbuf *tun_join(struct tun_joins *joins, const struct tun_stump *stump, uint64_t now_tsc,
+                          unsigned *n_parts);
 void tun_joins_expire(struct tun_joins *joins, uint64_t now_tsc); /* [worker] now and then */
 unsigned tun_joins_held(const struct tun_joins *joins);           /* packets that wait */
 

@@ -146,7 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		n_in++;
 		now += s->tsc;
-		m = tun_join(joins, TUN_STT, m, &ofs, now, &n_parts);
+		m = tun_join(joins, &(struct tun_stump){TUN_STT, m, &ofs}, now, &n_parts);
 		n_out += m ? n_parts : n_parts ? n_parts - 1 : 0;
 		if (m)
 			check_whole(m, &ofs);

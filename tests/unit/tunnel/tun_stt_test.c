@@ -299,7 +299,7 @@ static struct rte_mbuf *feed(struct rte_mbuf *m, struct pkt_offsets *ofs, uint64
 
 	parse(m, ofs);
 	assert_true(tun_join_is_part(TUN_STT, m, ofs));
-	return tun_join(joins, TUN_STT, m, ofs, now, &n_parts);
+	return tun_join(joins, &(struct tun_stump){TUN_STT, m, ofs}, now, &n_parts);
 }
 
 static void check_whole(struct rte_mbuf *m, struct pkt_offsets *ofs, uint32_t payload)
