@@ -61,6 +61,7 @@ static void switch_to_task(void)
 static void task_entered(void)
 {
 	__sanitizer_finish_switch_fiber(task_fake, &loop_stack, &loop_stack_size);
+	task_fake = NULL; /* the next task begins without one */
 }
 
 static void switch_to_loop(void)
