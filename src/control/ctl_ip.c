@@ -239,5 +239,6 @@ int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_
 	if (ret == 0)
 		ret = on_off(args, "tell-mtu", &t->tell_mtu, err);
 	t->dst_port = (uint16_t)dst_port;
+	t->zero_csum6 = arg(args, "csum") && !(t->flags & PKT_TUN_CSUM);
 	return ret;
 }

@@ -47,6 +47,12 @@ static void fill_tos_ttl(struct pl_xlate *x, const struct pl_tunnel *t, struct t
 	outer->ttl = base->ip_ttl;
 }
 
+/* Over IPv6 a UDP checksum is there unless both ends have been told to do without (RFC 6936). */
+static bool wants_csum6(const struct pl_tunnel *t)
+{
+	return tun_kinds[t->kind].ip_proto == IPPROTO_UDP && !t->zero_csum6;
+}
+
 /* end: where translation itself says who gets it; else NULL. */
 static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, const struct pl_end *end,
                       struct tun_outer *outer)
@@ -68,6 +74,8 @@ static void fill_ends(struct pl_xlate *x, const struct pl_tunnel *t, const struc
 	}
 	if (t->has_key || t->key_flow)
 		outer->flags |= PKT_TUN_KEY;
+	if (wants_csum6(t) && !pl_ip_is_v4(outer->dst))
+		outer->flags |= PKT_TUN_CSUM;
 	outer->gbp = t->gbp;
 	if (t->gbp) {
 		PL_LOOK(x, pkt.ext.tun.gbp_id);
@@ -408,12 +416,34 @@ static void forget_policy(struct pl_xlate *x)
 	pl_write(x, offsetof(struct flow_key, pkt.ext.tun.gbp_flags), 1, none, NULL);
 }
 
+/* RFC 8200, 8.1: such a packet must be discarded. */
+static bool lacks_csum(struct pl_xlate *x)
+{
+	const struct pl_tunnel *t = x->in->tunnel;
+	const struct pkt_key *key = &x->pkt.key.pkt;
+	const size_t prefix = offsetof(struct flow_key, pkt.ext.tun.src);
+
+	if (!wants_csum6(t) || !(key->base.lines & PKT_LINE_TUN))
+		return false;
+	if (t->remote_flow)
+		pl_look(x, prefix, 12);
+	if (pl_ip_is_v4(key->ext.tun.src))
+		return false;
+	PL_LOOK(x, pkt.ext.tun.flags);
+	if (key->ext.tun.flags & PKT_TUN_CSUM)
+		return false;
+	PL_TRACE(x, "no UDP checksum over IPv6, which csum=off would allow");
+	return true;
+}
+
 bool pl_tunnel_input(struct pl_xlate *x)
 {
 	const struct pkt_key *key = &x->pkt.key.pkt;
 	uint8_t tos = key->base.ip_tos, mask = 3;
 	int ecn;
 
+	if (lacks_csum(x))
+		return false;
 	forget_policy(x);
 	if (!is_ip(x) || !(key->base.lines & PKT_LINE_TUN))
 		return true;

@@ -48,6 +48,7 @@ struct pl_tunnel {
 	bool split_horizon; /* NORMAL sends nothing from one such tunnel to another */
 	bool tell_mtu;      /* senders of what is too long are told */
 	bool gbp;           /* VXLAN: send the group policy fields */
+	bool zero_csum6;    /* no UDP checksum over IPv6, either way (RFC 6935) */
 	uint8_t tos, ttl;
 	uint16_t flags; /* PKT_TUN_CSUM, DF, KEY, SEQ */
 	uint16_t dst_port;

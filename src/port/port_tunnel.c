@@ -54,7 +54,10 @@ static void tunnel_destroy(struct port *port)
 	        {"src-ports", "FIRST-LAST",                                                        \
 	         "source ports, chosen by the inner flow (49152-65535)", 0},                       \
 	{                                                                                          \
-		"csum", "on|off", "checksum of the outer UDP header (off)", 0                      \
+		"csum", "on|off",                                                                  \
+		        "checksum of the outer UDP header (off; over IPv6 on, and off accepts "    \
+		        "none)",                                                                   \
+		        0                                                                          \
 	}
 
 static const struct port_option vxlan_options[] = {
