@@ -85,6 +85,15 @@ def test_geneve_options(pair):
         f"priority=9,in_port=9,tun_src=192.168.7.2,tun_id=9,tun_metadata0=0x55667788/0xffffff00,tun_metadata2=0x99,actions=output:{port}",
         "priority=8,in_port=9,actions=drop")
     remote = ovs.tunnel("t", "geneve", "192.168.7.1", key=9)
+    try:
+        geneve_options(lab, evsd, ovs, guest, remote)
+    finally:
+        ovs.ofctl("del-flows", "br-int")
+        ovs.ofctl("add-flow", "br-int", "priority=0,actions=NORMAL")
+        ovs.vsctl("del-port", "t")
+
+
+def geneve_options(lab, evsd, ovs, guest, remote):
     ovs.ofctl("add-tlv-map", "br-int", "{class=0x102,type=0x5,len=4}->tun_metadata0,{class=0x102,type=0x85,len=8}->tun_metadata1")
 
     def ovs_flows(tail):

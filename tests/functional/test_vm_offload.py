@@ -198,8 +198,8 @@ def payload_of(packets):
 
 
 def collect(receiver, got, packet):
-    """Until the payload is complete."""
-    got += receiver.receive()
+    """Until the payload is complete. What a kernel says by itself goes to others."""
+    got += [(header, frame) for header, frame in receiver.receive() if frame.startswith(bytes(packet)[:6])]
     size = sum(len(bytes(layer(Ether(frame)).payload)) if layer(Ether(frame)) else len(frame) for _, frame in got)
     return size >= len(bytes(layer(packet).payload))
 
