@@ -28,11 +28,19 @@ struct held {
 static struct held held[MAX_HELD];
 static unsigned n_held;
 
-/* Sends it, or drops it if `last`. False: it goes on waiting. */
+static void lose(const struct held *h)
+{
+	EVS_LOG_LIMITED(control, WARN, "a packet that waited for a neighbour found no worker");
+	rte_pktmbuf_free(h->mbuf);
+}
+
+/* Sends it, or drops it if `last`. False: it goes on waiting, if only for a worker that takes it.
+ */
 static bool settle(const struct held *h, bool last)
 {
 	static struct pl_injection injection;
 	static struct pkt_key key;
+	int ret;
 
 	memset(&key, 0, sizeof(key));
 	if (pkt_parse_one(h->mbuf, &key, &(struct pkt_offsets){0}) == 0) {
@@ -42,11 +50,11 @@ static bool settle(const struct held *h, bool last)
 		key.ext.tmd = h->tmd;
 		if (!pl_send_tunnel(h->tunnel, &key, &injection) && !last)
 			return false;
-		if (pmd_inject(h->mbuf, injection.in_port, &injection.prog) == 0)
-			return true;
+		ret = pmd_inject(h->mbuf, injection.in_port, &injection.prog);
+		if (ret == 0 || ret == -ENOBUFS)
+			return ret == 0;
 	}
-	EVS_LOG_LIMITED(control, WARN, "a packet that waited for a neighbour found no worker");
-	rte_pktmbuf_free(h->mbuf);
+	lose(h);
 	return true;
 }
 
@@ -66,7 +74,11 @@ void ctl_hold_add(const struct pmd_punt *punt)
 	struct held h = {punt->mbuf,     punt->in_port, (uint16_t)punt->controller.cookie,
 	                 evs_clock_ms(), punt->tun,     punt->tmd};
 
-	if (!settle(&h, n_held == MAX_HELD))
+	if (settle(&h, n_held == MAX_HELD))
+		return;
+	if (n_held == MAX_HELD)
+		lose(&h);
+	else
 		held[n_held++] = h;
 }
 
