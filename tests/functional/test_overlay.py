@@ -232,7 +232,8 @@ def test_marks_and_ttl(lab, kind, below):
         inner = bytes(Ether(src="02:00:00:00:00:99", dst=guest.mac(guest_iface))
                       / ip_layer(inside, True, tos=0xb8 | inner_ecn) / UDP(sport=inner_ecn, dport=100 + outer_ecn))
         ip = ip_layer(below, False, tos=0x28 | outer_ecn, **({} if port else {"proto": 47}))
-        udp = UDP(sport=50000, dport=port, chksum=0) if port else Raw(b"")
+        # Over IPv6 a checksum must be there (RFC 8200, 8.1), over IPv4 none need be.
+        udp = UDP(sport=50000, dport=port, **({"chksum": 0} if below == 4 else {})) if port else Raw(b"")
         return Ether(src=peer.mac(iface), dst=mac) / ip / udp / Raw(bytes.fromhex(head) + inner)
     for inside in (4, 6):
         with lab.capture(guest, guest_iface, "udp" if inside == 4 else "ip6 proto 17") as capture:
