@@ -7,6 +7,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 BENCH_OPTIONS ?=
+BEFORE ?= HEAD^
 GCC := CC=gcc $(MESON) setup --werror --prefix $(PREFIX)
 CLANG := CC=clang $(MESON) setup --werror
 
@@ -40,14 +41,16 @@ test: ## build, clang + sanitizers, unit tests, lint, functional tests
 	@tools/install-deps build test vm
 	@$(PYTHON) tools/run-tests
 
-bench: ## micro benchmarks, then evs beside OVS-DPDK (BENCH_OPTIONS: see bench/bench.py --help)
+bench: ## micro benchmarks, then evs beside OVS-DPDK and the commit before (BEFORE=REV, or BEFORE= for none; BENCH_OPTIONS: see bench/bench.py --help)
 	@tools/install-deps build bench
 	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
 	@ninja -C build --quiet
 	@$(MESON) test -C build --benchmark --verbose
 	@ninja -C build --quiet bench/generator
 	@mkdir -p build-bench
-	@$(PYTHON) bench/bench.py --json build-bench/result.json --plot build-bench/result.png $(BENCH_OPTIONS)
+	@before=$(if $(BEFORE),$$(tools/build-before $(filter-out HEAD^,$(BEFORE)))) && \
+		$(PYTHON) bench/bench.py $${before:+--also before=$$before} --json build-bench/result.json \
+		--plot build-bench/result.png $(BENCH_OPTIONS)
 
 bench-quick: ## the main scenarios, against the stored reference, in under two minutes
 	@tools/install-deps build bench

@@ -34,6 +34,11 @@ def judge(target, runs):
     return text, value <= bound if kind == "<=" else value >= bound
 
 
+def builds(names):
+    """Those of them that are other builds of evs."""
+    return [name for name in names if name not in ("evs", "ovs", "limit")]
+
+
 def row_line(title, row, runs, names):
     """One line of the table, and whether its target is missed."""
     best = min if row.unit in ("us", "bytes", "packets") else max
@@ -41,9 +46,10 @@ def row_line(title, row, runs, names):
     for name in names:
         values = runs.get(name)
         line += "%11s" % ("%.4g" % best(values) if values else "-")
-    pair = ratios(runs.get("evs", []), runs.get("ovs", []))
-    line += "%24s" % ("%.2f (%.2f-%.2f)" % (statistics.median(pair), min(pair), max(pair))
-                      if pair else "")
+    for name in ["ovs"] + builds(names):
+        pair = ratios(runs.get("evs", []), runs.get(name, []))
+        line += "%24s" % ("%.2f (%.2f-%.2f)" % (statistics.median(pair), min(pair), max(pair))
+                          if pair else "")
     text, met = judge(row.target, runs)
     line += "%12s  %s" % (text, {None: "", True: "met", False: "MISSED"}[met])
     return line.rstrip(), met is False
@@ -55,7 +61,8 @@ def table(runs, scenarios):
         names += [name for name in row if name not in names]
     names.sort(key=lambda name: {"evs": 0, "ovs": 1, "limit": 2}.get(name, 3))
     lines = ["%-28s%-8s" % ("scenario", "unit") + "".join("%11s" % name for name in names)
-             + "%24s%12s" % ("evs/ovs", "target")]
+             + "".join("%24s" % ("evs/" + name) for name in ["ovs"] + builds(names))
+             + "%12s" % "target"]
     missed = []
     for scenario in scenarios:
         for row in scenario.rows:
@@ -65,7 +72,7 @@ def table(runs, scenarios):
             line, bad = row_line(title, row, runs[title], names)
             lines.append(line)
             missed += [title] if bad else []
-    lines.append("best of the repeats; evs/ovs: median (range) of the repeats")
+    lines.append("best of the repeats; ratios: median (range) of the repeats")
     lines.append("missed: " + ", ".join(missed) if missed else "every target that was measured is met")
     return "\n".join(lines), missed
 

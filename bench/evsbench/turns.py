@@ -52,3 +52,4 @@ def in_turns(lab, opener, names, repeat, tell, afresh=False):
         _rounds(lab, opener, ["limit"], 1, tell)
     for _ in range(repeat if afresh else 1):
         _rounds(lab, opener, others, 1 if afresh else repeat, tell)
+        others.append(others.pop(0))  # who starts first gets other memory than who starts last
