@@ -14,6 +14,7 @@ import fnmatch
 import functools
 import os
 import platform
+import shutil
 import sys
 import time
 
@@ -28,7 +29,7 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", action="append", metavar="PATTERN",
                         help="one or more of: " + ", ".join(s.name for s in SCENARIOS))
-    benchlab.add_options(parser, "ovs,limit")
+    benchlab.add_options(parser, "ovs,vpp,limit" if shutil.which("vpp") else "ovs,limit")
     parser.add_argument("--repeat", type=int, default=3, help="turns of each switch, where they take turns")
     parser.add_argument("--seconds", type=float, default=1, help="of each measurement")
     parser.add_argument("--warm-up", type=float, default=1, help="seconds before the first")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a measurement runs: CPUs, memory, folders, and the programs that take part in it."""
+import argparse
 import contextlib
 import json
 import os
@@ -11,15 +12,24 @@ import time
 from . import hugepages, proc
 from .guests import Generator
 from .scenarios import OVERLAY_PORT
-from .switches import Evs, Ovs, Testpmd
+from .switches import Evs, Ovs, Testpmd, Vpp
 
+OTHERS = {"ovs": Ovs, "vpp": Vpp, "limit": Testpmd}
 GUESTS_MB = 192  # of huge pages, for the guests or the generator of a switch
+
+
+def switches(text):
+    """The value of --against."""
+    for name in text.split(","):
+        if name not in OTHERS and name != "none":
+            raise argparse.ArgumentTypeError("%s is none of %s, none" % (name, ", ".join(OTHERS)))
+    return text
 
 
 def add_options(parser, against, memory_mb=1024):
     """Those that every comparison of switches has. against: what there is beside evs."""
-    parser.add_argument("--against", default=against, help="of %s, none; default: %%(default)s"
-                        % ", ".join(against.split(",")))
+    parser.add_argument("--against", default=against, type=switches,
+                        help="of %s; or none; default: %%(default)s" % ", ".join(OTHERS))
     parser.add_argument("--build", default="build", help="folder of evsd and evsctl")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=BUILD",
                         help="measure another build of evs, too")
@@ -64,7 +74,7 @@ class Lab:
         memory_mb = memory_mb or self.options.memory
         if name in self.builds:
             return Evs(folder, cpus, memory_mb, self.builds[name], name)
-        return {"ovs": Ovs, "limit": Testpmd}[name](folder, cpus, memory_mb)
+        return OTHERS[name](folder, cpus, memory_mb)
 
     @contextlib.contextmanager
     def running(self, name, devices, rules, two_workers=False):

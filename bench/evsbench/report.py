@@ -7,6 +7,8 @@ repeat]}}}; a title names a scenario and its row.
 import math
 import statistics
 
+ORDER = ("evs", "ovs", "vpp", "limit")  # of columns; other builds of evs come after them
+
 
 def cpu_name():
     with open("/proc/cpuinfo") as info:
@@ -36,7 +38,7 @@ def judge(target, runs):
 
 def builds(names):
     """Those of them that are other builds of evs."""
-    return [name for name in names if name not in ("evs", "ovs", "limit")]
+    return [name for name in names if name not in ORDER]
 
 
 def row_line(title, row, runs, names):
@@ -59,7 +61,7 @@ def table(runs, scenarios):
     names = []
     for row in runs.values():
         names += [name for name in row if name not in names]
-    names.sort(key=lambda name: {"evs": 0, "ovs": 1, "limit": 2}.get(name, 3))
+    names.sort(key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
     lines = ["%-28s%-8s" % ("scenario", "unit") + "".join("%11s" % name for name in names)
              + "".join("%24s" % ("evs/" + name) for name in ["ovs"] + builds(names))
              + "%12s" % "target"]
@@ -85,7 +87,7 @@ def plot(result, path):
 
     runs = {title: row for title, row in result["runs"].items()
             if result["units"].get(title, "Mpps") in ("Mpps", "M/s")}
-    names = [name for name in ("evs", "ovs", "limit") if any(name in row for row in runs.values())]
+    names = [name for name in ORDER if any(name in row for row in runs.values())]
     width = 0.8 / max(len(names), 1)
     figure, axes = pyplot.subplots(figsize=(12, 4.8))
     for k, name in enumerate(names):

@@ -7,6 +7,7 @@ from . import measures, traffic
 from .scenarios import acl, l2, one_way, overlay, p2p_null
 
 ALL = ("ovs", "limit", "evs")
+PORTS = ALL + ("vpp",)  # from port to port, or by MAC address
 BOTH = ("ovs", "evs")
 EVS = ("evs",)
 LIMIT = ("limit", "evs")
@@ -60,11 +61,11 @@ VXLAN_10K = overlay(10000, 1, ["encap", "decap"], 100000)
 VXLAN_100K = overlay(100000, 4096, ["encap", "decap"])
 
 SCENARIOS = [
-    mpps("p2p-null", 2.2, "one flow, null to null, both ways", p2p_null),
-    mpps("flows-1k", 2.1, "1,000 UDP flows, port to port", one_way(1000)),
-    mpps("flows-10k", 2.6, "10,000 UDP flows", one_way(10000)),
-    mpps("flows-100k", 2.3, "100,000 UDP flows", one_way(100000)),
-    mpps("l2-1k", 2.8, "1,000 MAC pairs, NORMAL, both ways", l2(1000)),
+    mpps("p2p-null", 2.2, "one flow, null to null, both ways", p2p_null, PORTS),
+    mpps("flows-1k", 2.1, "1,000 UDP flows, port to port", one_way(1000), PORTS),
+    mpps("flows-10k", 2.6, "10,000 UDP flows", one_way(10000), PORTS),
+    mpps("flows-100k", 2.3, "100,000 UDP flows", one_way(100000), PORTS),
+    mpps("l2-1k", 2.8, "1,000 MAC pairs, NORMAL, both ways", l2(1000), PORTS),
     mpps("acl-10k", 30, "1,000 rules of 20 shapes, 10,000 flows", acl(1000, 10000)),
     mpps("acl-100k", 1000, "1,000 rules of 20 shapes, 100,000 flows", acl(1000, 100000)),
     mpps("ipv6-10k", None, "10,000 UDP flows over IPv6, 78-byte frames",

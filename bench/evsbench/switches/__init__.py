@@ -7,5 +7,6 @@ it runs one worker on the first of its two CPUs and everything else on the secon
 from .evs import Evs
 from .ovs import Ovs
 from .testpmd import Testpmd
+from .vpp import Vpp
 
-__all__ = ["Evs", "Ovs", "Testpmd"]
+__all__ = ["Evs", "Ovs", "Testpmd", "Vpp"]
