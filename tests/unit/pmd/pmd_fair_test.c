@@ -42,16 +42,58 @@ static unsigned run(struct pmd_fair *fair, struct flow_of *ports, unsigned n_por
 	return n_out;
 }
 
+/* Ports of one price share by halves. */
 static void test_equal_cycles(void **state)
 {
-	struct flow_of ports[] = {{.n = 32, .cost = 1000}, {.n = 32, .cost = 10000}, {.n = 0}};
+	struct flow_of ports[] = {{.n = 32, .cost = 4000}, {.n = 8, .cost = 1000}, {.n = 0}};
 	struct pmd_fair fair;
 
 	pmd_fair_init(&fair, QUANTUM);
 	assert_true(run(&fair, ports, 3, 10000) > 0);
 	assert_in_range(ports[0].cycles, ports[1].cycles - 2 * QUANTUM,
 	                ports[1].cycles + 2 * QUANTUM);
-	assert_true(ports[0].bursts > 9 * ports[1].bursts);
+}
+
+/* What a packet takes beyond a cheap neighbour's is charged a third more, to whoever comes first.
+ */
+static void test_dear(void **state)
+{
+	for (unsigned dear = 0; dear < 2; dear++) {
+		struct flow_of ports[] = {{.n = 32, .cost = 1000}, {.n = 32, .cost = 1000}};
+		uint64_t paid;
+		struct pmd_fair fair;
+
+		ports[dear].cost = 10000;
+		pmd_fair_init(&fair, QUANTUM);
+		assert_true(run(&fair, ports, 2, 10000) > 0);
+		paid = ports[dear].cycles * 13 / 10;
+		assert_in_range(ports[!dear].cycles, paid - paid / 50, paid + paid / 50);
+	}
+}
+
+/* No port gets less than three sevenths beside another, however dear it is. */
+static void test_least(void **state)
+{
+	struct flow_of ports[] = {{.n = 32, .cost = 32}, {.n = 8, .cost = 40000}};
+	struct pmd_fair fair;
+
+	pmd_fair_init(&fair, QUANTUM);
+	run(&fair, ports, 2, 400000);
+	assert_true(7 * ports[1].cycles > 29 * (ports[0].cycles + ports[1].cycles) / 10);
+}
+
+/* When the cheap port is gone, what it cost is forgotten. */
+static void test_forgets(void **state)
+{
+	struct flow_of ports[] = {
+	        {.n = 32, .cost = 100}, {.n = 32, .cost = 4000}, {.n = 32, .cost = 8000}};
+	struct pmd_fair fair;
+
+	pmd_fair_init(&fair, QUANTUM);
+	run(&fair, ports, 3, 1000);
+	ports[0].n = 0;
+	run(&fair, ports, 3, 200);
+	assert_in_range(fair.cheap, 125, 140);
 }
 
 /* Who wants little gets it, and the other all the rest. */
@@ -107,9 +149,9 @@ static void test_stall(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_equal_cycles),
-	        cmocka_unit_test(test_no_waste),
-	        cmocka_unit_test(test_no_savings),
+	        cmocka_unit_test(test_equal_cycles), cmocka_unit_test(test_dear),
+	        cmocka_unit_test(test_least),        cmocka_unit_test(test_forgets),
+	        cmocka_unit_test(test_no_waste),     cmocka_unit_test(test_no_savings),
 	        cmocka_unit_test(test_stall),
 	};
 
