@@ -8,7 +8,7 @@ import time
 
 from .proc import Daemon, Telemetry, wait_for
 
-MAX_BUFFER = 2048 - 128
+HEADROOM, CRC = 128, 4  # the driver wants room for a checksum that is not there
 
 
 def device(path):
@@ -37,7 +37,7 @@ class Guests:
         for path in self.paths:
             if os.path.exists(path):
                 os.unlink(path)
-        mbuf = 2176 if self.size <= MAX_BUFFER else (self.size + 128 + 127) // 128 * 128
+        mbuf = max(2176, (self.size + CRC + HEADROOM + 127) // 128 * 128)
         count = min(16384, self.memory_mb * 700000 // (mbuf + 200))
         # Which CPUs EAL may use is said by --lcores: both logical cores share one CPU.
         argv = ["dpdk-testpmd", "--lcores", "0@%d,1@%d" % (self.cpu, self.cpu), "--no-pci",
@@ -48,7 +48,7 @@ class Guests:
                      % (i, path, "," if self.options else "", self.options)]
         argv += ["--", "-i", "--forward-mode=io", "--port-topology=loop", "--no-mlockall",
                  "--nb-cores=1", "--mbuf-size=%d" % mbuf, "--total-num-mbufs=%d" % count,
-                 "--max-pkt-len=%d" % max(self.size + 4, 1518), "--txd=1024", "--rxd=1024"]
+                 "--max-pkt-len=%d" % max(self.size + CRC, 1518), "--txd=1024", "--rxd=1024"]
         self.daemon = Daemon(argv, os.path.join(self.folder, "guests.log"), stdin=subprocess.PIPE)
         # Its devices start one after the other, each when the switch has connected to the last.
 

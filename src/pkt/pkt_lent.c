@@ -6,13 +6,15 @@
 
 #include <string.h>
 
+#include "base/evs_copy.h"
+
 /* Bytes of the frame that are in the buffer. */
 static uint32_t head_size(const struct rte_mbuf *m)
 {
 	return (uint32_t)((const uint8_t *)pkt_lent_of(m) - rte_pktmbuf_mtod(m, const uint8_t *));
 }
 
-EVS_HOT void pkt_lent_read(const struct rte_mbuf *m, void *to, uint32_t size)
+EVS_HOT void pkt_lent_read(const struct rte_mbuf *m, void *to, uint32_t size, const uint8_t *next)
 {
 	const struct pkt_lent *lent = pkt_lent_of(m);
 	uint32_t part = EVS_MIN(size, head_size(m));
@@ -21,9 +23,13 @@ EVS_HOT void pkt_lent_read(const struct rte_mbuf *m, void *to, uint32_t size)
 	memcpy(at, rte_pktmbuf_mtod(m, const void *), part);
 	for (uint32_t i = 0; i < lent->n; i++) {
 		at += part;
+		next += part;
 		size -= part;
 		part = EVS_MIN(size, lent->piece[i].size);
-		memmove(at, lent->piece[i].at, part); /* a guest may send into its own memory */
+		if (part >= EVS_COPY_MIN)
+			evs_copy_ahead(at, lent->piece[i].at, part, next);
+		else
+			memmove(at, lent->piece[i].at, part); /* it may send into its own memory */
 	}
 }
 

@@ -45,8 +45,9 @@ EVS_INLINE struct pkt_lent *pkt_lent_of(const struct rte_mbuf *m)
 	return (void *)((uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM + PKT_LENT_HEAD);
 }
 
-/* The first `size` bytes, no more than the frame has. */
-void pkt_lent_read(const struct rte_mbuf *m, void *to, uint32_t size);
+/* The first `size` bytes, no more than the frame has. next: where a frame is wanted next, or `to`.
+ */
+void pkt_lent_read(const struct rte_mbuf *m, void *to, uint32_t size, const uint8_t *next);
 
 /* Bytes behind the last segment, in it or in further ones from the head's pool. -ENOMEM. */
 int pkt_append(struct rte_mbuf *m, struct rte_mbuf **last, const uint8_t *from, uint32_t size);

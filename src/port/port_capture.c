@@ -73,7 +73,7 @@ static void copy(const struct rte_mbuf *m, uint32_t len, void *to)
 	const void *data;
 
 	if (m->ol_flags & PKT_LENT) {
-		pkt_lent_read(m, to, len);
+		pkt_lent_read(m, to, len, to);
 		return;
 	}
 	data = rte_pktmbuf_read(m, 0, len, to);

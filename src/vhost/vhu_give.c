@@ -9,6 +9,7 @@
  */
 #include <rte_vhost.h>
 
+#include "base/evs_copy.h"
 #include "pkt/pkt_burst.h"
 #include "pkt/pkt_lent.h"
 #include "port/port_vnet.h"
@@ -173,9 +174,28 @@ EVS_INLINE struct slot find_slot(const struct vhu_ring *ring, uint16_t head)
 	return (struct slot){at, desc.addr, size};
 }
 
-EVS_INLINE bool give_short(struct vhu_ring *ring, const struct rte_mbuf *m, uint16_t i,
-                           uint16_t head, const struct slot *slot)
+/* Frames that go the short way, each in a slot. */
+struct shorts {
+	uint16_t n;
+	uint16_t heads[PKT_BURST_MAX];
+	struct slot slots[PKT_BURST_MAX];
+};
+
+/* The bytes of a frame. next: where those of the one behind it will go. */
+EVS_INLINE void copy(uint8_t *to, const struct rte_mbuf *m, const uint8_t *next)
 {
+	if (evs_unlikely(m->ol_flags & PKT_LENT))
+		pkt_lent_read(m, to, m->pkt_len, next);
+	else if (m->data_len < EVS_COPY_MIN)
+		memcpy(to, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	else
+		evs_copy_ahead(to, rte_pktmbuf_mtod(m, const void *), m->data_len, next);
+}
+
+EVS_INLINE bool give_short(struct vhu_ring *ring, const struct rte_mbuf *m, uint16_t i,
+                           const struct shorts *shorts)
+{
+	const struct slot *slot = &shorts->slots[i], *next = &slot[i + 1 < shorts->n && slot[1].at];
 	const uint32_t size = m->pkt_len + ring->hdr_size;
 	struct header header;
 
@@ -186,11 +206,8 @@ EVS_INLINE bool give_short(struct vhu_ring *ring, const struct rte_mbuf *m, uint
 		memcpy(slot->at, &header, sizeof(header.vnet));
 	else
 		memcpy(slot->at, &header, sizeof(header.vnet.hdr));
-	if (evs_unlikely(m->ol_flags & PKT_LENT))
-		pkt_lent_read(m, slot->at + ring->hdr_size, m->pkt_len);
-	else
-		memcpy(slot->at + ring->hdr_size, rte_pktmbuf_mtod(m, const void *), m->data_len);
-	vhu_used_write(ring, i, head, size);
+	copy(slot->at + ring->hdr_size, m, next->at + ring->hdr_size);
+	vhu_used_write(ring, i, shorts->heads[i], size);
 	if (evs_unlikely(ring->log))
 		log_write(ring, slot->gpa, size);
 	return true;
@@ -199,14 +216,14 @@ EVS_INLINE bool give_short(struct vhu_ring *ring, const struct rte_mbuf *m, uint
 static EVS_HOT uint16_t give_burst(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n)
 {
 	const uint16_t n_heads = vhu_heads_waiting(ring);
-	uint16_t heads[PKT_BURST_MAX], n_used = 0, i = 0, n_short, took;
-	struct slot slots[PKT_BURST_MAX];
+	uint16_t n_used = 0, i = 0, took;
+	struct shorts shorts;
 
-	n_short = EVS_MIN(n, EVS_MIN(n_heads, (uint16_t)PKT_BURST_MAX));
-	n_short = vhu_heads_read(ring, ring->last_avail, heads, n_short);
-	for (uint16_t k = 0; k < n_short; k++)
-		slots[k] = find_slot(ring, heads[k]);
-	while (i < n_short && give_short(ring, mbufs[i], i, heads[i], &slots[i]))
+	shorts.n = EVS_MIN(n, EVS_MIN(n_heads, (uint16_t)PKT_BURST_MAX));
+	shorts.n = vhu_heads_read(ring, ring->last_avail, shorts.heads, shorts.n);
+	for (uint16_t k = 0; k < shorts.n; k++)
+		shorts.slots[k] = find_slot(ring, shorts.heads[k]);
+	while (i < shorts.n && give_short(ring, mbufs[i], i, &shorts))
 		i++;
 	for (n_used = i; i < n; i++, n_used = (uint16_t)(n_used + took)) {
 		took = give_one(ring, mbufs[i], n_used, n_heads);

@@ -74,7 +74,7 @@ static void expect(struct fake *f, uint16_t size, bool is_lent, bool is_tagged)
 	assert_int_equal(!!(m->ol_flags & PKT_LENT), is_lent);
 	assert_int_equal(m->pkt_len, size + tag);
 	if (is_lent)
-		pkt_lent_read(m, got, m->pkt_len);
+		pkt_lent_read(m, got, m->pkt_len, got);
 	else
 		bytes = rte_pktmbuf_read(m, 0, m->pkt_len, got);
 	assert_memory_equal(bytes, memory, 12);
