@@ -272,7 +272,7 @@ static int on_ring(int vid, uint16_t ring, int enable)
 		return 0; /* more queues than we serve: they stay idle */
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, vid);
-	if (conn) {
+	if (conn && (enable || !conn->is_calling)) { /* it stops rings only to change the file */
 		conn->rings &= ~(1ull << ring);
 		conn->rings |= (uint64_t) !!enable << ring;
 		vhu_rings_enable(conn, ring, enable);
@@ -313,8 +313,10 @@ void vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd)
 
 void vhu_conn_close(struct vhu_conn *conn)
 {
-	for (uint32_t ring = 0; ring < 2 * VHU_MAX_PAIRS; ring++)
+	for (uint32_t ring = 0; ring < VHU_N_RINGS; ring++) {
 		vhu_kick_set(conn, ring, -1);
+		vhu_rings_call(conn, ring, -1);
+	}
 	vhu_guard_del(conn);
 }
 
@@ -333,6 +335,8 @@ static int on_connect(int vid)
 		conn->fd = -1;
 		conn->vhu = vhu;
 		memset(conn->kick_fd, -1, sizeof(conn->kick_fd));
+		for (unsigned ring = 0; ring < VHU_N_RINGS; ring++)
+			conn->ring[ring].call_fd = -1;
 		evs_counter_add(&vhu->n_connects, 1);
 	}
 	pthread_mutex_unlock(&vhu->lock);

@@ -38,6 +38,7 @@ struct vhu_conn {
 	bool is_ready;
 	bool has_memory; /* else the library must not be asked for its table */
 	bool advised;    /* of postcopy */
+	bool is_calling; /* the message handled now changes no more than who is called */
 	uint64_t rings;
 	uint64_t started; /* bitmap of those with a kick descriptor */
 	struct vhu_facts facts;
@@ -144,8 +145,11 @@ uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size);
 /* vhu_vet.c: [vhost] from now on each message of the connection is vetted */
 void vhu_vet(struct vhu_conn *conn);
 
-/* vhu_rings.c: [vhost] before and after each message, and as the library says */
+/* vhu_rings.c: [vhost] before a message that changes them, after it, and as the library says */
 void vhu_rings_pause(struct vhu_conn *conn);
+void vhu_ring_pause(struct vhu_conn *conn, unsigned i);
+/* By what the guest is called from now on: a copy is made. -1: by nothing. */
+void vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd);
 void vhu_rings_place(struct vhu_conn *conn);
 void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable);
 

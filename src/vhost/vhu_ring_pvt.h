@@ -10,8 +10,9 @@
  * private memory, and only that is checked and used; payload may change at any time, which harms
  * nobody but its receiver.
  *
- * Invariants. While a message of the guest is handled no ring is active (vhu_rings_pause), so ring
- * addresses, memory and descriptors of files only change while no worker uses them. The lock is
+ * Invariants. While a message is handled that changes a ring, its memory or its features, it is not
+ * active (vhu_rings_pause), so these only change while no worker uses them. Other messages, and
+ * other rings, are not disturbed: a frame towards a ring that rests is dropped. The lock is
  * held for the time of a burst, in which no other lock is taken. Indices are given back to the
  * library before it may use them.
  *
@@ -58,7 +59,8 @@ struct vhu_ring {
 	uint16_t sparse;       /* bursts in which nothing is lent, as it was in vain */
 	uint32_t in_vain;      /* [worker of the queue] */
 	struct port_debt debt; /* listed while n_open is not 0 */
-	int vid, call_fd;
+	int vid;
+	int call_fd; /* our copy; -1: none */
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;

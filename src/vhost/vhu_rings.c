@@ -3,6 +3,7 @@
  * The rings that evs reads itself: placed as the library has them, taken away for each message; see
  * vhu_ring_pvt.h. Threads: vhost.
  */
+#include <fcntl.h>
 #include <rte_vhost.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,18 +48,35 @@ static void await_debt(struct vhu_ring *ring)
 	}
 }
 
+void vhu_ring_pause(struct vhu_conn *conn, unsigned i)
+{
+	struct vhu_ring *ring = &conn->ring[i];
+
+	if (!ring->is_placed)
+		return;
+	ring->is_placed = false;
+	set_active(ring);
+	await_debt(ring);
+	rte_vhost_set_vring_base(conn->vid, ring->index, ring->last_avail, ring->last_used);
+}
+
 void vhu_rings_pause(struct vhu_conn *conn)
 {
-	for (unsigned i = 0; i < VHU_N_RINGS; i++) {
-		struct vhu_ring *ring = &conn->ring[i];
+	for (unsigned i = 0; i < VHU_N_RINGS; i++)
+		vhu_ring_pause(conn, i);
+}
 
-		if (!ring->is_placed)
-			continue;
-		ring->is_placed = false;
-		set_active(ring);
-		await_debt(ring);
-		rte_vhost_set_vring_base(conn->vid, ring->index, ring->last_avail, ring->last_used);
-	}
+void vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd)
+{
+	struct vhu_ring *ring = &conn->ring[i];
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0), old;
+
+	rte_spinlock_lock(&ring->lock);
+	old = ring->call_fd;
+	ring->call_fd = copy;
+	rte_spinlock_unlock(&ring->lock);
+	if (old >= 0)
+		close(old);
 }
 
 static bool is_inside(const struct vhu_mem *mem, const void *start, size_t size, uintptr_t align)
@@ -98,7 +116,6 @@ static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	ring->desc = vring.desc;
 	ring->avail = vring.avail;
 	ring->used = vring.used;
-	ring->call_fd = vring.callfd;
 	ring->mem = &conn->mem;
 	ring->event_idx = features & BIT(VIRTIO_RING_F_EVENT_IDX);
 	ring->offloads = features & offloads[index & 1];
@@ -123,7 +140,8 @@ void vhu_rings_place(struct vhu_conn *conn)
 	if (!conn->is_ours || !conn->has_memory)
 		return;
 	for (uint16_t i = 0; i < VHU_N_RINGS; i++)
-		place(conn, i, features);
+		if (!conn->ring[i].is_placed)
+			place(conn, i, features);
 }
 
 void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable)

@@ -17,6 +17,7 @@
 #include <linux/sockios.h>
 #include <rte_vhost.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -32,8 +33,11 @@
 #define UNREAD_MAX   65536 /* bytes of replies that wait for the guest to read them */
 #define RING_LEN_MAX 4096
 
-/* NULL: the message is good; else what is wrong with it. */
-typedef const char *rule_fn(struct vhu_conn *conn, struct vhu_msg *msg);
+/* What is said of a message, and which rings may not be used while it is handled. */
+struct rule {
+	const char *(*check)(struct vhu_conn *conn, struct vhu_msg *msg); /* NULL: it is good */
+	enum { NO_RING, ITS_RING, ALL_RINGS } rests;
+};
 
 /* Have the ring's addresses been translated, for its present size and the present features? */
 static bool is_placed(const struct vhu_conn *conn, uint32_t ring)
@@ -107,6 +111,31 @@ static const char *check_file(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	(void)conn;
 	return (msg->u64 & VHU_MSG_RING_MASK) < VHU_N_RINGS ? NULL : "no such ring";
+}
+
+/* Whom workers call may not let them wait: a pipe that nobody reads would. */
+static bool never_blocks(int fd)
+{
+	char path[48], link[32] = "";
+	int flags = fcntl(fd, F_GETFL);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, link, sizeof(link) - 1) > 0 &&
+	       !strcmp(link, "anon_inode:[eventfd]") && flags >= 0 &&
+	       !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+static const char *check_call(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	const uint32_t ring = msg->u64 & VHU_MSG_RING_MASK;
+
+	if (ring >= VHU_N_RINGS)
+		return "no such ring";
+	if (msg->n_fds == 1 && !never_blocks(msg->fds[0]))
+		return "it wants to be called by a file that is no eventfd";
+	conn->is_calling = true;
+	vhu_rings_call(conn, ring, msg->n_fds == 1 ? msg->fds[0] : -1);
+	return NULL;
 }
 
 static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)
@@ -208,18 +237,36 @@ static const char *check_inflight(struct vhu_conn *conn, struct vhu_msg *msg)
 	return "in-flight buffers were not offered";
 }
 
-static rule_fn *const rules[VHU_N_REQUESTS] = {
-        [VHU_SET_FEATURES] = check_features,    [VHU_RESET_OWNER] = check_reset,
-        [VHU_SET_MEM_TABLE] = check_memory,     [VHU_SET_LOG_BASE] = check_log,
-        [VHU_SET_VRING_NUM] = check_num,        [VHU_SET_VRING_ADDR] = check_index,
-        [VHU_SET_VRING_BASE] = check_base,      [VHU_GET_VRING_BASE] = check_stop,
-        [VHU_SET_VRING_KICK] = check_kick,      [VHU_SET_VRING_CALL] = check_file,
-        [VHU_SET_VRING_ERR] = check_file,       [VHU_SET_VRING_ENABLE] = check_index,
-        [VHU_SEND_RARP] = check_rarp,           [VHU_IOTLB_MSG] = check_iommu,
-        [VHU_POSTCOPY_ADVISE] = check_postcopy, [VHU_POSTCOPY_LISTEN] = check_postcopy,
-        [VHU_POSTCOPY_END] = check_postcopy,    [VHU_GET_INFLIGHT_FD] = check_inflight,
-        [VHU_SET_INFLIGHT_FD] = check_inflight,
+static const struct rule rules[VHU_N_REQUESTS] = {
+        [VHU_SET_FEATURES] = {check_features, ALL_RINGS},
+        [VHU_RESET_OWNER] = {check_reset, ALL_RINGS},
+        [VHU_SET_MEM_TABLE] = {check_memory, ALL_RINGS},
+        [VHU_SET_LOG_BASE] = {check_log, ALL_RINGS},
+        [VHU_SET_VRING_NUM] = {check_num, ITS_RING},
+        [VHU_SET_VRING_ADDR] = {check_index, ITS_RING},
+        [VHU_SET_VRING_BASE] = {check_base, ITS_RING},
+        [VHU_GET_VRING_BASE] = {check_stop, ITS_RING},
+        [VHU_SET_VRING_KICK] = {check_kick, ITS_RING},
+        [VHU_SET_VRING_CALL] = {check_call, NO_RING},
+        [VHU_SET_VRING_ERR] = {check_file, NO_RING},
+        [VHU_SET_VRING_ENABLE] = {check_index, NO_RING},
+        [VHU_SEND_RARP] = {check_rarp, NO_RING},
+        [VHU_IOTLB_MSG] = {check_iommu, NO_RING},
+        [VHU_POSTCOPY_ADVISE] = {check_postcopy, ALL_RINGS},
+        [VHU_POSTCOPY_LISTEN] = {check_postcopy, ALL_RINGS},
+        [VHU_POSTCOPY_END] = {check_postcopy, ALL_RINGS},
+        [VHU_GET_INFLIGHT_FD] = {check_inflight, NO_RING},
+        [VHU_SET_INFLIGHT_FD] = {check_inflight, NO_RING},
 };
+
+/* The message is good: rings that it changes are not used until the library has handled it. */
+static void rest(struct vhu_conn *conn, const struct vhu_msg *msg, const struct rule *rule)
+{
+	if (rule->rests == ALL_RINGS)
+		vhu_rings_pause(conn);
+	else if (rule->rests == ITS_RING)
+		vhu_ring_pause(conn, msg->u64 & VHU_MSG_RING_MASK);
+}
 
 static bool reads_replies(const struct vhu_conn *conn)
 {
@@ -246,7 +293,7 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 {
 	struct vhu_conn *conn = vhu_conn_lookup(vid);
 	struct vhu_msg *msg = arg;
-	rule_fn *rule = msg->request < VHU_N_REQUESTS ? rules[msg->request] : NULL;
+	const struct rule *rule = &rules[msg->request < VHU_N_REQUESTS ? msg->request : 0];
 	const char *why = NULL;
 
 	if (!conn)
@@ -254,12 +301,11 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 	vhu_guard_thread(true);
 	if (!reads_replies(conn))
 		why = "it does not read its replies";
-	else if (rule)
-		why = rule(conn, msg);
+	else if (rule->check)
+		why = rule->check(conn, msg);
 	if (why)
 		return refuse(conn, msg, why);
-	if (rule)
-		vhu_rings_pause(conn);
+	rest(conn, msg, rule);
 	if (msg->request != VHU_GET_QUEUE_NUM)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	msg->u64 = VHU_MAX_PAIRS;
@@ -279,7 +325,7 @@ static enum rte_vhost_msg_result after(int vid, void *arg)
 		conn->has_memory = true;
 		vhu_memory_changed(conn);
 	}
-	vhu_rings_pause(conn);
+	conn->is_calling = false;
 	vhu_rings_place(conn);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }

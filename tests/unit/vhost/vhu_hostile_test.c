@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "vhost/vhu_pvt.h"
@@ -296,6 +297,35 @@ static void test_refused_messages(void **state)
 	}
 }
 
+/* A worker that calls a guest would wait for ever: a pipe is full, or the sum of an eventfd. */
+static void test_calls_that_block(void **state)
+{
+	struct master_msg call = {.request = MASTER_SET_VRING_CALL, .flags = 9, .size = 8};
+	struct master m;
+	eventfd_t sum;
+	int pipes[2];
+
+	connect_bad(&m, ALL);
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(master_send(&m, &call, pipes[1]));
+	assert_false(master_receive(&m, &call));
+	close(pipes[0]);
+	close(pipes[1]);
+	check_good();
+	master_close(&m);
+	await(!bad_port->link_up);
+
+	connect_bad(&m, ALL & ~(1ull << VIRTIO_RING_F_EVENT_IDX));
+	do /* evs may have called before */
+		eventfd_read(m.event_fd, &sum);
+	while (eventfd_write(m.event_fd, UINT64_MAX - 1));
+	for (unsigned i = 0; i < 10; i++)
+		master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
+	check_good();
+	master_close(&m);
+	await(!bad_port->link_up);
+}
+
 /* Is the thread that serves all guests' sockets still there? */
 static void check_messages(void)
 {
@@ -415,6 +445,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_memory_truncated),
 	        cmocka_unit_test(test_toggling),
 	        cmocka_unit_test(test_refused_messages),
+	        cmocka_unit_test(test_calls_that_block),
 	        cmocka_unit_test(test_half_messages),
 	        cmocka_unit_test(test_replies_not_read),
 	        cmocka_unit_test(test_memory_cut_early),

@@ -58,7 +58,7 @@ int master_connect(struct master *m, const char *path)
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	m->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	m->mem_fd = memfd_create("guest", MFD_CLOEXEC);
-	m->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	m->event_fd = eventfd(0, EFD_CLOEXEC);
 	setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (ftruncate(m->mem_fd, MASTER_MEMORY))
 		return -errno;

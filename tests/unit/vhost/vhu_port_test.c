@@ -215,6 +215,12 @@ static void test_ring_full(void **state)
 	test_close(0);
 }
 
+struct talk {
+	struct master *m;
+	bool ends, good;
+	unsigned n;
+};
+
 static void test_queues(void **state)
 {
 	struct port *port = test_open(0, NULL);
@@ -233,6 +239,55 @@ static void test_queues(void **state)
 	assert_true(master_enable(&m, 0, true));
 	await(port->link_up);
 	exchange(&m, 20);
+	master_close(&m);
+	test_close(0);
+}
+
+/* Interrupts that move, queues that come and go, questions: what a running guest says. */
+static void *talk(void *arg)
+{
+	struct talk *t = arg;
+
+	for (unsigned i = 0; !evs_load_relaxed(&t->ends); i++) {
+		const struct master_msg call = {
+		        .request = MASTER_SET_VRING_CALL, .flags = 1, .size = 8, .u64 = i & 1};
+		struct master_msg question = {.request = MASTER_GET_FEATURES, .flags = 1};
+
+		t->good &= master_send(t->m, &call, t->m->event_fd) &&
+		           master_enable(t->m, 3, i & 1) && master_send(t->m, &question, -1) &&
+		           master_receive(t->m, &question);
+		t->n++;
+	}
+	return NULL;
+}
+
+/* No frame is lost while messages are handled. */
+static void test_messages_in_traffic(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct master m;
+	struct talk t = {.m = &m, .good = true};
+	uint64_t refused = n_refused[0];
+	uint8_t frame[64] = {2};
+	uint32_t id, len;
+	pthread_t talker;
+
+	connect_ready(&m, port, 0, 4);
+	pthread_create(&talker, NULL, talk, &t);
+	for (unsigned i = 0; i < 2000 || evs_load_relaxed(&t.n) < 2000; i++) {
+		uint16_t before = m.used[0];
+
+		for (unsigned k = 0; k < 64; k++)
+			master_transmit(&m, 1, NULL, frame, sizeof(frame));
+		await((master_reap(&m, 0, &id, &len), (uint16_t)(m.used[0] - before) == 64) ||
+		      evs_load_relaxed(&n_refused[0]) != refused);
+		assert_int_equal(evs_load_relaxed(&n_refused[0]), refused);
+		for (unsigned k = 0; k < 64; k++)
+			master_offer(&m, 0, (uint16_t)((before + k) % MASTER_RING_LEN));
+	}
+	evs_store_relaxed(&t.ends, true);
+	pthread_join(talker, NULL);
+	assert_true(t.good);
 	master_close(&m);
 	test_close(0);
 }
@@ -360,12 +415,19 @@ static void test_stale_socket(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_features),      cmocka_unit_test(test_refusals),
-	        cmocka_unit_test(test_frames),        cmocka_unit_test(test_offloads),
-	        cmocka_unit_test(test_no_guest_csum), cmocka_unit_test(test_ring_full),
-	        cmocka_unit_test(test_queues),        cmocka_unit_test(test_driver_reload),
-	        cmocka_unit_test(test_reconnects),    cmocka_unit_test(test_second_guest),
-	        cmocka_unit_test(test_port_cycles),   cmocka_unit_test(test_stale_socket),
+	        cmocka_unit_test(test_features),
+	        cmocka_unit_test(test_refusals),
+	        cmocka_unit_test(test_frames),
+	        cmocka_unit_test(test_offloads),
+	        cmocka_unit_test(test_no_guest_csum),
+	        cmocka_unit_test(test_ring_full),
+	        cmocka_unit_test(test_queues),
+	        cmocka_unit_test(test_driver_reload),
+	        cmocka_unit_test(test_reconnects),
+	        cmocka_unit_test(test_second_guest),
+	        cmocka_unit_test(test_port_cycles),
+	        cmocka_unit_test(test_stale_socket),
+	        cmocka_unit_test(test_messages_in_traffic),
 	};
 	int ret;
 
