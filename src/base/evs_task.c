@@ -38,6 +38,7 @@ static struct {
 	uint64_t end_tsc; /* of this turn */
 	unsigned n_looks;
 	bool is_under_way, is_inside;
+	bool is_waking; /* who has waited does what it waited for */
 	struct waiting *head, **tail;
 } task = {.tail = &task.head};
 
@@ -106,7 +107,10 @@ static bool stack_get(void)
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (stack == MAP_FAILED)
 		return false;
-	mprotect(stack, GUARD_SIZE, PROT_NONE);
+	if (mprotect(stack, GUARD_SIZE, PROT_NONE)) {
+		munmap(stack, GUARD_SIZE + STACK_SIZE);
+		return false;
+	}
 	task.stack = stack;
 	return true;
 }
@@ -155,7 +159,7 @@ bool evs_task_after(void (*fn)(void *arg), void *arg)
 {
 	struct waiting *w;
 
-	if (!evs_task_is_elsewhere())
+	if (!evs_task_is_elsewhere() && (!task.head || task.is_waking || task.is_inside))
 		return false;
 	w = malloc(sizeof(*w));
 	if (!w)
@@ -175,7 +179,9 @@ static void wake(void)
 		task.head = w->next;
 		if (!task.head)
 			task.tail = &task.head;
+		task.is_waking = true;
 		w->fn(w->arg);
+		task.is_waking = false;
 		free(w);
 	}
 }
@@ -190,4 +196,10 @@ bool evs_task_step(void)
 	task.done(task.arg);
 	wake();
 	return task.is_under_way;
+}
+
+void evs_task_finish(void)
+{
+	while (evs_task_step())
+		;
 }

@@ -11,8 +11,11 @@
  * work ends in its first turn, as if it had been called.
  *
  * Invariants. There is one task at a time. What it changes nobody else changes meanwhile: who wants
- * to asks evs_task_after first. Outside of tasks breathing does nothing, so what breathes may be
- * called from anywhere.
+ * to asks evs_task_after first, and again where it goes on after a wait of its own, since a task
+ * may have begun by then. Where the change is made stands assert(!evs_task_is_elsewhere()). Who
+ * waits is served in order, before whoever asks later; so nobody keeps the others away by one task
+ * after the other. Outside of tasks breathing does nothing, so what breathes may be called from
+ * anywhere.
  */
 #ifndef EVS_TASK_H
 #define EVS_TASK_H
@@ -28,7 +31,7 @@ bool evs_task_run(void (*fn)(void *arg), void *arg, void (*done)(void *arg));
 void evs_task_breathe(void);
 
 /* For the others: calls fn(arg) when the task that is under way has ended, in the order of the
- * calls. false: there is none, or it is the caller itself: go on. */
+ * calls. false: nobody has to be waited for, or it is the caller's own task, or turn: go on. */
 bool evs_task_after(void (*fn)(void *arg), void *arg);
 
 /* Whether one is under way, and the caller is not part of it. */
@@ -36,5 +39,7 @@ bool evs_task_is_elsewhere(void);
 
 /* The event loop, once a round: a turn of the task. Returns whether there is one still. */
 bool evs_task_step(void);
+/* All turns that are left, of all tasks: where no event loop runs any more. */
+void evs_task_finish(void);
 
 #endif

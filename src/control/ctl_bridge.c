@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/evs_task.h"
 #include "control/ctl_ip.h"
 #include "control/ctl_of.h"
 #include "pipeline/pl_bind.h"
@@ -177,17 +178,36 @@ struct deletion {
 	unsigned left;
 };
 
-static void one_gone(void *arg, int ret)
+static void destroy(void *arg)
 {
 	struct deletion *del = arg;
 
-	if (--del->left)
-		return;
 	pl_bridge_destroy(del->bridge->pl);
+}
+
+static void destroyed(void *arg)
+{
+	struct deletion *del = arg;
+
 	bridge_event(del->bridge->name, "removed");
 	free(del->bridge);
 	ctl_call_finish(del->call, 0);
 	free(del);
+}
+
+/* Its tables may have a million rules. */
+static void all_gone(void *arg)
+{
+	if (evs_task_run(destroy, arg, destroyed))
+		destroyed(arg);
+}
+
+static void one_gone(void *arg, int ret)
+{
+	struct deletion *del = arg;
+
+	if (--del->left == 0 && !evs_task_after(all_gone, del))
+		all_gone(del);
 }
 
 /* Removes the objects of a kind that have this member. */

@@ -8,6 +8,7 @@
 #include "control/ctl_ip.h"
 
 #include "base/evs_clock.h"
+#include "base/evs_task.h"
 #include "control/ctl_of.h"
 #include "control/ctl_tls.h"
 
@@ -302,6 +303,7 @@ void ctl_net_fini(void)
 	}
 	for (unsigned i = 0; left && i < 16; i++)
 		evs_rcu_synchronize();
+	evs_task_finish(); /* the deletion of a bridge that waited for its ports */
 	while ((bridge = TAILQ_FIRST(&ctl_bridges))) {
 		ctl_of_bridge_del(bridge);
 		TAILQ_REMOVE(&ctl_bridges, bridge, link);

@@ -93,6 +93,7 @@ static void group_link(struct pl_group *group)
 {
 	struct pl_group **head = &group->bridge->tables->groups[group->id % PL_GROUP_BUCKETS];
 
+	assert(!evs_task_is_elsewhere());
 	group->next = *head;
 	evs_store_release(head, group);
 	group->bridge->tables->n_groups++;
@@ -102,6 +103,7 @@ static void group_link(struct pl_group *group)
 
 static void group_remove(struct pl_group *group)
 {
+	assert(!evs_task_is_elsewhere());
 	count_chained(group, -1);
 	evs_store_relaxed(&group->removed, pl_next_version());
 	group->bridge->tables->n_groups--;

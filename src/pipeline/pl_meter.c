@@ -87,6 +87,7 @@ static void link_meter(struct pl_meter *meter)
 {
 	struct pl_meter **head = &meter->bridge->tables->meters[meter->id % PL_GROUP_BUCKETS];
 
+	assert(!evs_task_is_elsewhere());
 	meter->next = *head;
 	evs_store_release(head, meter);
 	meter->bridge->tables->n_meters++;
@@ -95,6 +96,7 @@ static void link_meter(struct pl_meter *meter)
 
 static void remove_meter(struct pl_meter *meter)
 {
+	assert(!evs_task_is_elsewhere());
 	evs_store_relaxed(&meter->removed, pl_next_version());
 	meter->bridge->tables->n_meters--;
 	pl_pending_meter(meter);

@@ -130,6 +130,7 @@ int pl_rule_insert(struct pl_rule *rule, const struct flow_match *match, uint16_
 	struct pl_table *table = rule->table;
 	int rc;
 
+	assert(!evs_task_is_elsewhere());
 	rule->cls.priority = priority;
 	rule->is_miss = priority == 0 && matches_all(&match->mask);
 	rc = pl_slots_add(&table->slots, rule);
@@ -157,6 +158,7 @@ void pl_rule_remove(struct pl_rule *rule, uint8_t reason, bool notify)
 {
 	struct pl_table *table = rule->table;
 
+	assert(!evs_task_is_elsewhere());
 	pl_journal_remove(rule);
 	flow_cls_remove(&table->cls, &rule->cls, pl_next_version());
 	pl_slots_del(&table->slots, rule);
@@ -264,10 +266,10 @@ static void batch_gone(void *arg)
 {
 	struct batch *batch = arg;
 
+	n_apart += !batch->is_apart; /* also while it waits: its tables must */
+	batch->is_apart = true;
 	if (evs_task_after(batch_gone, batch))
 		return; /* it walks over what would be taken apart */
-	n_apart += !batch->is_apart;
-	batch->is_apart = true;
 	if (!each_rule(batch, rule_gone)) {
 		evs_rcu_call(batch_gone, batch);
 		return;
@@ -327,9 +329,20 @@ bool pl_removed_step(uint64_t seq)
 	return true;
 }
 
+static bool is_put_off;
+
 static void commit_after(void *arg)
 {
+	is_put_off = false;
 	pl_commit();
+}
+
+/* Nobody sees half of what a task does. */
+static bool has_to_wait(void)
+{
+	if (evs_task_is_elsewhere())
+		is_put_off = is_put_off || evs_task_after(commit_after, NULL);
+	return evs_task_is_elsewhere();
 }
 
 void pl_commit(void)
@@ -337,8 +350,8 @@ void pl_commit(void)
 	struct batch *batch = pending;
 	struct pl_table *table;
 
-	if ((!touched && !batch) || evs_task_after(commit_after, NULL))
-		return; /* nobody sees half of what a task does */
+	if ((!touched && !batch) || has_to_wait())
+		return;
 	while ((table = TAILQ_FIRST(&dirty))) {
 		TAILQ_REMOVE(&dirty, table, dirty);
 		table->is_dirty = false;

@@ -66,6 +66,38 @@ static void start_another(void *arg)
 	assert_false(evs_task_run(long_work, &may_end, done));
 }
 
+/* The end of a task lets others begin, who have not waited: those who have come first. */
+static void done_and_on(void *arg)
+{
+	done(arg);
+	note((void *)1);
+	assert_true(evs_task_after(start_another, (void *)4));
+}
+
+static void go_on(void *arg)
+{
+	note(arg);
+	assert_false(evs_task_after(never, NULL)); /* its turn has come */
+}
+
+static void test_order(void **state)
+{
+	n_done = n_order = 0;
+	may_end = false;
+	assert_false(evs_task_run(long_work, &may_end, done_and_on));
+	assert_true(evs_task_after(go_on, (void *)2));
+	assert_true(evs_task_after(go_on, (void *)3));
+	may_end = true;
+	assert_true(evs_task_step());
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(order[i], i + 1);
+	may_end = true;
+	evs_task_finish();
+	assert_int_equal(n_done, 2);
+	assert_int_equal(n_order, 4);
+	assert_false(evs_task_after(never, NULL));
+}
+
 static void test_short(void **state)
 {
 	assert_true(evs_task_run(short_work, NULL, never));
@@ -105,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_short),
 	        cmocka_unit_test(test_turns),
+	        cmocka_unit_test(test_order),
 	};
 
 	evs_clock_init();
