@@ -150,16 +150,21 @@ static void poll_rcu(void)
 	event_add(rcu_timer, &soon);
 }
 
+/* What a turn of the task and the callbacks leave to do is known before the loop may sleep. */
+static bool go_round(void)
+{
+	evs_task_step();
+	poll_rcu();
+	return event_base_loop(ctl_base,
+	                       EVLOOP_ONCE | (evs_task_is_elsewhere() ? EVLOOP_NONBLOCK : 0)) >= 0;
+}
+
 void ctl_run(void)
 {
 	prctl(PR_SET_TIMERSLACK, RCU_MIN_US * 1000 / 10); /* by default 50 us, more than the wait */
-	poll_rcu();
-	while (!stopping &&
-	       event_base_loop(ctl_base, EVLOOP_ONCE | (evs_task_step() ? EVLOOP_NONBLOCK : 0)) >=
-	               0)
-		poll_rcu();
-	while (evs_task_step())
-		; /* nothing stays half done */
+	while (!stopping && go_round())
+		;
+	evs_task_finish(); /* nothing stays half done */
 }
 
 void ctl_stop(void)
@@ -244,8 +249,8 @@ int ctl_restore(struct evs_error *err)
 	if (!restore_workers)
 		json_object_del(wanted, "worker");
 	ctl_txn_restore(ctl_conf_plan(empty, wanted, false), restored, &done);
-	while (!done && event_base_loop(ctl_base, EVLOOP_ONCE) >= 0)
-		poll_rcu();
+	while (!done && go_round())
+		;
 	json_decref(empty);
 	json_decref(wanted);
 	ctl_retry_begin();
