@@ -99,6 +99,23 @@ def test_changes_of_others_wait(a, b):
     assert a.errors == b.errors == []
 
 
+def test_those_who_wait_come_first(a, b):
+    """a asks for one long search after the other; b gets its turn after the first, not after the last."""
+    nothing = of.flow([], command=of.DELETE, table=255, cookie=1, cookie_mask=0xFFFFFFFFFFFFFFFF)
+    fill(a, MANY)
+    for _ in range(10):  # the machine may give us no time just then
+        a.send(nothing * 20 + message(BARRIER, xid=79))
+        b.send(of.flow(ARP, of.actions(of.output(3))))
+        b.barrier()
+        if not select.select([a.socket], [], [], 0)[0]:
+            break
+        a.wait(BARRIER_REPLY, 79)
+    else:
+        pytest.fail("b waited for all that a asked for")
+    a.wait(BARRIER_REPLY, 79)
+    assert count(b, port=3) == 1 and a.errors == b.errors == []
+
+
 def test_a_late_error_names_the_message(a):
     """Ports can not be set in ARP: nothing changes, and the error carries the message and its xid."""
     a.send(delete_all())
@@ -177,3 +194,34 @@ def test_a_bridge_goes_in_the_middle(evsd, a):
         while True:
             session.message()
     assert count(a) >= 0
+
+
+def test_a_bridge_goes_beside_a_change(evsd, a):
+    """Its port takes a while to leave; a change of another bridge that has begun by then is ended first."""
+    for _ in range(8):
+        evsd.call("bridge.add", name="br9", internal=False)
+        evsd.call("port.add", bridge="br9", name="p9", type="dpdk", devargs="net_null_9")
+        fill(a)
+        thread = threading.Thread(target=evsd.call, args=("bridge.del",), kwargs={"name": "br9"})
+        thread.start()
+        a.send(delete_all())
+        thread.join(60)
+        assert count(a) == 0
+    assert [bridge["name"] for bridge in evsd.call("bridge.show")] == ["br0"]
+
+
+def test_a_large_bridge_goes_in_turns(evsd, a):
+    """The answers to echoes come while a bridge with very many rules is deleted."""
+    for _ in range(10):
+        evsd.call("bridge.add", name="br9", internal=False)
+        fill(Session(evsd.run_dir / "br9.mgmt"), MANY)
+        thread = threading.Thread(target=evsd.call, args=("bridge.del",), kwargs={"name": "br9"})
+        thread.start()
+        n = 0
+        while thread.is_alive():
+            a.send(message(ECHO_REQUEST, xid=n))
+            a.wait(ECHO_REPLY, n)
+            n += 1
+        if n >= 8:
+            return
+    pytest.fail("nobody else had a turn")

@@ -57,8 +57,8 @@ def write_metadata(value, mask):
     return struct.pack("!HHxxxxQQ", METADATA, 24, value, mask)
 
 
-def flow(fields, *instructions, priority=10, table=0, command=ADD, idle=0, hard=0, flags=0, cookie=0):
-    body = struct.pack("!QQBBHHHIIIHH", cookie, 0, table, command, idle, hard, priority, NO_BUFFER, 0xFFFFFFFF,
+def flow(fields, *instructions, priority=10, table=0, command=ADD, idle=0, hard=0, flags=0, cookie=0, cookie_mask=0):
+    body = struct.pack("!QQBBHHHIIIHH", cookie, cookie_mask, table, command, idle, hard, priority, NO_BUFFER, 0xFFFFFFFF,
                        0xFFFFFFFF, flags, 0) + match(*fields) + b"".join(instructions)
     return message(FLOW_MOD, body)
 
