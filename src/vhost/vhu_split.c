@@ -98,10 +98,11 @@ static int take_desc(const struct vhu_ring *ring, void *arg, const struct vring_
 }
 
 /* Is a frame to stay in the guest's memory, but for its head? Of a request only headers may be
- * looked at. */
+ * looked at; headers pushed before it, for which there is the headroom, must not make it longer than
+ * one segment can be. */
 EVS_INLINE bool is_worth_it(uint32_t size, const struct virtio_net_hdr *hdr)
 {
-	return size >= LEND_MIN && size <= UINT16_MAX &&
+	return size >= LEND_MIN && size <= UINT16_MAX - RTE_PKTMBUF_HEADROOM &&
 	       (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
 	        hdr->csum_start + L4_MAX <= PKT_LENT_HEAD);
 }

@@ -189,7 +189,7 @@ static void test_given_back_when_done(void **state)
 	transmit(&m, 1500, 2048, 2048);
 	mbuf = take_one(port);
 	assert_true(master_send(&m, &stop, -1)); /* is not handled while we hold the frame */
-	usleep(20000);
+	usleep(200000);
 	assert_int_equal(recv(m.fd, &answer, 1, MSG_DONTWAIT | MSG_PEEK), -1);
 	assert_int_equal(pkt_own(mbuf), 0);
 	assert_memory_equal(rte_pktmbuf_mtod(mbuf, void *), frame, 1500);
@@ -197,6 +197,27 @@ static void test_given_back_when_done(void **state)
 	port_settle();
 	assert_true(master_receive(&m, &answer));
 	assert_int_equal(answer.state.num, 2); /* both are given back */
+	end(&m, port);
+}
+
+/* Tags that are pushed before a lent frame make its one segment longer. */
+static void test_longest(void **state)
+{
+	struct master m;
+	struct port *port = take_over(&m);
+
+	for (uint32_t size = FRAME_MAX - RTE_PKTMBUF_HEADROOM - 1; size <= FRAME_MAX; size++) {
+		struct rte_mbuf *mbuf;
+
+		transmit(&m, size, 2048, 2048);
+		mbuf = take_one(port);
+		assert_int_equal(mbuf->pkt_len, size);
+		if (mbuf->ol_flags & PKT_LENT)
+			assert_in_range(mbuf->data_len + rte_pktmbuf_headroom(mbuf), size,
+			                UINT16_MAX);
+		rte_pktmbuf_free(mbuf);
+		port_settle();
+	}
 	end(&m, port);
 }
 
@@ -232,6 +253,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_sizes),
 	        cmocka_unit_test(test_given_back_when_done),
+	        cmocka_unit_test(test_longest),
 	        cmocka_unit_test(test_in_vain),
 	};
 	int ret;
