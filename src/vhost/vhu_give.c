@@ -5,7 +5,7 @@
  * As a rule a frame goes into one descriptor, in three passes over the burst: heads, descriptors,
  * bytes. From the first one on that needs more, frames go one by one: room is found first, over
  * chains and, with mergeable buffers, over several of them, and bytes are written when there is
- * enough. What a guest has described badly ends the burst: it gets no more until its ring is new.
+ * enough. What a guest has described badly ends the burst, and is looked at anew by the next.
  */
 #include <rte_vhost.h>
 
@@ -51,13 +51,14 @@ static EVS_COLD void log_write(const struct vhu_ring *ring, uint64_t gpa, uint64
 
 /* ---- the long way ---- */
 
+/* 1: there is enough. Each descriptor adds a piece, so that steps are bounded as pieces are. */
 static int add_desc(const struct vhu_ring *ring, void *arg, const struct vring_desc *desc)
 {
 	struct room *room = arg;
 	uint64_t gpa = desc->addr;
 	uint32_t left = desc->len;
 
-	if (!(desc->flags & VRING_DESC_F_WRITE))
+	if (!(desc->flags & VRING_DESC_F_WRITE) || left == 0)
 		return -EFAULT;
 	while (left && room->size < room->wanted) {
 		uint32_t size = left;
@@ -73,7 +74,7 @@ static int add_desc(const struct vhu_ring *ring, void *arg, const struct vring_d
 		gpa += size;
 		left -= size;
 	}
-	return 0;
+	return room->size == room->wanted;
 }
 
 /* Finds room behind the first n_used heads; returns how many heads more it takes, 0: none. */
@@ -88,7 +89,7 @@ static uint16_t find_room(struct vhu_ring *ring, struct room *room, uint16_t n_u
 
 		if (n_used + n >= n_heads || (n && !ring->merges) ||
 		    !vhu_heads_read(ring, (uint16_t)(ring->last_avail + n_used + n), &head, 1) ||
-		    vhu_chain_walk(ring, vhu_desc_read(&ring->desc[head]), add_desc, room))
+		    vhu_chain_walk(ring, vhu_desc_read(&ring->desc[head]), add_desc, room) < 0)
 			return 0;
 		vhu_used_write(ring, (uint16_t)(n_used + n), head, (uint32_t)(room->size - before));
 		n++;

@@ -108,6 +108,27 @@ static void test_bad_descriptors(void **state)
 	}
 }
 
+/* Buffers of no bytes would be work without end: 65,535 chains of them for each frame. */
+static void test_empty_buffers(void **state)
+{
+	uint64_t refused;
+	struct master m;
+
+	connect_bad(&m, ALL);
+	refused = evs_load_relaxed(&n_refused[0]);
+	for (uint16_t i = 0; i < MASTER_RING_LEN; i++)
+		master_desc(&m, 0)[i] = (struct vring_desc){
+		        master_buf_gpa(0, i), i % 2 ? 2048 : 0,
+		        VRING_DESC_F_WRITE | (i % 2 ? 0 : VRING_DESC_F_NEXT), (uint16_t)(i + 1)};
+	for (uint16_t i = 0; i < MASTER_RING_LEN; i += 2)
+		master_offer(&m, 0, i);
+	master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
+	await(evs_load_relaxed(&n_refused[0]) == refused + 1);
+	check_good();
+	master_close(&m);
+	await(!bad_port->link_up);
+}
+
 static void test_bad_indices(void **state)
 {
 	for (unsigned i = 0; i < 20; i++) {
@@ -438,6 +459,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_bad_descriptors),
+	        cmocka_unit_test(test_empty_buffers),
 	        cmocka_unit_test(test_bad_indices),
 	        cmocka_unit_test(test_changing_rings),
 	        cmocka_unit_test(test_random_messages),
