@@ -57,23 +57,42 @@ int pkt_append(struct rte_mbuf *m, struct rte_mbuf **last, const uint8_t *from, 
 	}
 }
 
+/* Without the segments that were appended. */
+static EVS_COLD void cut_tail(struct rte_mbuf *m)
+{
+	struct rte_mbuf *tail = m->next;
+
+	for (struct rte_mbuf *seg = tail; seg; seg = seg->next)
+		rte_mbuf_refcnt_set(seg, 1);
+	rte_pktmbuf_free(tail);
+	m->next = NULL;
+	m->nb_segs = 1;
+}
+
 int pkt_own_slow(struct rte_mbuf *m)
 {
 	uint64_t list[2 + 2 * PKT_LENT_PIECES]; /* as the bytes go where it is */
 	const struct pkt_lent *lent = pkt_lent_of(m);
 	struct rte_mbuf *last = m;
-	uint32_t n = lent->n, head = head_size(m);
+	uint32_t n = lent->n, head = head_size(m), size = m->pkt_len;
 	int ret = 0;
 
 	memcpy(list, lent, sizeof(*lent) + n * sizeof(lent->piece[0]));
 	lent = (const void *)list;
 	if (lent->in_vain)
 		++*lent->in_vain;
-	m->ol_flags &= ~PKT_LENT;
 	m->data_len = (uint16_t)head;
 	m->pkt_len = head;
 	for (uint32_t i = 0; i < n && !ret; i++)
 		ret = pkt_append(m, &last, lent->piece[i].at, lent->piece[i].size);
+	if (evs_likely(!ret)) {
+		m->ol_flags &= ~PKT_LENT;
+		return 0;
+	}
+	cut_tail(m);
+	m->data_len = (uint16_t)size;
+	m->pkt_len = size;
+	memcpy(pkt_lent_of(m), list, sizeof(*lent) + n * sizeof(lent->piece[0]));
 	return ret;
 }
 

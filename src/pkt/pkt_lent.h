@@ -52,7 +52,7 @@ void pkt_lent_read(const struct rte_mbuf *m, void *to, uint32_t size, const uint
 /* Bytes behind the last segment, in it or in further ones from the head's pool. -ENOMEM. */
 int pkt_append(struct rte_mbuf *m, struct rte_mbuf **last, const uint8_t *from, uint32_t size);
 
-/* Copies what is lent. -ENOMEM: m is but its head then, fit to be dropped. */
+/* Copies what is lent. -ENOMEM: m is lent as before; other receivers may have it. */
 int pkt_own_slow(struct rte_mbuf *m);
 EVS_INLINE int pkt_own(struct rte_mbuf *m)
 {
