@@ -190,29 +190,35 @@ EVS_HOT void pmd_out_unshaped(struct pmd_worker *w, struct pmd_view *v, struct r
 	send_burst(w, v, mbufs, &sum);
 }
 
-/* A shaper holds packets: those that are lent are made its own. Returns how many are left. */
-static EVS_COLD unsigned own(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                             unsigned n)
+/* A shaper holds packets: those that are lent are made its own. The array stays as it is: it may be
+ * that of a group which goes to other ports, too. */
+static EVS_COLD void shape_lent(struct pmd_worker *w, struct pmd_view *v,
+                                struct rte_mbuf *const *mbufs, unsigned n)
 {
+	struct rte_mbuf *kept[PKT_BURST_MAX], *gone[PKT_BURST_MAX];
 	uint32_t bad = pkt_own_all(mbufs, n);
-	unsigned kept = 0;
+	unsigned n_kept = 0, n_gone = 0;
 
-	if (!bad)
-		return n;
 	for (unsigned i = 0; i < n; i++)
 		if (bad >> i & 1)
-			pmd_drop(w, v, &mbufs[i], 1, PKT_DROP_NO_MBUF);
+			gone[n_gone++] = mbufs[i];
 		else
-			mbufs[kept++] = mbufs[i];
-	v->queued = 0; /* whose places these were; what is left takes the queues of the maps */
-	return kept;
+			kept[n_kept++] = mbufs[i];
+	if (bad) {
+		pmd_drop(w, v, gone, n_gone, PKT_DROP_NO_MBUF);
+		v->queued = 0; /* whose places these were; the rest takes the queues of the maps */
+	}
+	pmd_shape(w, v, kept, n_kept);
 }
 
 EVS_HOT void pmd_out_send_sum(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
                               const struct pkt_sum *sum)
 {
 	if (evs_unlikely(evs_load_acquire(&v->shaper) != NULL)) {
-		pmd_shape(w, v, mbufs, sum->flags & PKT_LENT ? own(w, v, mbufs, sum->n) : sum->n);
+		if (evs_unlikely(sum->flags & PKT_LENT))
+			shape_lent(w, v, mbufs, sum->n);
+		else
+			pmd_shape(w, v, mbufs, sum->n);
 		return;
 	}
 	if (evs_unlikely(w->sampling))
