@@ -52,8 +52,7 @@ const struct qos_ingress *pmd_ingress_get(const struct port *port)
 
 /* ---- worker ---- */
 
-/* Counts the packets of the mask as received, and drops them. */
-static void drop_mask(struct pmd_worker *w, struct pmd_view *v, uint32_t mask, enum pkt_drop reason)
+void pmd_ingress_drop(struct pmd_worker *w, struct pmd_view *v, uint32_t mask, enum pkt_drop reason)
 {
 	struct rte_mbuf *gone[PKT_BURST_MAX];
 	uint64_t bytes = 0;
@@ -71,23 +70,29 @@ static void drop_mask(struct pmd_worker *w, struct pmd_view *v, uint32_t mask, e
 	pmd_drop(w, v, gone, n, reason);
 }
 
+unsigned pmd_ingress_keep(struct pmd_worker *w, unsigned n, uint32_t gone)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (!(gone >> i & 1))
+			w->burst.mbuf[kept++] = w->burst.mbuf[i];
+	return kept;
+}
+
 EVS_HOT unsigned pmd_ingress(struct pmd_worker *w, struct pmd_view *v, struct qos_ingress *in,
                              unsigned n)
 {
 	struct qos_ingress_burst b = {
 	        .worker = w->id, .n = n, .mbufs = w->burst.mbuf, .now_tsc = w->now_tsc};
 	uint32_t gone = qos_ingress_run(in, &b);
-	unsigned kept = 0;
 
 	if (evs_likely(!gone))
 		return n;
-	drop_mask(w, v, b.storm, PKT_DROP_STORM);
-	drop_mask(w, v, b.police, PKT_DROP_POLICER);
-	drop_mask(w, v, b.no_mbuf, PKT_DROP_NO_MBUF);
-	for (unsigned i = 0; i < n; i++)
-		if (!(gone >> i & 1))
-			w->burst.mbuf[kept++] = w->burst.mbuf[i];
-	return kept;
+	pmd_ingress_drop(w, v, b.storm, PKT_DROP_STORM);
+	pmd_ingress_drop(w, v, b.police, PKT_DROP_POLICER);
+	pmd_ingress_drop(w, v, b.no_mbuf, PKT_DROP_NO_MBUF);
+	return pmd_ingress_keep(w, n, gone);
 }
 
 EVS_HOT unsigned pmd_ingress_rx(struct pmd_worker *w, const struct pmd_rxq *rxq,

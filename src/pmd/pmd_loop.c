@@ -171,22 +171,12 @@ EVS_INLINE void go_round(struct pmd_worker *w, const bool sample, uint64_t *mark
 /* None of n packets, not parsed yet, is lent any more; returns how many are left. */
 static EVS_HOT unsigned own_burst(struct pmd_worker *w, struct pmd_view *v, unsigned n)
 {
-	struct rte_mbuf **mbufs = w->burst.mbuf;
-	uint32_t bad = pkt_own_all(mbufs, n);
-	unsigned kept = 0;
+	uint32_t bad = pkt_own_all(w->burst.mbuf, n);
 
 	if (evs_likely(!bad))
 		return n;
-	for (unsigned i = 0; i < n; i++) {
-		if (!(bad >> i & 1)) {
-			mbufs[kept++] = mbufs[i];
-			continue;
-		}
-		evs_counter_add(&w->account.rx, 1);
-		evs_counter_add(&v->counters->rx_pkts, 1);
-		pmd_drop(w, v, &mbufs[i], 1, PKT_DROP_NO_MBUF);
-	}
-	return kept;
+	pmd_ingress_drop(w, v, bad, PKT_DROP_NO_MBUF);
+	return pmd_ingress_keep(w, n, bad);
 }
 
 /* Of n packets, not parsed yet, those that come out of a known tunnel go their whole way here. The
@@ -296,7 +286,7 @@ EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq, unsign
 			receive_sampled(w, rxq, v, n);
 		else
 			receive(w, rxq, v, n, false);
-	} while (n == PKT_BURST_MAX && --most && w->sample > 1);
+	} while (n == PKT_BURST_MAX && --most && w->sample > 1 && !w->sampling);
 	if (all == 0)
 		return 0;
 

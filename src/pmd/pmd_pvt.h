@@ -247,6 +247,11 @@ bool pmd_shape_detach(struct pmd_port *p);
 void pmd_shape_fini(struct pmd_port *p); /* workers have ended */
 
 /* pmd_ingress.c */
+/* Of a burst that is not parsed yet: counts the packets of the mask as received, and drops them;
+ * then the others close up. Returns how many are left. */
+void pmd_ingress_drop(struct pmd_worker *w, struct pmd_view *v, uint32_t mask,
+                      enum pkt_drop reason);
+unsigned pmd_ingress_keep(struct pmd_worker *w, unsigned n, uint32_t gone);
 /* [worker] Polices the n packets in the burst, before they are parsed; returns how many are left.
  */
 unsigned pmd_ingress(struct pmd_worker *w, struct pmd_view *v, struct qos_ingress *in, unsigned n);

@@ -19,7 +19,8 @@
 /* A large segment by a smaller size than this would only multiply work. */
 #define PORT_GSO_SIZE_MIN PKT_SEGMENT_MIN
 
-/* -EINVAL: the header contradicts the packet (drop GUEST_BAD_OFFLOAD). */
+/* -EINVAL: the header contradicts the packet (drop GUEST_BAD_OFFLOAD). -ENOMEM: a lent frame could
+ * not be made one's own (drop NO_MBUF). */
 int port_vnet_rx_slow(const struct virtio_net_hdr *hdr, struct rte_mbuf *m);
 EVS_INLINE int port_vnet_rx(const struct virtio_net_hdr *hdr, struct rte_mbuf *m)
 {

@@ -98,8 +98,8 @@ static int take_desc(const struct vhu_ring *ring, void *arg, const struct vring_
 }
 
 /* Is a frame to stay in the guest's memory, but for its head? Of a request only headers may be
- * looked at; headers pushed before it, for which there is the headroom, must not make it longer than
- * one segment can be. */
+ * looked at; headers pushed before it, for which there is the headroom, must not make it longer
+ * than one segment can be. */
 EVS_INLINE bool is_worth_it(uint32_t size, const struct virtio_net_hdr *hdr)
 {
 	return size >= LEND_MIN && size <= UINT16_MAX - RTE_PKTMBUF_HEADROOM &&
@@ -185,7 +185,14 @@ EVS_INLINE enum pkt_drop take_frame(struct vhu_ring *ring, struct rte_mbuf *m,
 		reason = take_long(ring, m, &slot->desc, &hdr);
 	if (evs_unlikely(reason != PKT_DROP_NONE) || !ring->offloads)
 		return reason;
-	return evs_unlikely(port_vnet_rx(&hdr, m)) ? PKT_DROP_GUEST_BAD_OFFLOAD : PKT_DROP_NONE;
+	switch (port_vnet_rx(&hdr, m)) {
+	case 0:
+		return PKT_DROP_NONE;
+	case -ENOMEM:
+		return PKT_DROP_NO_MBUF;
+	default:
+		return PKT_DROP_GUEST_BAD_OFFLOAD;
+	}
 }
 
 static EVS_HOT void settle(struct port_debt *debt)
