@@ -194,14 +194,20 @@ void pl_bind_expire(struct pl_bridge *bridge, uint32_t now_ms)
 	}
 }
 
-void pl_bind_flush(struct pl_bridge *bridge, struct pl_port *only)
+void pl_bind_forget_port(struct pl_port *port)
 {
-	struct pl_port *port;
 	struct pl_bind *bind;
 
+	while ((bind = TAILQ_FIRST(&port->binds)))
+		entry_remove(port->bridge, bind);
+}
+
+void pl_bind_flush(struct pl_bridge *bridge)
+{
+	struct pl_port *port;
+
 	TAILQ_FOREACH (port, &bridge->ports, link)
-		while ((!only || port == only) && (bind = TAILQ_FIRST(&port->binds)))
-			entry_remove(bridge, bind);
+		pl_bind_forget_port(port);
 }
 
 /* No reader is left. */

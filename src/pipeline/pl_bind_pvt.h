@@ -8,7 +8,7 @@
 #include "pipeline/pl_bind.h"
 #include "pipeline/pl_xlate_pvt.h"
 
-/* Immutable but for used_ms; replaced when it changes. */
+/* What workers read is immutable but for used_ms: it is replaced when it changes. */
 struct pl_bind {
 	struct pl_bind *next; /* chain of the bucket [ctl w, worker r] */
 	uint8_t addr[16];
@@ -16,13 +16,15 @@ struct pl_bind {
 	uint16_t vlan;
 	struct pl_port *port; /* NULL: static */
 	uint32_t used_ms;     /* [ctl w, worker r] */
-	uint32_t move_ms;     /* of the last change; control only */
-	TAILQ_ENTRY(pl_bind) lru;
+	/* control only */
+	uint32_t move_ms;         /* of the last change */
+	TAILQ_ENTRY(pl_bind) lru; /* of the port, the least recently heard first */
 };
 
 int pl_bind_init(struct pl_bridge *bridge, struct evs_error *err);
 void pl_bind_fini(struct pl_bridge *bridge);
-void pl_bind_flush(struct pl_bridge *bridge, struct pl_port *only); /* those learned */
+void pl_bind_flush(struct pl_bridge *bridge); /* those learned */
+void pl_bind_forget_port(struct pl_port *port);
 void pl_bind_expire(struct pl_bridge *bridge, uint32_t now_ms);
 /* [worker] NULL: none. The flow depends on it either way. */
 const struct pl_bind *pl_bind_lookup(struct pl_xlate *x, uint16_t vlan, const uint8_t addr[16]);

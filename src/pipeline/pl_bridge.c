@@ -207,7 +207,7 @@ int pl_bridge_set(struct pl_bridge *bridge, const struct pl_bridge_config *confi
 		pl_change_all(); /* every flow looked at it, and few have a reference to the bridge
 		                  */
 	if (!new.suppress)
-		pl_bind_flush(bridge, NULL);
+		pl_bind_flush(bridge);
 	pl_tables_bridge_set(bridge);
 	return 0;
 }

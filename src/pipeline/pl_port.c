@@ -366,7 +366,7 @@ void pl_port_del(struct pl_port *port)
 	bridge->n_ports--;
 	pl_bridge_publish(bridge);
 	pl_fdb_forget_port(port);
-	pl_bind_flush(bridge, port);
+	pl_bind_forget_port(port);
 	announce(port);
 	pl_change_call(port_free, port);
 }

@@ -157,3 +157,21 @@ def test_changes_and_lies(lab):
         evsd.call("binding.add", bridge="br0", address="10.0.0.8", mac=ALL)
     evsd.call("binding.del", bridge="br0", address="10.0.0.9")
     assert bindings(evsd) == {}
+
+
+def test_port_goes(lab):
+    """What was heard by a tunnel goes with its port: the list is empty, and questions are flooded until it is heard anew."""
+    evsd, a, guest, iface = place(lab)
+    a.send("vx0", says(FAR, FAR_IP), says(FAR, FAR_IP6))
+    wait_for(lambda: len(bindings(evsd)) == 2, "both are known")
+    evsd.call("port.del", name="vx")
+    assert bindings(evsd) == {} and evsd.call("bridge.show", name="br0")[0]["bindings"]["entries"] == 0
+    port(evsd, flood=A)
+    with lab.capture(guest, iface, "arp") as near, lab.capture(a, "vx0", "arp") as far:
+        guest.send(iface, asks(guest.mac(iface), "10.0.0.1", FAR_IP))
+        far.wait(1, lambda p: is_question(p, FAR_IP))
+        a.send("vx0", says(FAR, FAR_IP))
+        wait_for(lambda: (FAR_IP, 0) in bindings(evsd), "it is known again")
+        guest.send(iface, asks(guest.mac(iface), "10.0.0.1", FAR_IP))
+        near.wait(1, lambda p: p[ARP].op == 2 and p[ARP].psrc == FAR_IP and p[Ether].dst == guest.mac(iface))
+    evsd.check_accounts()

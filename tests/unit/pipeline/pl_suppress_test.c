@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ARP and ND suppression: who is learned, what is answered, what goes with a port.
+ */
+#include "pipeline/pl_bind_pvt.h"
+#include "pipeline/pl_underlay.h"
+#include "pl_test.h"
+
+#define GUEST  1
+#define TUNNEL 2
+
+static const struct pl_tunnel tunnel = {.kind = TUN_VXLAN,
+                                        .has_key = true,
+                                        .dst_port = 4789,
+                                        .remote = {[10] = 0xff, [11] = 0xff, [12] = 192, [15] = 2}};
+
+/* A guest, a tunnel, and a neighbour of the guest on port 3. */
+static struct pl_bridge *make_bridge(void)
+{
+	struct pl_bridge *br = pt_bridge("br0");
+	struct pl_bridge_config config = *pl_bridge_config(br);
+	struct evs_error err;
+
+	config.suppress = true;
+	assert_int_equal(pl_bridge_set(br, &config, &err), 0);
+	pt_port(br, GUEST);
+	pt_port_with(br, TUNNEL, (struct pl_port_config){.tunnel = &tunnel});
+	pt_port(br, 3);
+	return br;
+}
+
+/* 10.0.0.`src` at 02::`src` asks for 10.0.0.`dst`. */
+static struct pkt_key arp(uint16_t in_port, uint8_t src, uint8_t dst)
+{
+	struct pkt_key key = pt_packet(in_port, src, 255);
+
+	memset(&key.base.ip_proto, 0, PKT_KEY_BASE_SIZE - offsetof(struct pkt_key_base, ip_proto));
+	key.base.eth_type = RTE_BE16(0x0806);
+	key.base.arp_spa = rte_cpu_to_be_32(10u << 24 | src);
+	key.base.arp_tpa = rte_cpu_to_be_32(10u << 24 | dst);
+	memcpy(key.base.arp_sha, key.base.eth_src, 6);
+	key.base.arp_op = RTE_BE16(1);
+	return key;
+}
+
+/* What was posted is learned; returns how many of it are bindings. */
+static unsigned hear(void)
+{
+	static const uint8_t none[16];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < pt_n_learned; i++) {
+		if (!memcmp(pt_learned[i].addr, none, sizeof(none)))
+			continue;
+		pl_bind_learn(&pt_learned[i]);
+		pt_learned[i--] = pt_learned[--pt_n_learned];
+		n++;
+	}
+	pt_settle();
+	return n;
+}
+
+static unsigned n_bindings(const struct pl_bridge *br)
+{
+	struct pl_bind_stats stats;
+
+	pl_bind_stats_get(br, &stats);
+	return stats.n_entries;
+}
+
+/* Nothing of a port is left when it has gone. */
+static void test_port_goes(void **state)
+{
+	struct pl_bridge *br = make_bridge();
+	struct pkt_key there = arp(TUNNEL, 0xb, 0xa), here = arp(GUEST, 0xa, 0xb);
+
+	pt_translate(&there);
+	assert_int_equal(hear(), 1);
+	assert_string_equal(pt_translate(&here), "answer(02:00:00:00:00:0b),output:1");
+	assert_int_equal(hear(), 1);
+	assert_int_equal(n_bindings(br), 2);
+	pl_port_del(pl_port_by_ofport(br, TUNNEL));
+	pt_settle();
+	assert_int_equal(n_bindings(br), 1);
+	assert_string_equal(pt_translate(&here), "output:3");
+	pl_bind_expire(br, evs_clock_ms() + 1000 * 1000);
+	pt_settle();
+	assert_int_equal(n_bindings(br), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(test_port_goes, pt_init, pt_fini),
+	};
+
+	return cmocka_run_group_tests_name("pl_suppress", tests, NULL, NULL);
+}
