@@ -80,7 +80,7 @@ class Runs:
 
     @staticmethod
     def take_each(lab, scenario, names, tell):
-        for name in names:
+        for name in names * scenario.times:
             try:
                 tell(name, scenario.measure(lab, name))
             except (RuntimeError, TimeoutError, OSError) as error:

@@ -44,6 +44,8 @@ def builds(names):
 def row_line(title, row, runs, names):
     """One line of the table, and whether its target is missed."""
     best = min if row.unit in ("us", "bytes", "packets") else max
+    if row.target and row.target[0] != "ovs":
+        best = statistics.median  # by which it is judged
     line = "%-28s%-8s" % (title, row.unit)
     for name in names:
         values = runs.get(name)
@@ -74,7 +76,8 @@ def table(runs, scenarios):
             line, bad = row_line(title, row, runs[title], names)
             lines.append(line)
             missed += [title] if bad else []
-    lines.append("best of the repeats; ratios: median (range) of the repeats")
+    lines.append("best of the repeats, their median where a target is of evs alone; "
+                 "ratios: median (range) of the repeats")
     lines.append("missed: " + ", ".join(missed) if missed else "every target that was measured is met")
     return "\n".join(lines), missed
 
