@@ -79,7 +79,7 @@ int pmd_port_attach(struct port *port, struct evs_error *err);
 /* [ctl] Takes it from all workers and calls done(port) when nobody touches it any more; at once for
  * a port that is not attached. */
 void pmd_port_detach(struct port *port, void (*done)(struct port *port, void *arg), void *arg);
-/* [ctl] Number of queues changed (vhost-user): redistribute. */
+/* [ctl] Number of queues, or NUMA node, changed (vhost-user): redistribute. */
 int pmd_port_queues_changed(struct port *port, struct evs_error *err);
 /* [ctl] Moves one receive queue; or distributes all by measured load (they move only if the
  * busiest worker gains by it). */

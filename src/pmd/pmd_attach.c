@@ -113,6 +113,7 @@ int pmd_port_attach(struct port *port, struct evs_error *err)
 	if (!p)
 		return evs_error_set(err, -ENOMEM, "port '%s': no memory", port->name);
 	p->port = port;
+	p->numa_node = port->numa_node;
 	for (unsigned id = 0; rc == 0 && id < EVS_MAX_WORKERS; id++)
 		if (pmd_workers[id] && pmd_workers[id]->state != PMD_WORKER_ENDED)
 			rc = pmd_view_add(pmd_workers[id], port, err);
@@ -183,6 +184,7 @@ int pmd_port_queues_changed(struct port *port, struct evs_error *err)
 			evs_store_relaxed(&w->view[port->index]->txq, txq_of(port, id));
 	}
 	queues_del(p, n);
+	pmd_place_follow(p);
 	return queues_add(p, n, err);
 }
 

@@ -196,6 +196,23 @@ struct pmd_worker *pmd_place_pick(const struct port *port)
 	return least_loaded(port->numa_node, NULL);
 }
 
+void pmd_place_follow(struct pmd_port *p)
+{
+	const int node = p->port->numa_node;
+
+	if (p->numa_node == node)
+		return;
+	p->numa_node = node;
+	for (unsigned i = 0; node >= 0 && i < p->n_rxq; i++) {
+		struct pmd_rxq *q = p->rxq[i];
+		const struct pmd_worker *now = q->owner ? q->owner : q->target;
+		struct pmd_worker *best = pmd_place_pick(p->port);
+
+		if (now && now->numa_node != node && best->numa_node == node)
+			pmd_place_assign(q, best);
+	}
+}
+
 static int by_weight(const void *a, const void *b)
 {
 	double x = weight(*(struct pmd_rxq *const *)a), y = weight(*(struct pmd_rxq *const *)b);

@@ -280,6 +280,7 @@ struct pmd_worker *pmd_worker_at_cpu(unsigned cpu); /* running; NULL: none */
 /* pmd_place.c [ctl] */
 struct pmd_port {
 	struct port *port;
+	int numa_node; /* for which its queues were placed */
 	uint16_t n_rxq;
 	struct pmd_rxq *rxq[PORT_MAX_QUEUES];
 	struct pmd_shaper *shaper;   /* NULL: not shaped */
@@ -291,6 +292,8 @@ extern struct pmd_port *pmd_ports[PKT_PORT_MAX + 1]; /* attached, by port index 
 void pmd_place_measure(void);
 /* Where a queue of this port had best go; NULL: there is no worker. */
 struct pmd_worker *pmd_place_pick(const struct port *port);
+/* The port's node may be another one now: its queues go to workers there, if there are any. */
+void pmd_place_follow(struct pmd_port *p);
 void pmd_place_start(struct pmd_rxq *q);                        /* a new queue */
 void pmd_place_assign(struct pmd_rxq *q, struct pmd_worker *w); /* w NULL: nobody polls it */
 void pmd_place_take(struct pmd_rxq *q);                         /* from its worker's list */

@@ -216,7 +216,8 @@ void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg);
 int port_link_fd(void);
 void port_link_wake(void); /* [any thread] makes port_link_fd readable: look at link_check */
 
-/* [ctl] Set by evsd (pmd_port_queues_changed): n_rxq changed while the port is attached. */
+/* [ctl] Set by evsd (pmd_port_queues_changed): n_rxq or numa_node changed while the port is
+ * attached. */
 extern int (*port_queues_changed)(struct port *port, struct evs_error *err);
 
 /* Mempools: one per NUMA node and buffer size, shared by the ports that need it. A frame of the

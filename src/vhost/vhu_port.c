@@ -47,13 +47,14 @@ static void change_pool(struct port *port, struct vhu *vhu, uint16_t mtu, int nu
 	evs_rcu_call(put_pool, old);
 }
 
-/* Buffers follow the guest's memory. */
-static void follow_numa(struct port *port, struct vhu *vhu, int numa_node)
+/* Buffers follow the guest's memory. Returns whether it is somewhere else now. */
+static bool follow_numa(struct port *port, struct vhu *vhu, int numa_node)
 {
 	if (numa_node < 0 || numa_node == port->numa_node)
-		return;
+		return false;
 	port->numa_node = numa_node;
 	change_pool(port, vhu, port->mtu, numa_node);
+	return true;
 }
 
 /* Spreads the workers over the rings that the guest receives from. */
@@ -84,16 +85,17 @@ static void apply(struct port *port, struct vhu *vhu)
 	uint64_t rings = evs_load_acquire(&vhu->rings);
 	struct evs_error err;
 	uint16_t n_rxq;
+	bool has_moved;
 	struct vhu_facts facts;
 
 	if (evs_load_acquire(&vhu->vid) < 0 || rings == vhu->rings_seen)
 		return;
 	vhu->rings_seen = rings;
 	vhu_get_facts(vhu, &facts);
-	follow_numa(port, vhu, facts.numa_node);
+	has_moved = follow_numa(port, vhu, facts.numa_node);
 	map_workers(vhu, rings);
 	n_rxq = count_rxq(rings);
-	if (n_rxq == port->n_rxq)
+	if (n_rxq == port->n_rxq && !has_moved)
 		return;
 	evs_store_relaxed(&port->n_rxq, n_rxq);
 	if (port_queues_changed && port_queues_changed(port, &err))

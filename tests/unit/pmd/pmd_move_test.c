@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include "pmd/pmd_pvt.h"
 #include "pmd_test_env.h"
 
 #define IN_FLIGHT 400
@@ -199,6 +200,33 @@ static void test_queues_move(void **state)
 	assert_int_equal(env_account().dropped, 0);
 }
 
+/* The queues of a port whose node becomes known go to the worker there, with their packets. */
+static void test_queues_follow_the_node(void **state)
+{
+	struct port *port = &env_ports[1].port;
+	const int here = pmd_workers[0]->numa_node;
+
+	if (n_cpus < 2)
+		skip();
+	assert_int_equal(pmd_worker_add(cpus[1], NULL), 0);
+	pmd_workers[1]->numa_node = here + 1; /* as if the machine had another node */
+	for (uint16_t queue = 0; queue < 2; queue++)
+		assert_int_equal(pmd_queue_move(port, queue, cpus[0], NULL), 0);
+	wire_start();
+	for (unsigned i = 0; i < 20; i++) {
+		port->numa_node = here + (i + 1) % 2;
+		assert_int_equal(pmd_port_queues_changed(port, NULL), 0);
+		for (uint16_t queue = 0; queue < 2; queue++)
+			assert_int_equal(where_is(queue).cpu, cpus[(i + 1) % 2]);
+		assert_int_equal(pmd_queue_move(port, 0, cpus[i % 2], NULL), 0);
+		assert_int_equal(pmd_port_queues_changed(port, NULL),
+		                 0); /* what a user moves stays */
+		assert_int_equal(where_is(0).cpu, cpus[i % 2]);
+	}
+	wire_stop();
+	port->numa_node = -1;
+}
+
 static bool worker_gone(unsigned id)
 {
 	return pmd_worker_cache(id) == NULL;
@@ -386,9 +414,13 @@ static void test_load_spreads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(test_queues_move),         TEST(test_workers_come_and_go),
-	        TEST(test_no_worker_then_one),  TEST(test_ports_come_and_go),
-	        TEST(test_queue_count_changes), TEST(test_sleep),
+	        TEST(test_queues_move),
+	        TEST(test_queues_follow_the_node),
+	        TEST(test_workers_come_and_go),
+	        TEST(test_no_worker_then_one),
+	        TEST(test_ports_come_and_go),
+	        TEST(test_queue_count_changes),
+	        TEST(test_sleep),
 	        TEST(test_load_spreads),
 	};
 	cpu_set_t set;
