@@ -68,13 +68,13 @@ EVS_HOT uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	struct port_counters *counters = &port->rxq_drops[queue];
 	int vid = evs_load_acquire(&vhu->vid);
 	struct vhu_conn *conn = evs_load_relaxed(&vhu->served);
+	const struct vhu_catch c = {evs_load_relaxed(&vhu->pool), counters->drops, mbufs, n};
 	uint16_t got;
 
 	if (vid < 0)
 		return 0;
 	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
-		got = vhu_split_take(&conn->ring[2 * queue + 1], evs_load_relaxed(&vhu->pool),
-		                     counters->drops, mbufs, n);
+		got = vhu_ring_take(&conn->ring[2 * queue + 1], &c);
 	else
 		got = library_rx(port, queue, vid, mbufs, n);
 	if (evs_unlikely(evs_load_relaxed(&vhu->must_announce) && got < n))
@@ -148,7 +148,7 @@ EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	if (vid < 0)
 		return 0;
 	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
-		sent = vhu_split_give(&conn->ring[ring], mbufs, n);
+		sent = vhu_ring_give(&conn->ring[ring], mbufs, n);
 	else
 		sent = library_tx(vhu, ring, vid, mbufs, n);
 	evs_counter_add(&txq->n_pkts, sent);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Puts frames into a split ring (virtio 1.1, 2.6, 5.1.6.3); see vhu_ring_pvt.h. Threads: worker.
+ * Puts frames into a ring (virtio 1.1, 5.1.6.3); see vhu_ring_pvt.h. Threads: worker.
  *
- * As a rule a frame goes into one descriptor, in three passes over the burst: heads, descriptors,
+ * As a rule a frame goes into one descriptor, in three passes over the burst: buffers, descriptors,
  * bytes. From the first one on that needs more, frames go one by one: room is found first, over
  * chains and, with mergeable buffers, over several of them, and bytes are written when there is
  * enough. What a guest has described badly ends the burst, and is looked at anew by the next.
@@ -13,7 +13,7 @@
 #include "pkt/pkt_burst.h"
 #include "pkt/pkt_lent.h"
 #include "port/port_vnet.h"
-#include "vhost/vhu_split_pvt.h"
+#include "vhost/vhu_layout_pvt.h"
 
 #define PIECES_MAX 256 /* of one frame */
 
@@ -77,23 +77,30 @@ static int add_desc(const struct vhu_ring *ring, void *arg, const struct vring_d
 	return room->size == room->wanted;
 }
 
-/* Finds room behind the first n_used heads; returns how many heads more it takes, 0: none. */
-static uint16_t find_room(struct vhu_ring *ring, struct room *room, uint16_t n_used,
-                          uint16_t n_heads)
+/* Slots of the ring that a burst fills. */
+struct stretch {
+	uint16_t used, end;
+};
+
+/* Finds room for a frame in the next slots; returns how many buffers it takes, 0: none. */
+static uint16_t find_room(struct vhu_ring *ring, struct room *room, struct stretch *stretch)
 {
-	uint16_t n = 0;
+	uint16_t n = 0, at = stretch->used;
 
 	while (room->size < room->wanted) {
 		uint64_t before = room->size;
-		uint16_t head;
+		struct vhu_buf buf;
 
-		if (n_used + n >= n_heads || (n && !ring->merges) ||
-		    !vhu_heads_read(ring, (uint16_t)(ring->last_avail + n_used + n), &head, 1) ||
-		    vhu_chain_walk(ring, vhu_desc_read(&ring->desc[head]), add_desc, room) < 0)
+		if (at >= stretch->end || (n && !ring->merges) || !vhu_bufs_find(ring, at, &buf, 1))
 			return 0;
-		vhu_used_write(ring, (uint16_t)(n_used + n), head, (uint32_t)(room->size - before));
+		vhu_buf_read(ring, &buf, VRING_DESC_F_WRITE);
+		if (vhu_buf_walk(ring, &buf, add_desc, room) < 0)
+			return 0;
+		vhu_buf_use(ring, at, &buf, (uint32_t)(room->size - before));
+		at++;
 		n++;
 	}
+	stretch->used = at;
 	return n;
 }
 
@@ -130,9 +137,7 @@ static void put_lent(const struct vhu_ring *ring, struct room *room, const struc
 	}
 }
 
-/* Returns how many heads the frame took. */
-static uint16_t give_one(struct vhu_ring *ring, const struct rte_mbuf *m, uint16_t n_used,
-                         uint16_t n_heads)
+static bool give_long(struct vhu_ring *ring, const struct rte_mbuf *m, struct stretch *stretch)
 {
 	struct header header;
 	struct room room;
@@ -140,47 +145,19 @@ static uint16_t give_one(struct vhu_ring *ring, const struct rte_mbuf *m, uint16
 
 	room.size = room.n_pieces = room.piece = 0;
 	room.wanted = (uint64_t)m->pkt_len + ring->hdr_size;
-	n = find_room(ring, &room, n_used, n_heads);
+	n = find_room(ring, &room, stretch);
 	if (n == 0)
-		return 0;
+		return false;
 	fill_header(ring, m, n, &header);
 	put(ring, &room, &header, ring->hdr_size);
 	if (m->ol_flags & PKT_LENT)
 		put_lent(ring, &room, m);
 	for (; m && !(m->ol_flags & PKT_LENT); m = m->next)
 		put(ring, &room, rte_pktmbuf_mtod(m, const void *), m->data_len);
-	return n;
+	return true;
 }
 
 /* ---- the short way ---- */
-
-/* A descriptor that is no chain and lies in one region. */
-struct slot {
-	uint8_t *at;
-	uint64_t gpa;
-	uint32_t size; /* 0: the long way must be gone */
-};
-
-EVS_INLINE struct slot find_slot(const struct vhu_ring *ring, uint16_t head)
-{
-	struct vring_desc desc = vhu_desc_read(&ring->desc[head]);
-	uint32_t size = desc.len;
-	uint8_t *at = vhu_mem_at(ring->mem, desc.addr, &size);
-
-	if (evs_unlikely(!at) ||
-	    (desc.flags & (VHU_CHAINED | VRING_DESC_F_WRITE)) != VRING_DESC_F_WRITE)
-		return (struct slot){NULL, 0, 0};
-	__builtin_prefetch(at, 1);
-	__builtin_prefetch(at + EVS_CACHE_LINE, 1);
-	return (struct slot){at, desc.addr, size};
-}
-
-/* Frames that go the short way, each in a slot. */
-struct shorts {
-	uint16_t n;
-	uint16_t heads[PKT_BURST_MAX];
-	struct slot slots[PKT_BURST_MAX];
-};
 
 /* The bytes of a frame. next: where those of the one behind it will go. */
 EVS_INLINE void copy(uint8_t *to, const struct rte_mbuf *m, const uint8_t *next)
@@ -193,58 +170,44 @@ EVS_INLINE void copy(uint8_t *to, const struct rte_mbuf *m, const uint8_t *next)
 		evs_copy_ahead(to, rte_pktmbuf_mtod(m, const void *), m->data_len, next);
 }
 
-EVS_INLINE bool give_short(struct vhu_ring *ring, const struct rte_mbuf *m, uint16_t i,
-                           const struct shorts *shorts)
+/* has_next: a buffer follows. */
+EVS_INLINE bool give_short(struct vhu_ring *ring, const struct rte_mbuf *m,
+                           const struct vhu_buf *buf, bool has_next)
 {
-	const struct slot *slot = &shorts->slots[i], *next = &slot[i + 1 < shorts->n && slot[1].at];
+	const struct vhu_buf *next = &buf[has_next && buf[1].bytes];
 	const uint32_t size = m->pkt_len + ring->hdr_size;
 	struct header header;
 
-	if (evs_unlikely(size > slot->size || m->nb_segs > 1))
+	if (evs_unlikely(!buf->bytes) || evs_unlikely(size > buf->size || m->nb_segs > 1))
 		return false;
 	fill_header(ring, m, 1, &header);
 	if (evs_likely(ring->hdr_size == sizeof(header.vnet)))
-		memcpy(slot->at, &header, sizeof(header.vnet));
+		memcpy(buf->bytes, &header, sizeof(header.vnet));
 	else
-		memcpy(slot->at, &header, sizeof(header.vnet.hdr));
-	copy(slot->at + ring->hdr_size, m, next->at + ring->hdr_size);
-	vhu_used_write(ring, i, shorts->heads[i], size);
+		memcpy(buf->bytes, &header, sizeof(header.vnet.hdr));
+	copy(buf->bytes + ring->hdr_size, m, next->bytes + ring->hdr_size);
 	if (evs_unlikely(ring->log))
-		log_write(ring, slot->gpa, size);
+		log_write(ring, buf->desc.addr, size);
 	return true;
-}
-
-static EVS_HOT uint16_t give_burst(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n)
-{
-	const uint16_t n_heads = vhu_heads_waiting(ring);
-	uint16_t n_used = 0, i = 0, took;
-	struct shorts shorts;
-
-	shorts.n = EVS_MIN(n, EVS_MIN(n_heads, (uint16_t)PKT_BURST_MAX));
-	shorts.n = vhu_heads_read(ring, ring->last_avail, shorts.heads, shorts.n);
-	for (uint16_t k = 0; k < shorts.n; k++)
-		shorts.slots[k] = find_slot(ring, shorts.heads[k]);
-	while (i < shorts.n && give_short(ring, mbufs[i], i, &shorts))
-		i++;
-	for (n_used = i; i < n; i++, n_used = (uint16_t)(n_used + took)) {
-		took = give_one(ring, mbufs[i], n_used, n_heads);
-		if (took == 0)
-			break;
-	}
-	if (n_used == 0)
-		return 0;
-	ring->last_avail = (uint16_t)(ring->last_avail + n_used);
-	vhu_used_publish(ring, n_used);
-	return i;
 }
 
 EVS_HOT uint16_t vhu_split_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n)
 {
-	uint16_t given = 0;
+	struct stretch stretch = {0, vhu_slots_waiting(ring)};
+	struct vhu_buf bufs[PKT_BURST_MAX];
+	uint16_t i = 0, n_short = EVS_MIN(n, EVS_MIN(stretch.end, (uint16_t)PKT_BURST_MAX));
 
-	rte_spinlock_lock(&ring->lock); /* held for a burst at most */
-	if (evs_likely(ring->is_active))
-		given = give_burst(ring, mbufs, n);
-	rte_spinlock_unlock(&ring->lock);
-	return given;
+	n_short = vhu_bufs_find(ring, 0, bufs, n_short);
+	for (uint16_t k = 0; k < n_short; k++)
+		vhu_buf_read(ring, &bufs[k], VRING_DESC_F_WRITE);
+	for (; i < n_short && give_short(ring, mbufs[i], &bufs[i], i + 1 < n_short); i++)
+		vhu_buf_use(ring, i, &bufs[i], mbufs[i]->pkt_len + ring->hdr_size);
+	stretch.used = i;
+	while (i < n && give_long(ring, mbufs[i], &stretch))
+		i++;
+	if (stretch.used == 0)
+		return 0;
+	ring->last_avail = (uint16_t)(ring->last_avail + stretch.used);
+	vhu_split_publish(ring, stretch.used);
+	return i;
 }

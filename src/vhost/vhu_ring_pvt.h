@@ -59,6 +59,7 @@ struct vhu_ring {
 	uint16_t sparse;       /* bursts in which nothing is lent, as it was in vain */
 	uint32_t in_vain;      /* [worker of the queue] */
 	struct port_debt debt; /* listed while n_open is not 0 */
+	const struct vhu_layout *layout;
 	int vid;
 	int call_fd; /* our copy; -1: none */
 	struct vring_desc *desc;
@@ -68,12 +69,40 @@ struct vhu_ring {
 	uint64_t n_calls; /* [worker w, ctl r] */
 } EVS_CACHE_ALIGNED;
 
-/* Guest's frames, with offload requests as port.h says. dropped: by enum pkt_drop. [worker] */
-uint16_t vhu_split_take(struct vhu_ring *ring, struct rte_mempool *pool, uint64_t *dropped,
-                        struct rte_mbuf **mbufs, uint16_t n);
+/* A burst to be taken. */
+struct vhu_catch {
+	struct rte_mempool *pool;
+	uint64_t *dropped; /* by enum pkt_drop */
+	struct rte_mbuf **mbufs;
+	uint16_t n;
+};
+
+struct rte_vhost_vring;
+
+/* How a ring lies in the guest's memory; chosen when it is placed. All under the ring's lock. */
+struct vhu_layout {
+	/* The ring is ready to be served; false: it lies where it may not. [vhost] */
+	bool (*start)(struct vhu_ring *ring, const struct rte_vhost_vring *vring);
+	/* [worker] as below */
+	uint16_t (*take)(struct vhu_ring *ring, const struct vhu_catch *c);
+	uint16_t (*give)(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
+	/* The guest has n slots more back; it is called if it wants that. */
+	void (*publish)(struct vhu_ring *ring, uint16_t n);
+};
+
+extern const struct vhu_layout vhu_split;
+
+/* Guest's frames, with offload requests as port.h says. [worker] */
+uint16_t vhu_ring_take(struct vhu_ring *ring, const struct vhu_catch *c);
 
 /* Frames to the guest, lent ones too: how many of them it has. They stay the caller's. [worker] */
-uint16_t vhu_split_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
+uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
+
+/* The guest is called. [worker] */
+void vhu_ring_call(struct vhu_ring *ring);
+
+/* Do these bytes lie in the guest's memory, as aligned as they must be? [vhost] */
+bool vhu_mem_holds(const struct vhu_mem *mem, const void *start, size_t size, uintptr_t align);
 
 /* Where `size` bytes at gpa are, or as many as lie together: *size is lowered. NULL: nowhere. */
 EVS_INLINE uint8_t *vhu_mem_at(const struct vhu_mem *mem, uint64_t gpa, uint32_t *size)

@@ -79,7 +79,7 @@ void vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd)
 		close(old);
 }
 
-static bool is_inside(const struct vhu_mem *mem, const void *start, size_t size, uintptr_t align)
+bool vhu_mem_holds(const struct vhu_mem *mem, const void *start, size_t size, uintptr_t align)
 {
 	for (unsigned i = 0; i < mem->n; i++) {
 		uintptr_t offset = (uintptr_t)start - (uintptr_t)mem->region[i].hva;
@@ -90,32 +90,17 @@ static bool is_inside(const struct vhu_mem *mem, const void *start, size_t size,
 	return false;
 }
 
-/* Never believed, though the library has looked: it has done so for another size, perhaps. */
-static bool can_place(const struct vhu_mem *mem, const struct rte_vhost_vring *vring)
-{
-	const size_t n = vring->size, event = sizeof(uint16_t);
-
-	return n && !(n & (n - 1)) && vring->desc && vring->avail && vring->used &&
-	       is_inside(mem, vring->desc, n * sizeof(struct vring_desc), 16) &&
-	       is_inside(mem, vring->avail, sizeof(struct vring_avail) + n * event + event, 2) &&
-	       is_inside(mem, vring->used,
-	                 sizeof(struct vring_used) + n * sizeof(struct vring_used_elem) + event, 4);
-}
-
 static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 {
 	struct vhu_ring *ring = &conn->ring[index];
 	struct rte_vhost_vring vring = {0};
 
-	if (rte_vhost_get_vhost_vring(conn->vid, index, &vring) || !can_place(&conn->mem, &vring) ||
+	if (rte_vhost_get_vhost_vring(conn->vid, index, &vring) || !vring.size || !vring.desc ||
 	    rte_vhost_get_vring_base(conn->vid, index, &ring->last_avail, &ring->last_used))
 		return;
 	ring->vid = conn->vid;
 	ring->index = index;
-	ring->size = (uint16_t)vring.size;
-	ring->desc = vring.desc;
-	ring->avail = vring.avail;
-	ring->used = vring.used;
+	ring->size = vring.size;
 	ring->mem = &conn->mem;
 	ring->event_idx = features & BIT(VIRTIO_RING_F_EVENT_IDX);
 	ring->offloads = features & offloads[index & 1];
@@ -124,10 +109,8 @@ static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	ring->hdr_size = features & LONG_HDR ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 	                                     : sizeof(struct virtio_net_hdr);
 	ring->has_called = false;
-	ring->last_call = ring->last_used;
-	if (!ring->event_idx) /* we look without being told */
-		evs_store_relaxed(&ring->used->flags, VRING_USED_F_NO_NOTIFY);
-	ring->is_placed = true;
+	ring->layout = &vhu_split;
+	ring->is_placed = ring->layout->start(ring, &vring);
 	set_active(ring);
 }
 

@@ -1,285 +1,76 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes frames out of a split ring (virtio 1.1, 2.6); see vhu_ring_pvt.h. Threads: worker.
- *
- * A burst in three passes, so that loads overlap: heads, descriptors, bytes. A chain that lies
- * (addresses, lengths, loops) costs its frame, never more than the ring's size in steps.
+ * Split rings: where they may lie, what the guest gets back, and whether it is told (virtio 1.1,
+ * 2.6). Threads: worker, under the ring's lock; vhost starts them.
  */
-#include <rte_prefetch.h>
-#include <string.h>
+#include <rte_vhost.h>
+#include <stddef.h>
 
-#include "pkt/pkt_burst.h"
-#include "pkt/pkt_drop.h"
-#include "pkt/pkt_lent.h"
-#include "port/port_vnet.h"
-#include "vhost/vhu_split_pvt.h"
+#include "vhost/vhu_layout_pvt.h"
 
-#define FRAME_MAX 65600 /* a TCP segment of 64 KB with its tags */
-#define HDR_MAX   sizeof(struct virtio_net_hdr_mrg_rxbuf)
-#define L4_MAX    60u
-#define LEND_MIN  768u /* bytes: shorter frames are copied faster than told of */
-#define SPARSE    64   /* bursts that are copied after one that was lent in vain */
-
-/* A frame on its way into buffers. */
-struct intake {
-	struct rte_mbuf *head, *last;
-	struct pkt_lent *lent; /* NULL: all is copied */
-	uint32_t hdr_left;
-	uint8_t hdr[HDR_MAX];
-};
-
-/* All of the frame is copied, and what follows will be. */
-static int copy_after_all(struct intake *in)
+/* Never believed, though the library has looked: it has done so for another size, perhaps. */
+static bool can_start(const struct vhu_mem *mem, const struct rte_vhost_vring *vring)
 {
-	int ret;
+	const size_t n = vring->size, event = sizeof(uint16_t);
 
-	in->lent = NULL;
-	ret = pkt_own_slow(in->head);
-	in->last = rte_pktmbuf_lastseg(in->head);
-	return ret;
+	return !(n & (n - 1)) &&
+	       vhu_mem_holds(mem, vring->desc, n * sizeof(struct vring_desc), 16) &&
+	       vhu_mem_holds(mem, vring->avail, sizeof(struct vring_avail) + n * event + event,
+	                     2) &&
+	       vhu_mem_holds(mem, vring->used,
+	                     sizeof(struct vring_used) + n * sizeof(struct vring_used_elem) + event,
+	                     4);
 }
 
-/* The frame grows by bytes that stay where they are, once its head is full. */
-static int lend(struct intake *in, const uint8_t *from, uint32_t size)
+bool vhu_split_start(struct vhu_ring *ring, const struct rte_vhost_vring *vring)
 {
-	struct pkt_lent *lent = in->lent;
-	struct rte_mbuf *m = in->head;
-
-	if (m->data_len < PKT_LENT_HEAD) {
-		uint32_t part = EVS_MIN(size, (uint32_t)(PKT_LENT_HEAD - m->data_len));
-		int ret = pkt_append(m, &in->last, from, part);
-
-		from += part;
-		size -= part;
-		if (ret || size == 0)
-			return ret;
-	}
-	if (lent->n == PKT_LENT_PIECES) {
-		int ret = copy_after_all(in);
-
-		return ret ? ret : pkt_append(m, &in->last, from, size);
-	}
-	lent->piece[lent->n].at = from;
-	lent->piece[lent->n++].size = size;
-	m->pkt_len += size;
-	return 0;
-}
-
-/* The bytes of one descriptor: first of the header, then of the frame. */
-static int take_desc(const struct vhu_ring *ring, void *arg, const struct vring_desc *desc)
-{
-	struct intake *in = arg;
-	uint64_t gpa = desc->addr;
-	uint32_t left = desc->len;
-	int ret = 0;
-
-	if (left > FRAME_MAX || (desc->flags & VRING_DESC_F_WRITE) ||
-	    in->head->pkt_len + left > FRAME_MAX)
-		return -EFAULT;
-	while (left && !ret) {
-		uint32_t size = left, part;
-		const uint8_t *from = vhu_mem_at(ring->mem, gpa, &size);
-
-		if (!from)
-			return -EFAULT;
-		part = EVS_MIN(in->hdr_left, size);
-		if (part) {
-			memcpy(in->hdr + ring->hdr_size - in->hdr_left, from, part);
-			in->hdr_left -= part;
-		}
-		from += part;
-		if (size > part)
-			ret = in->lent ? lend(in, from, size - part)
-			               : pkt_append(in->head, &in->last, from, size - part);
-		gpa += size;
-		left -= size;
-	}
-	return ret;
-}
-
-/* Is a frame to stay in the guest's memory, but for its head? Of a request only headers may be
- * looked at; headers pushed before it, for which there is the headroom, must not make it longer
- * than one segment can be. */
-EVS_INLINE bool is_worth_it(uint32_t size, const struct virtio_net_hdr *hdr)
-{
-	return size >= LEND_MIN && size <= UINT16_MAX - RTE_PKTMBUF_HEADROOM &&
-	       (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
-	        hdr->csum_start + L4_MAX <= PKT_LENT_HEAD);
-}
-
-/* The frame is whole; its head is in the buffer, the list behind it. */
-EVS_INLINE void become_lent(struct vhu_ring *ring, struct rte_mbuf *m, uint32_t size)
-{
-	m->pkt_len = size;
-	m->data_len = (uint16_t)size;
-	m->ol_flags |= PKT_LENT;
-	pkt_lent_of(m)->in_vain = &ring->in_vain;
-}
-
-/* The reason to drop the frame, or PKT_DROP_NONE. */
-static enum pkt_drop take_long(struct vhu_ring *ring, struct rte_mbuf *m,
-                               const struct vring_desc *desc, struct virtio_net_hdr *hdr)
-{
-	struct intake in = {.head = m, .last = m, .hdr_left = ring->hdr_size};
-	int ret;
-
-	if (ring->sparse == 0) { /* whether it is worth it is seen at the end */
-		in.lent = pkt_lent_of(m);
-		in.lent->n = 0;
-		in.lent->in_vain = NULL;
-	}
-	ret = desc->flags & VHU_CHAINED ? vhu_chain_walk(ring, *desc, take_desc, &in)
-	                                : take_desc(ring, &in, desc);
-	memcpy(hdr, in.hdr, sizeof(*hdr));
-	if (!ret && in.lent && in.lent->n) {
-		if (is_worth_it(m->pkt_len, hdr))
-			become_lent(ring, m, m->pkt_len);
-		else
-			ret = copy_after_all(&in);
-	}
-	if (ret)
-		return ret == -ENOMEM ? PKT_DROP_NO_MBUF : PKT_DROP_GUEST_BAD_BUFFER;
-	return m->pkt_len ? PKT_DROP_NONE : PKT_DROP_GUEST_BAD_BUFFER;
-}
-
-/* A descriptor that is no chain and lies in one region; from is NULL for others. */
-struct slot {
-	const uint8_t *from;
-	struct vring_desc desc;
-};
-
-/* A frame in one descriptor, header and all. False: it goes the long way. */
-EVS_INLINE bool take_short(struct vhu_ring *ring, struct rte_mbuf *m, const struct slot *slot,
-                           struct virtio_net_hdr *hdr)
-{
-	uint32_t size = slot->desc.len - ring->hdr_size;
-	const uint8_t *from;
-
-	if (evs_unlikely(!slot->from) || size - 1 >= FRAME_MAX - HDR_MAX)
+	if (!can_start(ring->mem, vring))
 		return false;
-	from = slot->from + ring->hdr_size;
-	memcpy(hdr, slot->from, sizeof(*hdr));
-	if (evs_likely(size < LEND_MIN)) {
-		memcpy(rte_pktmbuf_mtod(m, void *), from, size);
-		m->pkt_len = size;
-		m->data_len = (uint16_t)size;
-		return true;
-	}
-	if (ring->sparse || !is_worth_it(size, hdr))
-		return false;
-	memcpy(rte_pktmbuf_mtod(m, void *), from, PKT_LENT_HEAD);
-	pkt_lent_of(m)->n = 1;
-	pkt_lent_of(m)->piece[0].at = from + PKT_LENT_HEAD;
-	pkt_lent_of(m)->piece[0].size = size - PKT_LENT_HEAD;
-	become_lent(ring, m, size);
+	ring->desc = vring->desc;
+	ring->avail = vring->avail;
+	ring->used = vring->used;
+	ring->last_call = ring->last_used;
+	if (!ring->event_idx) /* we look without being told */
+		evs_store_relaxed(&ring->used->flags, VRING_USED_F_NO_NOTIFY);
 	return true;
 }
 
-EVS_INLINE enum pkt_drop take_frame(struct vhu_ring *ring, struct rte_mbuf *m,
-                                    const struct slot *slot)
+static EVS_COLD void log_used(const struct vhu_ring *ring, uint16_t n)
 {
-	enum pkt_drop reason = PKT_DROP_NONE;
-	struct virtio_net_hdr hdr;
-
-	if (evs_unlikely(!take_short(ring, m, slot, &hdr)))
-		reason = take_long(ring, m, &slot->desc, &hdr);
-	if (evs_unlikely(reason != PKT_DROP_NONE) || !ring->offloads)
-		return reason;
-	switch (port_vnet_rx(&hdr, m)) {
-	case 0:
-		return PKT_DROP_NONE;
-	case -ENOMEM:
-		return PKT_DROP_NO_MBUF;
-	default:
-		return PKT_DROP_GUEST_BAD_OFFLOAD;
-	}
-}
-
-static EVS_HOT void settle(struct port_debt *debt)
-{
-	struct vhu_ring *ring = (void *)((uint8_t *)debt - offsetof(struct vhu_ring, debt));
-
-	rte_spinlock_lock(&ring->lock);
-	vhu_used_publish(ring, ring->n_open);
-	ring->n_open = 0;
-	if (ring->in_vain)
-		ring->sparse = SPARSE;
-	ring->in_vain = 0;
-	rte_spinlock_unlock(&ring->lock);
-}
-
-/* Gives the heads back, to which nothing is written; at once, if nothing is lent. */
-EVS_INLINE void give_back(struct vhu_ring *ring, const uint16_t *heads, uint16_t n, uint64_t flags)
-{
-	for (uint16_t i = 0; i < n; i++)
-		vhu_used_write(ring, (uint16_t)(ring->n_open + i), heads[i], 0);
-	ring->last_avail = (uint16_t)(ring->last_avail + n);
-	if (evs_likely(!(flags & PKT_LENT) && ring->n_open == 0)) {
-		vhu_used_publish(ring, n);
-		return;
-	}
-	if (ring->n_open == 0) {
-		ring->debt.settle = settle;
-		port_debt_add(&ring->debt);
-	}
-	ring->n_open = (uint16_t)(ring->n_open + n);
-}
-
-EVS_INLINE struct slot find_slot(const struct vhu_ring *ring, uint16_t head)
-{
-	struct vring_desc desc = vhu_desc_read(&ring->desc[head]);
-	uint32_t size = desc.len;
-	const uint8_t *from = vhu_mem_at(ring->mem, desc.addr, &size);
-
-	if (evs_likely(from)) {
-		rte_prefetch0(from);
-		rte_prefetch0(from + EVS_CACHE_LINE);
-	}
-	if ((desc.flags & (VHU_CHAINED | VRING_DESC_F_WRITE)) || size < desc.len ||
-	    size < ring->hdr_size)
-		from = NULL;
-	return (struct slot){from, desc};
-}
-
-static EVS_HOT uint16_t take_burst(struct vhu_ring *ring, struct rte_mempool *pool,
-                                   uint64_t *dropped, struct rte_mbuf **mbufs, uint16_t n)
-{
-	const uint16_t waiting = vhu_heads_waiting(ring); /* once: the guest adds to it meanwhile */
-	struct slot slots[PKT_BURST_MAX];
-	uint16_t heads[PKT_BURST_MAX], kept = 0;
-	uint64_t flags = 0;
-
-	n = EVS_MIN(n, EVS_MIN(waiting, (uint16_t)PKT_BURST_MAX));
-	n = vhu_heads_read(ring, ring->last_avail, heads, n);
-	if (n == 0 || rte_pktmbuf_alloc_bulk(pool, mbufs, n))
-		return 0;
-	for (uint16_t i = 0; i < n; i++)
-		slots[i] = find_slot(ring, heads[i]);
 	for (uint16_t i = 0; i < n; i++) {
-		enum pkt_drop reason = take_frame(ring, mbufs[i], &slots[i]);
+		uint16_t at = (uint16_t)(ring->last_used - n + i) & (uint16_t)(ring->size - 1);
 
-		mbufs[kept] = mbufs[i];
-		if (evs_likely(reason == PKT_DROP_NONE)) {
-			flags |= mbufs[kept++]->ol_flags;
-			continue;
-		}
-		evs_counter_add(&dropped[reason], 1);
-		rte_pktmbuf_free(mbufs[i]);
+		rte_vhost_log_used_vring(ring->vid, ring->index,
+		                         offsetof(struct vring_used, ring) +
+		                                 at * sizeof(struct vring_used_elem),
+		                         sizeof(struct vring_used_elem));
 	}
-	ring->sparse -= ring->sparse != 0;
-	give_back(ring, heads, n, flags);
-	return kept;
+	rte_vhost_log_used_vring(ring->vid, ring->index, offsetof(struct vring_used, idx),
+	                         sizeof(uint16_t));
 }
 
-EVS_HOT uint16_t vhu_split_take(struct vhu_ring *ring, struct rte_mempool *pool, uint64_t *dropped,
-                                struct rte_mbuf **mbufs, uint16_t n)
+/* Does the guest want to hear of what was used since the last call? (2.6.7.2) */
+EVS_INLINE bool wants_call(struct vhu_ring *ring)
 {
-	uint16_t got = 0;
+	uint16_t now = ring->last_used, then = ring->last_call, event;
 
-	if (!rte_spinlock_trylock(&ring->lock))
-		return 0;
-	if (evs_likely(ring->is_active))
-		got = take_burst(ring, pool, dropped, mbufs, n);
-	rte_spinlock_unlock(&ring->lock);
-	return got;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* used->idx is there before we look */
+	if (!ring->event_idx)
+		return !(evs_load_relaxed(&ring->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	event = evs_load_relaxed(&ring->avail->ring[ring->size]);
+	ring->last_call = now;
+	if ((uint16_t)(now - event - 1) >= (uint16_t)(now - then) && ring->has_called)
+		return false;
+	ring->has_called = true;
+	return true;
+}
+
+EVS_HOT void vhu_split_publish(struct vhu_ring *ring, uint16_t n)
+{
+	ring->last_used = (uint16_t)(ring->last_used + n);
+	evs_store_release(&ring->used->idx, ring->last_used);
+	if (evs_unlikely(ring->log))
+		log_used(ring, n);
+	if (evs_unlikely(wants_call(ring)))
+		vhu_ring_call(ring);
 }

@@ -1,62 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What taking from and giving to split rings share. Threads: worker, under the ring's lock.
+ * Split rings (virtio 1.1, 2.6) as vhu_layout_pvt.h wants them: a slot is an entry of the
+ * available ring, and of the used ring. Threads: worker, under the ring's lock.
  */
 #ifndef VHU_SPLIT_PVT_H
 #define VHU_SPLIT_PVT_H
 
-#include <string.h>
+#include "vhost/vhu_desc_pvt.h"
 
-#include "vhost/vhu_ring_pvt.h"
-
-#define VHU_CHAINED (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)
-
-EVS_INLINE struct vring_desc vhu_desc_read(const struct vring_desc *from)
-{
-	struct vring_desc desc;
-
-	memcpy(&desc, from, sizeof(desc)); /* once: the guest may write at any time */
-	__asm__ volatile("" ::: "memory");
-	return desc;
-}
-
-/* Reads up to n heads from the `at`th one on; a head that is none ends the burst. */
-EVS_INLINE uint16_t vhu_heads_read(const struct vhu_ring *ring, uint16_t at, uint16_t *heads,
-                                   uint16_t n)
-{
-	const uint16_t mask = (uint16_t)(ring->size - 1);
-
-	for (uint16_t i = 0; i < n; i++) {
-		heads[i] = evs_load_relaxed(&ring->avail->ring[(at + i) & mask]);
-		if (evs_unlikely(heads[i] >= ring->size))
-			return i;
-		__builtin_prefetch(&ring->desc[heads[i]]);
-	}
-	return n;
-}
-
-/* How many heads wait. */
-EVS_INLINE uint16_t vhu_heads_waiting(const struct vhu_ring *ring)
+EVS_INLINE uint16_t vhu_split_waiting(const struct vhu_ring *ring)
 {
 	return (uint16_t)(evs_load_acquire(&ring->avail->idx) - ring->last_avail);
 }
 
-/* A chain, one descriptor after another, of which there are no more than the ring has entries. */
-typedef int vhu_desc_fn(const struct vhu_ring *ring, void *arg, const struct vring_desc *desc);
+/* A head that is none ends the burst. */
+EVS_INLINE uint16_t vhu_split_find(const struct vhu_ring *ring, uint16_t at, struct vhu_buf *bufs,
+                                   uint16_t n)
+{
+	const uint16_t mask = (uint16_t)(ring->size - 1), first = (uint16_t)(ring->last_avail + at);
 
-EVS_INLINE int vhu_chain_walk(const struct vhu_ring *ring, struct vring_desc desc, vhu_desc_fn *fn,
-                              void *arg)
+	for (uint16_t i = 0; i < n; i++) {
+		bufs[i].id = evs_load_relaxed(&ring->avail->ring[(first + i) & mask]);
+		if (evs_unlikely(bufs[i].id >= ring->size))
+			return i;
+		__builtin_prefetch(&ring->desc[bufs[i].id]);
+	}
+	return n;
+}
+
+/* There are no more descriptors than their table has. */
+EVS_INLINE int vhu_split_walk(const struct vhu_ring *ring, const struct vhu_buf *buf,
+                              vhu_desc_fn *fn, void *arg)
 {
 	const struct vring_desc *table = ring->desc;
+	struct vring_desc desc = buf->desc;
 	uint32_t n = ring->size;
 	int ret;
 
 	if (desc.flags & VRING_DESC_F_INDIRECT) {
-		uint32_t size = desc.len;
-
-		table = (const void *)vhu_mem_at(ring->mem, desc.addr, &size);
-		n = size / (uint32_t)sizeof(desc);
-		if (!table || size < desc.len || n == 0 || n > ring->size)
+		table = vhu_table_at(ring, &desc, &n);
+		if (!table)
 			return -EFAULT;
 		desc = vhu_desc_read(table);
 	}
@@ -72,14 +55,16 @@ EVS_INLINE int vhu_chain_walk(const struct vhu_ring *ring, struct vring_desc des
 	}
 }
 
-/* Says in the used ring what became of the i-th head that is not published yet. */
-EVS_INLINE void vhu_used_write(struct vhu_ring *ring, uint16_t i, uint16_t head, uint32_t len)
+/* The at-th entry that is not published yet. */
+EVS_INLINE void vhu_split_use(struct vhu_ring *ring, uint16_t at, uint16_t id, uint32_t len)
 {
-	ring->used->ring[(ring->last_used + i) & (uint16_t)(ring->size - 1)] =
-	        (struct vring_used_elem){.id = head, .len = len};
+	ring->used->ring[(ring->last_used + at) & (uint16_t)(ring->size - 1)] =
+	        (struct vring_used_elem){.id = id, .len = len};
 }
 
-/* The guest has n heads back, whose entries are written; calls it if it wants that. */
-void vhu_used_publish(struct vhu_ring *ring, uint16_t n);
+bool vhu_split_start(struct vhu_ring *ring, const struct rte_vhost_vring *vring); /* [vhost] */
+uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c);
+uint16_t vhu_split_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
+void vhu_split_publish(struct vhu_ring *ring, uint16_t n);
 
 #endif

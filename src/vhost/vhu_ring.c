@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door of a ring: its lock, and what its layout does behind it. Threads: worker.
+ */
+#include <sys/eventfd.h>
+
+#include "vhost/vhu_layout_pvt.h"
+
+const struct vhu_layout vhu_split = {vhu_split_start, vhu_split_take, vhu_split_give,
+                                     vhu_split_publish};
+
+EVS_HOT uint16_t vhu_ring_take(struct vhu_ring *ring, const struct vhu_catch *c)
+{
+	uint16_t got = 0;
+
+	if (!rte_spinlock_trylock(&ring->lock))
+		return 0;
+	if (evs_likely(ring->is_active))
+		got = ring->layout->take(ring, c);
+	rte_spinlock_unlock(&ring->lock);
+	return got;
+}
+
+EVS_HOT uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n)
+{
+	uint16_t given = 0;
+
+	rte_spinlock_lock(&ring->lock); /* held for a burst at most */
+	if (evs_likely(ring->is_active))
+		given = ring->layout->give(ring, mbufs, n);
+	rte_spinlock_unlock(&ring->lock);
+	return given;
+}
+
+EVS_HOT void vhu_ring_call(struct vhu_ring *ring)
+{
+	if (ring->call_fd < 0)
+		return;
+	evs_counter_add(&ring->n_calls, 1);
+	eventfd_write(ring->call_fd, 1);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Takes frames out of a ring; see vhu_ring_pvt.h. Threads: worker.
+ *
+ * A burst in three passes, so that loads overlap: buffers, descriptors, bytes. A buffer that lies
+ * (addresses, lengths, loops) costs its frame, never more than the ring's size in steps.
+ */
+#include <string.h>
+
+#include "pkt/pkt_burst.h"
+#include "pkt/pkt_drop.h"
+#include "pkt/pkt_lent.h"
+#include "port/port_vnet.h"
+#include "vhost/vhu_layout_pvt.h"
+
+#define FRAME_MAX 65600 /* a TCP segment of 64 KB with its tags */
+#define HDR_MAX   sizeof(struct virtio_net_hdr_mrg_rxbuf)
+#define L4_MAX    60u
+#define LEND_MIN  768u /* bytes: shorter frames are copied faster than told of */
+#define SPARSE    64   /* bursts that are copied after one that was lent in vain */
+
+/* A frame on its way into buffers. */
+struct intake {
+	struct rte_mbuf *head, *last;
+	struct pkt_lent *lent; /* NULL: all is copied */
+	uint32_t hdr_left;
+	uint8_t hdr[HDR_MAX];
+};
+
+/* All of the frame is copied, and what follows will be. */
+static int copy_after_all(struct intake *in)
+{
+	int ret;
+
+	in->lent = NULL;
+	ret = pkt_own_slow(in->head);
+	in->last = rte_pktmbuf_lastseg(in->head);
+	return ret;
+}
+
+/* The frame grows by bytes that stay where they are, once its head is full. */
+static int lend(struct intake *in, const uint8_t *from, uint32_t size)
+{
+	struct pkt_lent *lent = in->lent;
+	struct rte_mbuf *m = in->head;
+
+	if (m->data_len < PKT_LENT_HEAD) {
+		uint32_t part = EVS_MIN(size, (uint32_t)(PKT_LENT_HEAD - m->data_len));
+		int ret = pkt_append(m, &in->last, from, part);
+
+		from += part;
+		size -= part;
+		if (ret || size == 0)
+			return ret;
+	}
+	if (lent->n == PKT_LENT_PIECES) {
+		int ret = copy_after_all(in);
+
+		return ret ? ret : pkt_append(m, &in->last, from, size);
+	}
+	lent->piece[lent->n].at = from;
+	lent->piece[lent->n++].size = size;
+	m->pkt_len += size;
+	return 0;
+}
+
+/* The bytes of one descriptor: first of the header, then of the frame. */
+static int take_desc(const struct vhu_ring *ring, void *arg, const struct vring_desc *desc)
+{
+	struct intake *in = arg;
+	uint64_t gpa = desc->addr;
+	uint32_t left = desc->len;
+	int ret = 0;
+
+	if (left > FRAME_MAX || (desc->flags & VRING_DESC_F_WRITE) ||
+	    in->head->pkt_len + left > FRAME_MAX)
+		return -EFAULT;
+	while (left && !ret) {
+		uint32_t size = left, part;
+		const uint8_t *from = vhu_mem_at(ring->mem, gpa, &size);
+
+		if (!from)
+			return -EFAULT;
+		part = EVS_MIN(in->hdr_left, size);
+		if (part) {
+			memcpy(in->hdr + ring->hdr_size - in->hdr_left, from, part);
+			in->hdr_left -= part;
+		}
+		from += part;
+		if (size > part)
+			ret = in->lent ? lend(in, from, size - part)
+			               : pkt_append(in->head, &in->last, from, size - part);
+		gpa += size;
+		left -= size;
+	}
+	return ret;
+}
+
+/* Is a frame to stay in the guest's memory, but for its head? Of a request only headers may be
+ * looked at; headers pushed before it, for which there is the headroom, must not make it longer
+ * than one segment can be. */
+EVS_INLINE bool is_worth_it(uint32_t size, const struct virtio_net_hdr *hdr)
+{
+	return size >= LEND_MIN && size <= UINT16_MAX - RTE_PKTMBUF_HEADROOM &&
+	       (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
+	        hdr->csum_start + L4_MAX <= PKT_LENT_HEAD);
+}
+
+/* The frame is whole; its head is in the buffer, the list behind it. */
+EVS_INLINE void become_lent(struct vhu_ring *ring, struct rte_mbuf *m, uint32_t size)
+{
+	m->pkt_len = size;
+	m->data_len = (uint16_t)size;
+	m->ol_flags |= PKT_LENT;
+	pkt_lent_of(m)->in_vain = &ring->in_vain;
+}
+
+/* The reason to drop the frame, or PKT_DROP_NONE. */
+static enum pkt_drop take_long(struct vhu_ring *ring, struct rte_mbuf *m, const struct vhu_buf *buf,
+                               struct virtio_net_hdr *hdr)
+{
+	struct intake in = {.head = m, .last = m, .hdr_left = ring->hdr_size};
+	int ret;
+
+	if (ring->sparse == 0) { /* whether it is worth it is seen at the end */
+		in.lent = pkt_lent_of(m);
+		in.lent->n = 0;
+		in.lent->in_vain = NULL;
+	}
+	ret = buf->desc.flags & VHU_CHAINED ? vhu_buf_walk(ring, buf, take_desc, &in)
+	                                    : take_desc(ring, &in, &buf->desc);
+	memcpy(hdr, in.hdr, sizeof(*hdr));
+	if (!ret && in.lent && in.lent->n) {
+		if (is_worth_it(m->pkt_len, hdr))
+			become_lent(ring, m, m->pkt_len);
+		else
+			ret = copy_after_all(&in);
+	}
+	if (ret)
+		return ret == -ENOMEM ? PKT_DROP_NO_MBUF : PKT_DROP_GUEST_BAD_BUFFER;
+	return m->pkt_len ? PKT_DROP_NONE : PKT_DROP_GUEST_BAD_BUFFER;
+}
+
+/* A frame in one descriptor, header and all. False: it goes the long way. */
+EVS_INLINE bool take_short(struct vhu_ring *ring, struct rte_mbuf *m, const struct vhu_buf *buf,
+                           struct virtio_net_hdr *hdr)
+{
+	uint32_t size = buf->size - ring->hdr_size;
+	const uint8_t *from;
+
+	if (evs_unlikely(!buf->bytes || buf->size < buf->desc.len) ||
+	    size - 1 >= FRAME_MAX - HDR_MAX)
+		return false;
+	from = buf->bytes + ring->hdr_size;
+	memcpy(hdr, buf->bytes, sizeof(*hdr));
+	if (evs_likely(size < LEND_MIN)) {
+		memcpy(rte_pktmbuf_mtod(m, void *), from, size);
+		m->pkt_len = size;
+		m->data_len = (uint16_t)size;
+		return true;
+	}
+	if (ring->sparse || !is_worth_it(size, hdr))
+		return false;
+	memcpy(rte_pktmbuf_mtod(m, void *), from, PKT_LENT_HEAD);
+	pkt_lent_of(m)->n = 1;
+	pkt_lent_of(m)->piece[0].at = from + PKT_LENT_HEAD;
+	pkt_lent_of(m)->piece[0].size = size - PKT_LENT_HEAD;
+	become_lent(ring, m, size);
+	return true;
+}
+
+EVS_INLINE enum pkt_drop take_frame(struct vhu_ring *ring, struct rte_mbuf *m,
+                                    const struct vhu_buf *buf)
+{
+	enum pkt_drop reason = PKT_DROP_NONE;
+	struct virtio_net_hdr hdr;
+
+	if (evs_unlikely(!take_short(ring, m, buf, &hdr)))
+		reason = take_long(ring, m, buf, &hdr);
+	if (evs_unlikely(reason != PKT_DROP_NONE) || !ring->offloads)
+		return reason;
+	switch (port_vnet_rx(&hdr, m)) {
+	case 0:
+		return PKT_DROP_NONE;
+	case -ENOMEM:
+		return PKT_DROP_NO_MBUF;
+	default:
+		return PKT_DROP_GUEST_BAD_OFFLOAD;
+	}
+}
+
+static EVS_HOT void settle(struct port_debt *debt)
+{
+	struct vhu_ring *ring = (void *)((uint8_t *)debt - offsetof(struct vhu_ring, debt));
+
+	rte_spinlock_lock(&ring->lock);
+	ring->layout->publish(ring, ring->n_open);
+	ring->n_open = 0;
+	if (ring->in_vain)
+		ring->sparse = SPARSE;
+	ring->in_vain = 0;
+	rte_spinlock_unlock(&ring->lock);
+}
+
+/* Gives the buffers back, to which nothing is written; at once, if nothing is lent. */
+EVS_INLINE void give_back(struct vhu_ring *ring, const struct vhu_buf *bufs, uint16_t n,
+                          uint64_t flags)
+{
+	for (uint16_t i = 0; i < n; i++)
+		vhu_buf_use(ring, (uint16_t)(ring->n_open + i), &bufs[i], 0);
+	ring->last_avail = (uint16_t)(ring->last_avail + n);
+	if (evs_likely(!(flags & PKT_LENT) && ring->n_open == 0)) {
+		vhu_split_publish(ring, n);
+		return;
+	}
+	if (ring->n_open == 0) {
+		ring->debt.settle = settle;
+		port_debt_add(&ring->debt);
+	}
+	ring->n_open = (uint16_t)(ring->n_open + n);
+}
+
+EVS_HOT uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c)
+{
+	struct vhu_buf bufs[PKT_BURST_MAX];
+	uint16_t n = vhu_slots_waiting(ring), kept = 0;
+	uint64_t flags = 0;
+
+	n = EVS_MIN(n, EVS_MIN(c->n, (uint16_t)PKT_BURST_MAX));
+	n = vhu_bufs_find(ring, 0, bufs, n);
+	if (n == 0 || rte_pktmbuf_alloc_bulk(c->pool, c->mbufs, n))
+		return 0;
+	for (uint16_t i = 0; i < n; i++)
+		vhu_buf_read(ring, &bufs[i], 0);
+	for (uint16_t i = 0; i < n; i++) {
+		enum pkt_drop reason = take_frame(ring, c->mbufs[i], &bufs[i]);
+
+		c->mbufs[kept] = c->mbufs[i];
+		if (evs_likely(reason == PKT_DROP_NONE)) {
+			flags |= c->mbufs[kept++]->ol_flags;
+			continue;
+		}
+		evs_counter_add(&c->dropped[reason], 1);
+		rte_pktmbuf_free(c->mbufs[i]);
+	}
+	ring->sparse -= ring->sparse != 0;
+	give_back(ring, bufs, n, flags);
+	return kept;
+}
