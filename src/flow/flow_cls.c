@@ -53,6 +53,9 @@ void flow_cls_fini(struct flow_cls *cls)
 	for (uint32_t i = 0; i < cls->n_buckets; i++)
 		destroy_all(cls->buckets[i]);
 	destroy_all(cls->doomed);
+	while (cls->n_left)
+		free(cls->left[--cls->n_left]);
+	free(cls->left);
 	free(cls->buckets);
 	free(cls->array);
 }
@@ -185,6 +188,22 @@ static void array_fill(struct flow_cls_array *array, struct flow_cls *cls)
 		((struct flow_cls_tuple *)array->probes[i].tuple)->probe = &array->probes[i];
 }
 
+/* Nobody finds these in the new array; who searches the old one still may. */
+static void free_old(struct flow_cls *cls, struct flow_cls_array *old)
+{
+	evs_rcu_free(old);
+	while (cls->n_left)
+		evs_rcu_free(cls->left[--cls->n_left]);
+	free(cls->left);
+	cls->left = NULL;
+	while (cls->doomed) {
+		struct flow_cls_tuple *tuple = cls->doomed;
+
+		cls->doomed = tuple->next;
+		evs_rcu_call(flow_cls_tuple_destroy, tuple);
+	}
+}
+
 int flow_cls_publish(struct flow_cls *cls)
 {
 	struct flow_cls_array *array, *old = cls->array;
@@ -205,13 +224,7 @@ int flow_cls_publish(struct flow_cls *cls)
 		return -ENOMEM;
 	array_fill(array, cls);
 	evs_store_release(&cls->array, array);
-	evs_rcu_free(old);
-	while (cls->doomed) {
-		struct flow_cls_tuple *tuple = cls->doomed;
-
-		cls->doomed = tuple->next;
-		evs_rcu_call(flow_cls_tuple_destroy, tuple);
-	}
+	free_old(cls, old);
 	cls->unsorted = false;
 	return 0;
 }

@@ -59,6 +59,8 @@ struct flow_cls {
 	struct flow_cls_array *array;    /* sorted tuples [ctl w, worker r] */
 	struct flow_cls_tuple **buckets; /* tuples by mask [ctl] */
 	struct flow_cls_tuple *doomed;   /* without rules, but still in the array [ctl] */
+	void **left;                     /* slots that only the array still names [ctl] */
+	uint32_t n_left;
 	uint32_t n_buckets, n_tuples;
 	uint32_t last_tuple_id;
 	uint64_t bits[FLOW_KEY_N_U64]; /* that some mask has, or had [ctl w, worker r] */

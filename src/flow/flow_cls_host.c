@@ -330,7 +330,7 @@ static int move_out(struct flow_cls *cls, struct flow_cls_tuple *tuple)
 		if (rc)
 			return rc; /* what is left is lost: the caller gives up */
 	}
-	evs_rcu_free(slots);
+	cls->left[cls->n_left++] = slots;
 	return 0;
 }
 
@@ -340,8 +340,11 @@ int flow_cls_merge(struct flow_cls *cls)
 	uint32_t n = 0, budget = MERGE_MAX;
 	int rc = 0;
 
-	if (!tuples)
+	cls->left = malloc(cls->n_tuples * sizeof(cls->left[0]));
+	if (!tuples || !cls->left) {
+		free(tuples);
 		return -ENOMEM;
+	}
 	cls->is_merging = true;
 	for (uint32_t i = 0; i < cls->n_buckets; i++)
 		for (t = cls->buckets[i]; t; t = t->next)

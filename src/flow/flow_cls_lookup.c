@@ -172,7 +172,8 @@ EVS_INLINE void look(struct search *s, const struct probe *probe)
 		if (!matches(s, rule, is_shared))
 			continue;
 		take(s, rule);
-		if (!is_shared)
+		/* A guest's head may have come since: it is not visible yet, ours may follow. */
+		if (!is_shared && rule->tuple == probe->entry->tuple)
 			return;
 	}
 }

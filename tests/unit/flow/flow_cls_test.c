@@ -456,6 +456,61 @@ static void test_threads(void **state)
 	flow_cls_fini(&shared);
 }
 
+static struct flow_cls_rule *own_rule(struct flow_cls *cls, unsigned bits, uint8_t first,
+                                      uint64_t version)
+{
+	struct flow_key mask = {.pkt.base.ip_dst = rte_cpu_to_be_32(~0u << (32 - bits))};
+	struct flow_key key = {.pkt.base.ip_dst = rte_cpu_to_be_32((uint32_t)first << 24)};
+	struct flow_cls_rule *rule = calloc(1, sizeof(*rule) + flow_cls_match_size(&mask));
+
+	rule->priority = (uint16_t)(bits == 8);
+	assert_int_equal(flow_cls_insert(cls, rule, &key, &mask, version), 0);
+	return rule;
+}
+
+static void drop_now(struct flow_cls *cls, struct flow_cls_rule *rule, uint64_t version)
+{
+	flow_cls_remove(cls, rule, version);
+	flow_cls_unlink(cls, rule);
+	evs_rcu_free(rule);
+}
+
+/* A search in an array that was published before rules of another mask came to its tables, in a
+ * version that has none of them: they may stand before its own, in slots that were free again. */
+static void test_old_array(void **state)
+{
+	struct flow_cls_rule *rules[200], *guests[200], *other;
+	unsigned n = EVS_ARRAY_LEN(rules);
+	struct flow_cls cls, old;
+
+	assert_int_equal(flow_cls_init(&cls), 0);
+	cls.merge_above = 0;
+	for (unsigned i = 0; i < n; i++)
+		rules[i] = own_rule(&cls, 8, (uint8_t)i, 1);
+	assert_int_equal(flow_cls_publish(&cls), 0);
+	for (unsigned i = 0; i < n; i += 2)
+		drop_now(&cls, rules[i], 2);
+	old = cls;
+	other = own_rule(&cls, 32, 250, 2); /* tables are sorted anew */
+	assert_int_equal(flow_cls_publish(&cls), 0);
+	assert_ptr_not_equal(old.array, cls.array);
+	for (unsigned i = 1; i < n; i += 2)
+		guests[i] = own_rule(&cls, 12, (uint8_t)i, 3);
+	for (unsigned i = 1; i < n; i += 2) {
+		struct flow_key key = {.pkt.base.ip_dst = rte_cpu_to_be_32(i << 24 | 1)};
+
+		assert_ptr_equal(flow_cls_lookup(&old, &key, 2, NULL), rules[i]);
+		assert_ptr_equal(flow_cls_lookup(&cls, &key, 2, NULL), rules[i]);
+	}
+	for (unsigned i = 1; i < n; i += 2) {
+		drop_now(&cls, rules[i], 4);
+		drop_now(&cls, guests[i], 4);
+	}
+	drop_now(&cls, other, 4);
+	evs_rcu_poll();
+	flow_cls_fini(&cls);
+}
+
 static int setup(void **state)
 {
 	return evs_rcu_init(NULL);
@@ -473,6 +528,7 @@ int main(void)
 	        cmocka_unit_test(test_lookup),    cmocka_unit_test(test_filters),
 	        cmocka_unit_test(test_cost),      cmocka_unit_test(test_narrow),
 	        cmocka_unit_test(test_questions), cmocka_unit_test(test_threads),
+	        cmocka_unit_test(test_old_array),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
