@@ -127,6 +127,7 @@ static int flood_make(const struct pl_flood *flood, struct pl_flood **copyp)
 	return 0;
 }
 
+/* What the port had before is the caller's: snapshots still name it. */
 static int config_apply(struct pl_port *port, const struct pl_port_config *config,
                         struct evs_error *err)
 {
@@ -139,9 +140,6 @@ static int config_apply(struct pl_port *port, const struct pl_port_config *confi
 		free(cvlans);
 		return evs_error_set(err, -ENOMEM, "port '%s': no memory", port->name);
 	}
-	evs_rcu_free(port->trunks);
-	evs_rcu_free(port->cvlans);
-	evs_rcu_free(port->flood);
 	port->trunks = trunks;
 	port->cvlans = cvlans;
 	port->flood = flood;
@@ -291,10 +289,23 @@ free_port:
 	return rc;
 }
 
+/* The configuration as it was before a change that nobody has seen yet. */
+static void config_restore(struct pl_port *port, const struct pl_port *old)
+{
+	free(port->trunks);
+	free(port->cvlans);
+	free(port->flood);
+	port->trunks = old->trunks;
+	port->cvlans = old->cvlans;
+	port->flood = old->flood;
+	port->config = old->config;
+	memcpy(port->peer_name, old->peer_name, sizeof(port->peer_name));
+}
+
 int pl_port_set(struct pl_port *port, const struct pl_port_config *config, struct evs_error *err)
 {
 	struct pl_port_config new = *config;
-	char old_peer[PL_NAME_LEN];
+	struct pl_port old = *port;
 	int rc = config_check(port->name, config, err);
 
 	if (rc)
@@ -309,15 +320,19 @@ int pl_port_set(struct pl_port *port, const struct pl_port_config *config, struc
 		                     "flood= in place of remote=",
 		                     port->name);
 	new.ofport = port->ofport;
-	memcpy(old_peer, port->peer_name, sizeof(old_peer));
 	rc = config_apply(port, &new, err);
 	if (rc)
 		return rc;
 	rc = pl_bridge_publish(port->bridge);
-	if (rc)
+	if (rc) {
+		config_restore(port, &old);
 		return evs_error_set(err, rc, "port '%s': no memory", port->name);
-	if (strcmp(old_peer, port->peer_name))
-		peer_refresh(old_peer, port->bridge);
+	}
+	evs_rcu_free(old.trunks);
+	evs_rcu_free(old.cvlans);
+	evs_rcu_free(old.flood);
+	if (strcmp(old.peer_name, port->peer_name))
+		peer_refresh(old.peer_name, port->bridge);
 	/* VLANs decide about forwarding to this port from any other one */
 	pl_change_bridge(port->bridge, PL_CHANGE_ALL);
 	announce(port);
