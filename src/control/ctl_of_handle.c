@@ -270,6 +270,7 @@ static void change_ended(void *arg)
 static int run_change(struct ctl_of_session *s, struct of_error *err)
 {
 	ctl_of_commit(s); /* what was said before is not part of it */
+	memset(&change, 0, sizeof(change));
 	change.s = s;
 	if (!evs_task_run(change_run, NULL, change_ended))
 		return -EINPROGRESS;
@@ -283,7 +284,8 @@ static bool is_long(const struct of_msg *msg)
 	switch (msg->type) {
 	case OFPT_FLOW_MOD:
 		return msg->flow_mod.command == OFPFC_DELETE ||
-		       msg->flow_mod.command == OFPFC_MODIFY;
+		       msg->flow_mod.command == OFPFC_MODIFY ||
+		       (msg->flow_mod.flags & OFPFF_CHECK_OVERLAP);
 	case OFPT_GROUP_MOD:
 		return msg->group_mod.command == OFPGC_DELETE;
 	case OFPT_METER_MOD:
