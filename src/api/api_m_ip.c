@@ -91,13 +91,6 @@ const struct api_method api_neigh_show = {
                            {0}},
 };
 
-#define BINDING                                                                                    \
-	{"bridge", API_NAME, API_REQUIRED | API_POS, "BRIDGE", "in which bridge"},                 \
-	        {"address", API_STR, API_REQUIRED | API_POS, "IP", "its address"},                 \
-	{                                                                                          \
-		"vlan", API_UINT, 0, "VLAN", "in this VLAN (0)", 0, 4095                           \
-	}
-
 const struct api_method api_binding_add = {
         .name = "binding.add",
         .flags = API_WRITE,
@@ -116,7 +109,10 @@ const struct api_method api_binding_del = {
         .flags = API_WRITE,
         .help = "Forget who has an address, static or learned",
         .example = "binding del red 10.0.0.2",
-        .params = PARAMS{BINDING, {0}},
+        .params = PARAMS{{"bridge", API_NAME, API_REQUIRED | API_POS, "BRIDGE", "in which bridge"},
+                         {"address", API_STR, API_REQUIRED | API_POS, "IP", "its address"},
+                         {"vlan", API_UINT, 0, "VLAN", "in this VLAN (0)", 0, 4095},
+                         {0}},
 };
 
 const struct api_method api_binding_show = {
