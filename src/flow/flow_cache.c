@@ -119,6 +119,12 @@ struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *b
 	return cache->ops->one(cache, burst, i, now_ms);
 }
 
+struct flow *flow_cache_lookup_fresh(const struct flow_cache *cache, const struct flow_fresh *fresh,
+                                     const struct pkt_burst *burst, unsigned i, uint32_t now_ms)
+{
+	return cache->ops->fresh(fresh, burst, i, now_ms);
+}
+
 void flow_cache_hit(struct flow_cache *cache, struct flow *flow, uint32_t n_pkts, uint64_t n_bytes,
                     uint32_t now_ms)
 {

@@ -184,6 +184,18 @@ uint32_t flow_cache_lookup(struct flow_cache *cache, struct pkt_burst *burst, un
 struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
                                    uint32_t now_ms);
 
+/* The flows that misses of one burst gave so far. */
+struct flow_fresh {
+	unsigned n;
+	struct flow *flow[PKT_BURST_MAX];
+};
+
+/* [worker] The first of them that packet i, counted as a miss, belongs to; counts it to the flow. A
+ * few compares: in a flood of new flows most are in vain, and the tables know no other flows than
+ * when the burst was looked up. */
+struct flow *flow_cache_lookup_fresh(const struct flow_cache *cache, const struct flow_fresh *fresh,
+                                     const struct pkt_burst *burst, unsigned i, uint32_t now_ms);
+
 /* [worker] Counts packets to a flow that the caller found by other means: it is alive (its gen is
  * what it was when it was found by look-up), and they match it. */
 void flow_cache_hit(struct flow_cache *cache, struct flow *flow, uint32_t n_pkts, uint64_t n_bytes,

@@ -16,10 +16,15 @@ typedef uint32_t flow_lookup_fn(struct flow_cache *cache, struct pkt_burst *burs
 typedef struct flow *flow_lookup_one_fn(struct flow_cache *cache, struct pkt_burst *burst,
                                         unsigned i, uint32_t now_ms);
 
+typedef struct flow *flow_lookup_fresh_fn(const struct flow_fresh *fresh,
+                                          const struct pkt_burst *burst, unsigned i,
+                                          uint32_t now_ms);
+
 /* The look-up in one variant of the vector code. */
 struct flow_lookup_ops {
 	flow_lookup_fn *burst;
 	flow_lookup_one_fn *one;
+	flow_lookup_fresh_fn *fresh;
 };
 
 extern const struct flow_lookup_ops flow_lookup_ops_c, flow_lookup_ops_avx2, flow_lookup_ops_avx512;
@@ -49,6 +54,7 @@ struct flow_cache {
 	struct flow_habit habits[FLOW_N_HABITS];         /* by port [worker] */
 	uint32_t swept_ms;                               /* up to when the hand has aged entries */
 	uint32_t reorder_ms;                             /* of the last reordering */
+	uint32_t port_flows[PKT_PORT_MAX + 1];           /* not free yet [worker] */
 	struct flow_cache_stats stats EVS_CACHE_ALIGNED; /* [worker w, any r] */
 };
 

@@ -16,6 +16,7 @@
 
 /* A poll unlinks and frees so many flows at most. */
 #define POLL_FLOWS 64
+#define PORT_SHARE 8   /* a part of the pool */
 #define REORDER_MS 250 /* masks are put in order after so long even if few packets came */
 
 /* The key and mask of a flow to be, normalized: what every mask matches is set, the
@@ -193,11 +194,22 @@ static bool fill_blocks(struct flow_cache *cache, struct flow *flow, const struc
 	return true;
 }
 
+/* Who sweeps through addresses must not keep the others' new flows out of the cache: the last
+ * eighth of the pool is for ports with less than an eighth of it. */
+static bool may_take(const struct flow_cache *cache, uint16_t port)
+{
+	uint32_t share = cache->pool.n_flows / PORT_SHARE;
+
+	return flow_pool_n_free(&cache->pool) > share ||
+	       cache->port_flows[port & PKT_PORT_MAX] < share;
+}
+
 /* A new flow, linked and published; NULL: no memory. */
 static struct flow *make_flow(struct flow_cache *cache, const struct wish *wish,
                               struct flow_mask *mask, uint64_t hash, const struct flow_xlate *xlate)
 {
-	struct flow *flow = flow_pool_take(&cache->pool);
+	uint16_t port = wish->key.base.in_port;
+	struct flow *flow = may_take(cache, port) ? flow_pool_take(&cache->pool) : NULL;
 
 	if (!flow) {
 		evs_counter_add(&cache->stats.not_cached_pool, 1);
@@ -208,6 +220,7 @@ static struct flow *make_flow(struct flow_cache *cache, const struct wish *wish,
 		evs_counter_add(&cache->stats.not_cached_memory, 1);
 		return NULL;
 	}
+	cache->port_flows[port & PKT_PORT_MAX]++;
 	flow->mask = mask;
 	flow->hash = hash;
 	flow->key = wish->key.base;
@@ -326,6 +339,7 @@ void flow_cache_poll(struct flow_cache *cache)
 	n = 0;
 	while (n++ < POLL_FLOWS && (flow = flow_pool_next_freed(&cache->pool))) {
 		release_blocks(cache, flow);
+		cache->port_flows[flow->key.in_port & PKT_PORT_MAX]--;
 		flow_pool_untake(&cache->pool, flow);
 	}
 	sweep(cache);

@@ -31,4 +31,5 @@
 const struct flow_lookup_ops flow_lookup_ops_avx512 = {
         .burst = lookup_burst,
         .one = lookup_one,
+        .fresh = lookup_fresh,
 };

@@ -13,4 +13,5 @@
 const struct flow_lookup_ops flow_lookup_ops_c = {
         .burst = lookup_burst,
         .one = lookup_one,
+        .fresh = lookup_fresh,
 };

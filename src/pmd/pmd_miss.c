@@ -57,18 +57,16 @@ static struct flow *translate(struct pmd_worker *w, unsigned i)
 
 EVS_HOT void pmd_miss(struct pmd_worker *w, uint32_t mask)
 {
-	bool installed = false;
+	struct flow_fresh fresh;
 
+	fresh.n = 0;
 	for (; mask; mask &= mask - 1) {
 		unsigned i = (unsigned)__builtin_ctz(mask);
-		struct flow *flow = NULL;
+		struct flow *flow =
+		        flow_cache_lookup_fresh(w->cache, &fresh, &w->burst, i, w->now_ms);
 
-		if (installed) /* perhaps by a packet before it in this burst */
-			flow = flow_cache_lookup_one(w->cache, &w->burst, i, w->now_ms);
-		if (!flow) {
-			flow = translate(w, i);
-			installed |= flow != NULL;
-		}
+		if (!flow && (flow = translate(w, i)) != NULL)
+			fresh.flow[fresh.n++] = flow;
 		w->found.flow[i] = flow;
 	}
 }

@@ -38,6 +38,36 @@ static void finds_what_was_installed(void **state)
 	}
 }
 
+/* Among the flows of the same burst, too, and none that is dead. */
+static void finds_fresh_ones(void **state)
+{
+	for (unsigned isa = 0; isa < n_isas(); isa++) {
+		struct bench *b = bench_small((enum pkt_isa)isa);
+		struct flow_fresh fresh = {.n = 2};
+
+		for (unsigned i = 0; i < 4; i++)
+			udp(b, i, i / 2, (uint16_t)i);
+		lookup(b, 4);
+		xlate_init(b, 2);
+		b->xlate.mask.base.ip_src = UINT32_MAX;
+		assert_null(flow_cache_lookup_fresh(b->cache, &(struct flow_fresh){0}, &b->burst, 0,
+		                                    5));
+		for (unsigned i = 0; i < 2; i++)
+			fresh.flow[i] = install(b, 2 * i);
+		for (unsigned i = 0; i < 4; i++)
+			assert_ptr_equal(
+			        flow_cache_lookup_fresh(b->cache, &fresh, &b->burst, i, 5 + i),
+			        fresh.flow[i / 2]);
+		assert_int_equal(fresh.flow[1]->n_pkts, 3);
+		assert_int_equal(fresh.flow[1]->used_ms, 8);
+		udp(b, 0, 7, 53);
+		assert_null(flow_cache_lookup_fresh(b->cache, &fresh, &b->burst, 0, 5));
+		flow_cache_kill(b->cache, fresh.flow[0]);
+		assert_null(flow_cache_lookup_fresh(b->cache, &fresh, &b->burst, 1, 5));
+		bench_free(b);
+	}
+}
+
 static void counts_every_packet_once(void **state)
 {
 	struct bench *b = bench_small(pkt_isa_best());
@@ -150,14 +180,16 @@ static void runs_out_of_flows(void **state)
 
 	xlate_init(b, 2);
 	b->xlate.mask.base.ip_src = UINT32_MAX;
-	for (unsigned i = 0; i < 64; i++) {
-		udp(b, 0, i, 53);
+	for (unsigned i = 0; i < 64; i++) { /* the last eighth is not for a port with more */
+		udp(b, 0, i, 53)->in_port = i < 56 ? 1 : 2;
 		assert_non_null(install(b, 0));
+		udp(b, 0, 64, 53);
+		assert_true(i < 55 || !install(b, 0));
 	}
-	udp(b, 0, 64, 53);
+	udp(b, 0, 64, 53)->in_port = 3;
 	assert_null(install(b, 0));
-	assert_int_equal(stats(b).not_cached_pool, 1);
-	udp(b, 0, 63, 53);
+	assert_int_equal(stats(b).not_cached_pool, 10);
+	udp(b, 0, 55, 53);
 	assert_non_null(install(b, 0)); /* there already */
 	assert_int_equal(stats(b).reused, 1);
 	assert_int_equal(stats(b).installs, 64);
@@ -294,7 +326,7 @@ static void leaves_out_what_does_not_pay(void **state)
 	/* Flows stay single although the wide cache is not asked. */
 	installs = stats(b).installs;
 	for (unsigned i = 0; i < 2000; i++) {
-		udp(b, 0, 0x80000000u + i % 1000, 3)->eth_src[5] = (uint8_t)(i % 251);
+		udp(b, 0, 0x80000000u + i % 1000, 2)->eth_src[5] = (uint8_t)(i % 251);
 		if (lookup(b, 1))
 			install(b, 0);
 	}
@@ -303,14 +335,14 @@ static void leaves_out_what_does_not_pay(void **state)
 	b->cache->wide.xlate_cycles = DEAR;
 	b->cycles = DEAR;
 	for (unsigned i = 0; i < 30000; i++) {
-		udp(b, 0, 0x80000000u + i % 1000, 3)->eth_src[4] = (uint8_t)(i % 241);
+		udp(b, 0, 0x80000000u + i % 1000, 2)->eth_src[4] = (uint8_t)(i % 241);
 		b->burst.base[0].eth_src[3] = (uint8_t)(i % 239);
 		if (lookup(b, 1))
 			install(b, 0);
 	}
 	before = stats(b).misses;
 	for (unsigned i = 0; i < 1000; i++) {
-		udp(b, 0, 0x80000000u + i, 3)->eth_src[2] = 77;
+		udp(b, 0, 0x80000000u + i, 2)->eth_src[2] = 77;
 		lookup(b, 1);
 	}
 	assert_int_equal(stats(b).misses, before);
@@ -399,6 +431,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(finds_what_was_installed),
+	        cmocka_unit_test(finds_fresh_ones),
 	        cmocka_unit_test(counts_every_packet_once),
 	        cmocka_unit_test(ignores_flags_nobody_looked_at),
 	        cmocka_unit_test(kills_and_frees),
