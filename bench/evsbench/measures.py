@@ -7,7 +7,7 @@ import types
 
 from . import proc, traffic
 from .attacks import ATTACKS, VICTIM_RULES, overlay_rules
-from .scenarios import (FORWARD, FORWARD_UDP, capture, null_device, one_way, replay_device,
+from .scenarios import (FORWARD, FORWARD_UDP, acl, capture, null_device, one_way, replay_device,
                         sink_device)
 
 
@@ -193,11 +193,49 @@ def attack(kind, own_worker=False, slow=False):
     return measure
 
 
-def scan(lab, name):
-    """A working set of 10,000 flows beside a sweep of random headers, which must not push it out."""
-    path = capture(lab.folder, "attack-random-flows", ATTACKS["random-flows"][0])
-    others = [replay_device(2, path), sink_device(3)], ["priority=1,in_port=3,actions=output:4"]
-    return {"": beside(lab, name, others, 10000)}
+SWEPT_PORT = "in_port=3,udp,"
+
+
+def scan(sweep, rules, devices):
+    """Flows that work beside a generator that sweeps through headers, each of which it sends once, as
+    fast as they are taken. Percent: of the throughput without it; of the victim's packets, those that
+    the first cache knew meanwhile: what it did not know, less what was swept. sweep: rules for port 3."""
+    def measure(lab, name):
+        with lab.generator(1) as generator:
+            with lab.running(name, devices(lab.folder), rules()) as switch:
+                alone = lab.rate(switch, ports=[1], best=False)
+                lab.add(switch, generator.devices() + [sink_device(3)], sweep())
+                generator.connected()
+                telemetry = switch.telemetry()
+                victims, strangers = telemetry.sent([1]), switch.n_strangers()
+                generator.begin(0, 0, lab.options.seconds + 3 * lab.options.warm_up)
+                rate = lab.rate(switch, ports=[1], best=False, warm_up=2 * lab.options.warm_up)
+                swept = generator.end()["sent"]
+                strangers = switch.n_strangers() - strangers
+                victims = telemetry.sent([1]) - victims
+                telemetry.close()
+                return {"": 100 * rate / alone, "swept": swept / 1e6,
+                        "hits": 100 - 100 * max(strangers - swept, 0) / victims}
+    return measure
+
+
+def scan_wide():
+    """10,000 flows beside a sweep that two cached flows cover: their keys go to the first cache alone."""
+    return scan(lambda: ["priority=1,%stp_dst=%d/1,actions=output:4" % (SWEPT_PORT, i) for i in (0, 1)],
+                lambda: VICTIM_RULES, lambda folder: one_way(10000)(folder)["devices"])
+
+
+def scan_acl():
+    """10,000 flows through 1,000 rules of 20 shapes beside a sweep through as many: each header may need
+    a cached flow of its own."""
+    setup = acl(1000, 10000)
+
+    def of_port(port, out):
+        rules, _ = traffic.acl(1000, 1)
+        return [rule.replace("udp", "in_port=%d,udp" % port)
+                for rule in traffic.acl_text(rules, "output:%d" % out)]
+    return scan(lambda: of_port(3, 4) + ["priority=0,in_port=3,actions=output:4"],
+                lambda: of_port(1, 2), lambda folder: setup(folder)["devices"])
 
 
 def churn(measure_rows):

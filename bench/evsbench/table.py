@@ -61,6 +61,8 @@ LATENCY = [Row("no-drop", "Mpps")] + [Row("%d%%-%s" % (part, quantile), "us") fo
 VXLAN_10K = overlay(10000, 1, ["encap", "decap"], 100000)
 VXLAN_100K = overlay(100000, 4096, ["encap", "decap"])
 
+SCAN = [Row("", "%", (">=", 40)), Row("hits", "%", (">=", 99)), Row("swept", "M")]
+
 SCENARIOS = [
     mpps("p2p-null", 2.2, "one flow, null to null, both ways", p2p_null, PORTS),
     mpps("flows-1k", 2.1, "1,000 UDP flows, port to port", one_way(1000), PORTS),
@@ -112,8 +114,10 @@ SCENARIOS = [
            slow=True),
     attack("own-worker", "as many masks as the rules allow, on another worker", 80,
            "tuple-explosion", own_worker=True),
-    Scenario("scan", "10,000 flows beside a sweep of random headers", [Row("", "%", (">=", 40))], BOTH,
-             measures.scan),
+    Scenario("scan", "10,000 flows beside a sweep of millions of headers", SCAN, BOTH,
+             measures.scan_wide()),
+    Scenario("scan-acl", "the same, both through 1,000 rules of 20 shapes", SCAN, BOTH,
+             measures.scan_acl()),
     Scenario("idle", "a worker without traffic",
              [Row("cpu", "%", ("<=", 5)), Row("wake-p50", "us", ("<=", 50)), Row("wake-p99", "us"),
               Row("deep-wake-p50", "us"), Row("lost", "packets", ("<=", 0))], BOTH, measures.idle),

@@ -63,6 +63,11 @@ class Evs(Switch):
     def n_cached(self):
         return sum(row["flows"] for row in json.loads(self.ctl("--json", "cache", "show")))
 
+    def n_strangers(self):
+        """Packets so far that the first cache did not know."""
+        return sum(row["wide-hits"] + row["misses"]
+                   for row in json.loads(self.ctl("--json", "cache", "show")))
+
     def use_workers(self, cpus):
         for cpu in set(cpus) - {self.worker_cpu}:
             self.ctl("worker", "add", str(cpu))

@@ -79,6 +79,12 @@ class Ovs(Switch):
         shown = run(["ovs-appctl", "-t", self.folder + "/vswitchd.ctl", "upcall/show"])
         return int(re.search(r"current (\d+)", shown).group(1))
 
+    def n_strangers(self):
+        """Packets so far that the first cache (EMC) did not know."""
+        shown = run(["ovs-appctl", "-t", self.folder + "/vswitchd.ctl", "dpif-netdev/pmd-stats-show"])
+        return sum(int(n) for n in re.findall(
+            r"(?:smc hits|megaflow hits|miss with success upcall|miss with failed upcall): (\d+)", shown))
+
     def use_workers(self, cpus):
         mask = sum(1 << cpu for cpu in set(cpus))
         self.vsctl("set", "Open_vSwitch", ".", "other_config:pmd-cpu-mask=0x%x" % mask)
