@@ -231,6 +231,10 @@ int pl_bind_add_static(struct pl_bridge *bridge, const struct pl_bind_entry *ent
 
 	if (!rte_is_valid_assigned_ether_addr(&entry->mac))
 		return evs_error_set(err, -EINVAL, "a binding needs the address of one station");
+	if (!pl_bind_takes(entry->addr))
+		return evs_error_set(err, -EINVAL,
+		                     "questions for link-local addresses are never answered, "
+		                     "since the station may be a router: give another address");
 	memcpy(wanted.addr, entry->addr, sizeof(wanted.addr));
 	memcpy(wanted.mac, &entry->mac, sizeof(wanted.mac));
 	if (entry_put(bridge, &wanted, find(bridge, entry->vlan, entry->addr)))

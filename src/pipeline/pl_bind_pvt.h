@@ -26,6 +26,12 @@ void pl_bind_fini(struct pl_bridge *bridge);
 void pl_bind_flush(struct pl_bridge *bridge); /* those learned */
 void pl_bind_forget_port(struct pl_port *port);
 void pl_bind_expire(struct pl_bridge *bridge, uint32_t now_ms);
+/* Of a link-local address none is kept: hosts know routers by it, and an answer that can not say
+ * whether it speaks for a router (R, RFC 4861, 7.2.5) would end it as one. */
+EVS_INLINE bool pl_bind_takes(const uint8_t addr[16])
+{
+	return addr[0] != 0xfe || (addr[1] & 0xc0) != 0x80;
+}
 /* [worker] NULL: none. The flow depends on it either way. */
 const struct pl_bind *pl_bind_lookup(struct pl_xlate *x, uint16_t vlan, const uint8_t addr[16]);
 

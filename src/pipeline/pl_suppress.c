@@ -6,7 +6,8 @@
  *
  * Not answered, and so flooded as without suppression: probes for duplicates (RFC 5227, RFC 4862),
  * announcements, questions to one station (which probe whether it is still there), questions for
- * the asker's own address or station, and what was asked through a tunnel.
+ * the asker's own address or station, for link-local addresses (pl_bind_takes), and what was asked
+ * through a tunnel.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -106,7 +107,7 @@ static void note(struct pl_xlate *x, uint16_t vlan, const struct message *m)
 	};
 	const struct pl_bind *bind;
 
-	if (!m->has_sender || memcmp(m->mac, base->eth_src, 6) != 0 ||
+	if (!m->has_sender || !pl_bind_takes(m->sender) || memcmp(m->mac, base->eth_src, 6) != 0 ||
 	    !rte_is_valid_assigned_ether_addr((const struct rte_ether_addr *)m->mac) ||
 	    pl_address_is_own(learn.bridge, vlan, m->sender))
 		return;
@@ -120,10 +121,10 @@ static void note(struct pl_xlate *x, uint16_t vlan, const struct message *m)
 
 static bool may_answer(const struct pl_xlate *x, const struct message *m)
 {
-	return m->is_question && m->has_sender && (x->pkt.key.pkt.base.eth_dst[0] & 1) &&
-	       !x->in->tunnel && x->in->index != PKT_PORT_NONE &&
-	       !(x->in->flags & (PL_PORT_DOWN | PL_PORT_NO_FWD)) && !x->pkt.any_dirty &&
-	       memcmp(m->sender, m->target, sizeof(m->target)) != 0 &&
+	return m->is_question && m->has_sender && pl_bind_takes(m->target) &&
+	       (x->pkt.key.pkt.base.eth_dst[0] & 1) && !x->in->tunnel &&
+	       x->in->index != PKT_PORT_NONE && !(x->in->flags & (PL_PORT_DOWN | PL_PORT_NO_FWD)) &&
+	       !x->pkt.any_dirty && memcmp(m->sender, m->target, sizeof(m->target)) != 0 &&
 	       memcmp(m->mac, x->pkt.key.pkt.base.eth_src, 6) == 0;
 }
 

@@ -102,7 +102,9 @@ def test_not_answered(lab):
     forged[IPv6].hlim = 64  # came over a router: not for us to answer
     strange = asks(own, "10.0.0.1", FAR_IP)
     strange[ARP].hwsrc = "02:00:00:00:00:66"
-    goes_on = [asks(own, "0.0.0.0", FAR_IP), probe6, asks(own, FAR_IP, FAR_IP), asks(own, "10.0.0.1", FAR_IP, dst=FAR),
+    a.send("vx0", says(FAR, "fe80::2"))  # whoever asks hears from it whether it is a router
+    router = asks(own, "fd00::1", "fe80::2", NODES)
+    goes_on = [router, asks(own, "0.0.0.0", FAR_IP), probe6, asks(own, FAR_IP, FAR_IP), asks(own, "10.0.0.1", FAR_IP, dst=FAR),
                asks(own, "10.0.0.1", "10.0.0.5"), forged, strange]
     with lab.capture(guest, iface, "arp or icmp6") as near, lab.capture(a, "vx0", "arp or icmp6") as far:
         guest.send(iface, *goes_on)
@@ -110,7 +112,7 @@ def test_not_answered(lab):
         a.send("vx0", asks(FAR, FAR_IP, "10.0.0.1"))
         near.wait(1, lambda p: is_question(p, "10.0.0.1"))
         assert not [p for p in near.packets() if p[Ether].dst == own]
-    assert bindings(evsd)[(FAR_IP, 0)] in (FAR, own)
+    assert bindings(evsd)[(FAR_IP, 0)] in (FAR, own) and ("fe80::2", 0) not in bindings(evsd)
     evsd.check_accounts()
 
 
@@ -153,6 +155,8 @@ def test_changes_and_lies(lab):
     assert evsd.call("config.show") == before and bindings(evsd) == {("10.0.0.9", 0): "02:00:00:00:00:99"}
     with pytest.raises(RpcError, match="no such binding"):
         evsd.call("binding.del", bridge="br0", address="10.0.0.8")
+    with pytest.raises(RpcError, match="link-local"):
+        evsd.call("binding.add", bridge="br0", address="fe80::8", mac=FAR)
     with pytest.raises(RpcError, match="one station"):
         evsd.call("binding.add", bridge="br0", address="10.0.0.8", mac=ALL)
     evsd.call("binding.del", bridge="br0", address="10.0.0.9")

@@ -43,6 +43,33 @@ static struct pkt_key arp(uint16_t in_port, uint8_t src, uint8_t dst)
 	return key;
 }
 
+static void put_ip6(uint8_t addr[16], uint8_t prefix, uint8_t last)
+{
+	memset(addr, 0, 16);
+	addr[0] = prefix;
+	addr[1] = prefix == 0xfe ? 0x80 : 0;
+	addr[15] = last;
+}
+
+/* PREFIX::`src` at 02::`src` asks for PREFIX::`dst`. */
+static struct pkt_key solicit(uint16_t in_port, uint8_t prefix, uint8_t src, uint8_t dst)
+{
+	struct pkt_key key = pt_packet(in_port, src, 255);
+
+	key.base.eth_type = RTE_BE16(0x86dd);
+	key.base.lines = PKT_LINE_IPV6;
+	key.base.ip_proto = 58;
+	key.base.ip_ttl = 255;
+	key.base.ip_src = key.base.ip_dst = 0;
+	key.base.tp_src = RTE_BE16(135);
+	key.base.tp_dst = 0;
+	put_ip6(key.ext.ipv6.src, prefix, src);
+	put_ip6(key.ext.ipv6.dst, 0xff, 1);
+	put_ip6(key.ext.ipv6.nd_target, prefix, dst);
+	memcpy(key.ext.ipv6.nd_sll, key.base.eth_src, 6);
+	return key;
+}
+
 /* What was posted is learned; returns how many of it are bindings. */
 static unsigned hear(void)
 {
@@ -88,10 +115,34 @@ static void test_port_goes(void **state)
 	assert_int_equal(n_bindings(br), 0);
 }
 
+/* By link-local addresses hosts know their routers, which an answer does not know. */
+static void test_link_local(void **state)
+{
+	struct pl_bridge *br = make_bridge();
+	struct pkt_key there = solicit(TUNNEL, 0xfd, 0xb, 0xa),
+	               here = solicit(GUEST, 0xfd, 0xa, 0xb);
+	struct pkt_key router = solicit(TUNNEL, 0xfe, 0xb, 0xa),
+	               host = solicit(GUEST, 0xfe, 0xa, 0xb);
+	struct pl_bind_entry entry = {.mac = {{2, 0, 0, 0, 0, 0xb}}};
+	struct evs_error err;
+
+	put_ip6(entry.addr, 0xfe, 0xb);
+	assert_int_equal(pl_bind_add_static(br, &entry, &err), -EINVAL);
+	pt_translate(&router);
+	assert_int_equal(hear(), 0);
+	assert_null(strstr(pt_translate(&host), "answer"));
+	pt_translate(&there);
+	assert_int_equal(hear(), 1);
+	assert_string_equal(pt_translate(&here), "answer(02:00:00:00:00:0b),output:1");
+	put_ip6(here.ext.ipv6.src, 0xfe, 0xa); /* who asks may use one */
+	assert_string_equal(pt_translate(&here), "answer(02:00:00:00:00:0b),output:1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(test_port_goes, pt_init, pt_fini),
+	        cmocka_unit_test_setup_teardown(test_link_local, pt_init, pt_fini),
 	};
 
 	return cmocka_run_group_tests_name("pl_suppress", tests, NULL, NULL);
