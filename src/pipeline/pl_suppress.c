@@ -72,24 +72,29 @@ static bool read_nd(struct pl_xlate *x, struct message *message)
 }
 
 /* True: the control thread shall hear of it. */
-static bool worth_posting(struct pl_xlate *x, const struct pl_bind *bind, const struct message *m)
+static bool worth_posting(struct pl_xlate *x, uint16_t vlan, const struct pl_bind *bind,
+                          const struct message *m)
 {
 	static _Thread_local struct {
 		const void *bridge;
 		uint8_t addr[16], mac[6];
+		uint16_t vlan;
 		uint32_t ms;
 	} recent[RECENT];
-	unsigned slot = (m->sender[15] ^ m->sender[13] * 31u ^ m->mac[5] * 7u) % RECENT;
+	unsigned slot =
+	        (m->sender[15] ^ m->sender[13] * 31u ^ m->mac[5] * 7u ^ vlan * 13u) % RECENT;
 
 	if (bind && bind->port == x->in->port && !memcmp(bind->mac, m->mac, 6) &&
 	    x->now_ms - evs_load_relaxed(&bind->used_ms) < FRESH_MS)
 		return false;
 	if (bind && !bind->port)
 		return false;
-	if (recent[slot].bridge == x->snap->bridge && x->now_ms - recent[slot].ms < AGAIN_MS &&
-	    !memcmp(recent[slot].addr, m->sender, 16) && !memcmp(recent[slot].mac, m->mac, 6))
+	if (recent[slot].bridge == x->snap->bridge && recent[slot].vlan == vlan &&
+	    x->now_ms - recent[slot].ms < AGAIN_MS && !memcmp(recent[slot].addr, m->sender, 16) &&
+	    !memcmp(recent[slot].mac, m->mac, 6))
 		return false;
 	recent[slot].bridge = x->snap->bridge;
+	recent[slot].vlan = vlan;
 	recent[slot].ms = x->now_ms;
 	memcpy(recent[slot].addr, m->sender, 16);
 	memcpy(recent[slot].mac, m->mac, 6);
@@ -112,7 +117,7 @@ static void note(struct pl_xlate *x, uint16_t vlan, const struct message *m)
 	    pl_address_is_own(learn.bridge, vlan, m->sender))
 		return;
 	bind = pl_bind_lookup(x, vlan, m->sender);
-	if (x->quiet || !pl_globals.config.post_learn || !worth_posting(x, bind, m))
+	if (x->quiet || !pl_globals.config.post_learn || !worth_posting(x, vlan, bind, m))
 		return;
 	memcpy(learn.mac, m->mac, sizeof(learn.mac));
 	memcpy(learn.addr, m->sender, sizeof(learn.addr));

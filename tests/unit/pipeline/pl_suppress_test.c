@@ -138,11 +138,27 @@ static void test_link_local(void **state)
 	assert_string_equal(pt_translate(&here), "answer(02:00:00:00:00:0b),output:1");
 }
 
+/* One station says the same in several VLANs, at once. */
+static void test_vlans(void **state)
+{
+	struct pl_bridge *br = make_bridge();
+
+	for (unsigned vid = 29; vid < 33; vid++) {
+		struct pkt_key there = arp(TUNNEL, 0xb, 0xa);
+
+		pt_tag(&there, (uint16_t)vid);
+		pt_translate(&there);
+	}
+	assert_int_equal(hear(), 4);
+	assert_int_equal(n_bindings(br), 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(test_port_goes, pt_init, pt_fini),
 	        cmocka_unit_test_setup_teardown(test_link_local, pt_init, pt_fini),
+	        cmocka_unit_test_setup_teardown(test_vlans, pt_init, pt_fini),
 	};
 
 	return cmocka_run_group_tests_name("pl_suppress", tests, NULL, NULL);
