@@ -242,6 +242,7 @@ static void finish(struct rte_mbuf *m, struct pkt_offsets *ofs, bool marked,
 		ip[1] |= marked ? 0x30 : 0;
 	}
 	ops->whole(ip + (ofs->l4 - ofs->l3));
+	m->ol_flags &= ~(uint64_t)(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
 	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 }
 
@@ -259,7 +260,7 @@ static bool is_good(struct rte_mbuf *m, const struct pkt_offsets *ofs, const str
 	    ofs->l4 - ofs->l3 + part->header + part->total > UINT16_MAX ||
 	    (m->pkt_len > end && rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - end))))
 		return false;
-	return tun_tcp_is_good(m, ofs->l3);
+	return tun_ip_is_good(m, ofs->l3) && tun_tcp_is_good(m, ofs->l3);
 }
 
 /* All is there: the whole packet, with its offsets. */

@@ -30,7 +30,7 @@ static void read_addresses(const uint8_t *ip, struct pkt_key_tun *tun)
 }
 
 /* RFC 1122, 3.2.1.2: a datagram whose header has a wrong checksum is dropped. */
-static bool ip_is_good(const struct rte_mbuf *m, uint32_t l3)
+bool tun_ip_is_good(const struct rte_mbuf *m, uint32_t l3)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3);
 
@@ -121,7 +121,8 @@ enum pkt_drop EVS_HOT tun_pop(enum tun_kind kind, struct rte_mbuf *m, const stru
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint32_t l4 = l4_offset(m, ofs, ops->ip_proto), payload, size;
 
-	if (l4 == 0 || ofs->l3_len < l4 - ofs->l3 || m->data_len <= l4 || !ip_is_good(m, ofs->l3))
+	if (l4 == 0 || ofs->l3_len < l4 - ofs->l3 || m->data_len <= l4 ||
+	    !tun_ip_is_good(m, ofs->l3))
 		return PKT_DROP_TUN_BAD_HEADER;
 	payload = ofs->l3_len - (l4 - ofs->l3);
 	memset(tun, 0, sizeof(*tun));

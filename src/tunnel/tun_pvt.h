@@ -13,7 +13,7 @@
 #define TUN_ETHERTYPE_TEB 0x6558 /* transparent Ethernet bridging */
 #define TUN_UDP_SIZE      8
 
-/* One kind's three functions. */
+/* Two functions of each kind; some have more. */
 #define TUN_KIND_FUNCTIONS(kind)                                                                   \
 	size_t tun_##kind##_build(const struct tun_outer *outer, uint8_t *p);                      \
 	size_t tun_##kind##_parse(const uint8_t *p, uint32_t size, uint32_t avail,                 \
@@ -45,7 +45,8 @@ bool tun_stt_part(const uint8_t *p, uint32_t size, uint32_t avail, struct tun_pa
 void tun_stt_whole(uint8_t *p);
 bool tun_stt_settle(struct rte_mbuf *m, const struct tun_inner *inner);
 
-/* Is it vouched for, or right? */
+/* Is it vouched for, or right? The IPv4 header's checksum; the one of a packet like TCP's. */
+bool tun_ip_is_good(const struct rte_mbuf *m, uint32_t l3);
 bool tun_tcp_is_good(const struct rte_mbuf *m, uint32_t l3);
 /* Puts the header before m, with IP's lengths and checksum right; returns where L4 begins, NULL:
  * no room. The packet is not too long. */

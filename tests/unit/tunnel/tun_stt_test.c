@@ -430,6 +430,29 @@ static void test_spoilt(void **state)
 	check_whole(feed(part[2], &ofs, 0), &ofs, 3000);
 }
 
+/* A driver vouches for L4 and says nothing, or no good, of the IPv4 header. */
+static void test_ip_checksum(void **state)
+{
+	struct rte_mbuf *part[PKT_OFFLOAD_MAX], *whole;
+	struct pkt_offsets ofs;
+	unsigned n = cut(1500, part);
+
+	assert_int_equal(n, 2);
+	part[0]->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	*at(part[0], 14 + 8) ^= 1;
+	assert_null(feed(rte_pktmbuf_copy(part[0], pool, 0, UINT32_MAX), &ofs, 0));
+	assert_int_equal(drops_of(PKT_DROP_TUN_BAD_HEADER), 1);
+	*at(part[0], 14 + 8) ^= 1;
+	part[0]->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD; /* wrongly: we looked ourselves */
+	assert_null(feed(part[0], &ofs, 0));
+	whole = feed(part[1], &ofs, 0);
+	assert_non_null(whole);
+	assert_int_equal(whole->ol_flags &
+	                         (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK),
+	                 RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+	check_whole(whole, &ofs, 1500);
+}
+
 static void test_bounds(void **state)
 {
 	struct rte_mbuf *part[PKT_OFFLOAD_MAX];
@@ -499,7 +522,7 @@ int main(void)
 	        cmocka_unit_test(test_lies),         cmocka_unit_test(test_not_carried),
 	        cmocka_unit_test(test_cut_and_join), cmocka_unit_test(test_slices),
 	        cmocka_unit_test(test_spoilt),       cmocka_unit_test(test_split),
-	        cmocka_unit_test(test_bounds),
+	        cmocka_unit_test(test_bounds),       cmocka_unit_test(test_ip_checksum),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
