@@ -38,16 +38,17 @@ EVS_HOT bool pmd_join(struct pmd_worker *w, struct pmd_exec *x, unsigned i, enum
 {
 	struct rte_mbuf *m = x->mbuf[i];
 	uint16_t in_port = w->burst.base[x->slot[i]].in_port;
+	struct tun_stump stump = {.kind = kind, .mbuf = m, .ofs = &x->ofs[i]};
 	unsigned n_parts;
 
-	if (!tun_join_is_part(kind, m, &x->ofs[i]))
+	if (!tun_join_is_part(&stump))
 		return true;
 	m->hash.usr = in_port;
 	if (evs_unlikely(!w->joins)) {
 		on_drop(w, m, PKT_DROP_FRAG_REFUSED);
 		return false;
 	}
-	m = tun_join(w->joins, &(struct tun_stump){kind, m, &x->ofs[i]}, w->now_tsc, &n_parts);
+	m = tun_join(w->joins, &stump, w->now_tsc, &n_parts);
 	if (n_parts)
 		evs_counter_add(&w->account.copies, -(uint64_t)(n_parts - 1u));
 	x->mbuf[i] = m;

@@ -102,22 +102,20 @@ unsigned tun_joins_held(const struct tun_joins *joins)
 	return joins->n_held;
 }
 
-/* Reads the segment's header; false: malformed, or not what IP says. */
-static bool read_part(enum tun_kind kind, const struct rte_mbuf *m, const struct pkt_offsets *ofs,
-                      struct tun_part *part)
+/* False also for what is not as IP says. */
+bool tun_join_is_part(struct tun_stump *stump)
 {
+	const struct pkt_offsets *ofs = stump->ofs;
+	const struct rte_mbuf *m = stump->mbuf;
+	struct tun_part *part = &stump->part;
+
 	if (!ofs->l3 || ofs->l4 <= ofs->l3 || ofs->l3_len <= ofs->l4 - ofs->l3 ||
 	    m->data_len <= ofs->l4 || m->pkt_len < (uint32_t)ofs->l3 + ofs->l3_len)
 		return false;
-	return tun_kinds[kind].part(rte_pktmbuf_mtod_offset(m, const uint8_t *, ofs->l4),
-	                            ofs->l3_len - (ofs->l4 - ofs->l3), m->data_len - ofs->l4, part);
-}
-
-bool tun_join_is_part(enum tun_kind kind, const struct rte_mbuf *m, const struct pkt_offsets *ofs)
-{
-	struct tun_part part;
-
-	return read_part(kind, m, ofs, &part) && part.size < part.total;
+	return tun_kinds[stump->kind].part(rte_pktmbuf_mtod_offset(m, const uint8_t *, ofs->l4),
+	                                   ofs->l3_len - (ofs->l4 - ofs->l3), m->data_len - ofs->l4,
+	                                   part) &&
+	       part->size < part->total;
 }
 
 static void read_key(const uint8_t *ip, const struct tun_part *part, struct join_key *key)
@@ -288,20 +286,20 @@ struct rte_mbuf *tun_join(struct tun_joins *joins, const struct tun_stump *stump
 	struct pkt_offsets *ofs = stump->ofs;
 	struct rte_mbuf *m = stump->mbuf;
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, ofs->l3);
+	const struct tun_part *part = &stump->part;
 	struct join_key key;
-	struct tun_part part;
 	unsigned place = 0;
 	struct join *f;
 	enum fit fit;
 
 	*n_parts = 0;
-	if (!read_part(stump->kind, m, ofs, &part) || !is_good(m, ofs, &part)) {
+	if (!is_good(m, ofs, part)) {
 		joins->drop(joins->arg, m, PKT_DROP_TUN_BAD_HEADER);
 		return NULL;
 	}
-	read_key(ip, &part, &key);
-	f = place_of(joins, &key, &part, now_tsc);
-	fit = find_place(f, &part, &place);
+	read_key(ip, part, &key);
+	f = place_of(joins, &key, part, now_tsc);
+	fit = find_place(f, part, &place);
 	if (fit != FITS) {
 		joins->drop(joins->arg, m, PKT_DROP_FRAG_REFUSED);
 		if (fit == SPOILS)
@@ -310,10 +308,10 @@ struct rte_mbuf *tun_join(struct tun_joins *joins, const struct tun_stump *stump
 	}
 	f->marked |= is_marked(ip);
 	insert(joins, f, place,
-	       &(struct piece){m, (uint16_t)part.offset, (uint16_t)part.size, ofs->l3, ofs->l4});
+	       &(struct piece){m, (uint16_t)part->offset, (uint16_t)part->size, ofs->l3, ofs->l4});
 	if (f->have == f->total) {
 		*n_parts = f->n;
-		return complete(joins, f, &tun_kinds[stump->kind], part.header, ofs);
+		return complete(joins, f, &tun_kinds[stump->kind], part->header, ofs);
 	}
 	while (joins->n_bufs > TUN_JOIN_BUFFERS)
 		give_up(joins, TAILQ_FIRST(&joins->waiting), PKT_DROP_FRAG_REFUSED);

@@ -34,16 +34,17 @@ struct tun_joins *tun_joins_create(uint64_t timeout_tsc, tun_join_drop_fn *drop,
 /* [ctl] What waits is dropped as SHUTDOWN. */
 void tun_joins_destroy(struct tun_joins *joins);
 
-/* [worker] Is the packet, of a kind with segments, one of several? What is malformed is not. */
-bool tun_join_is_part(enum tun_kind kind, const struct rte_mbuf *m, const struct pkt_offsets *ofs);
-/* Such a packet, with a private first buffer. */
+/* A packet, with a private first buffer, that may be a segment. */
 struct tun_stump {
-	enum tun_kind kind;
+	enum tun_kind kind; /* one with segments */
 	struct rte_mbuf *mbuf;
 	struct pkt_offsets *ofs;
+	struct tun_part part; /* what tun_join_is_part read */
 };
-/* [worker] Takes it. Returns the whole packet, as if it had come so, of *n_parts that were taken,
- * with *ofs and its headers in one piece; or NULL. */
+/* [worker] Is it one of several? What is malformed is not. */
+bool tun_join_is_part(struct tun_stump *stump);
+/* [worker] Takes one that is. Returns the whole packet, as if it had come so, of *n_parts that were
+ * taken, with *ofs and its headers in one piece; or NULL. */
 struct rte_mbuf *tun_join(struct tun_joins *joins, const struct tun_stump *stump, uint64_t now_tsc,
                           unsigned *n_parts);
 void tun_joins_expire(struct tun_joins *joins, uint64_t now_tsc); /* [worker] now and then */

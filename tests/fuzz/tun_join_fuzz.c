@@ -109,7 +109,7 @@ static struct rte_mbuf *make(const struct step *s)
 	return m;
 }
 
-static void check_whole(struct rte_mbuf *m, const struct pkt_offsets *ofs)
+static void check_whole(struct rte_mbuf *m, struct pkt_offsets *ofs)
 {
 	struct pkt_key_tun tun;
 	uint32_t size = 0, before = m->pkt_len;
@@ -119,7 +119,7 @@ static void check_whole(struct rte_mbuf *m, const struct pkt_offsets *ofs)
 		size += seg->data_len;
 	if (size != m->pkt_len || m->pkt_len != (uint32_t)ofs->l3 + ofs->l3_len)
 		abort();
-	if (tun_join_is_part(TUN_STT, m, ofs))
+	if (tun_join_is_part(&(struct tun_stump){.kind = TUN_STT, .mbuf = m, .ofs = ofs}))
 		abort();
 	if (tun_pop(TUN_STT, m, ofs, &tun) == PKT_DROP_NONE && m->pkt_len >= before)
 		abort();
@@ -138,15 +138,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const struct step *s = (const struct step *)(data + i);
 		struct pkt_offsets ofs = {0};
 		struct rte_mbuf *m = make(s);
+		struct tun_stump stump = {.kind = TUN_STT, .mbuf = m, .ofs = &ofs};
 
 		memset(&key, 0, sizeof(key));
-		if (pkt_parse_one(m, &key, &ofs) || !tun_join_is_part(TUN_STT, m, &ofs)) {
+		if (pkt_parse_one(m, &key, &ofs) || !tun_join_is_part(&stump)) {
 			rte_pktmbuf_free(m);
 			continue;
 		}
 		n_in++;
 		now += s->tsc;
-		m = tun_join(joins, &(struct tun_stump){TUN_STT, m, &ofs}, now, &n_parts);
+		m = tun_join(joins, &stump, now, &n_parts);
 		n_out += m ? n_parts : n_parts ? n_parts - 1 : 0;
 		if (m)
 			check_whole(m, &ofs);

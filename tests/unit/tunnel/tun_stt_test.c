@@ -295,11 +295,12 @@ static unsigned cut(uint32_t payload, struct rte_mbuf **out)
 
 static struct rte_mbuf *feed(struct rte_mbuf *m, struct pkt_offsets *ofs, uint64_t now)
 {
+	struct tun_stump stump = {.kind = TUN_STT, .mbuf = m, .ofs = ofs};
 	unsigned n_parts;
 
 	parse(m, ofs);
-	assert_true(tun_join_is_part(TUN_STT, m, ofs));
-	return tun_join(joins, &(struct tun_stump){TUN_STT, m, ofs}, now, &n_parts);
+	assert_true(tun_join_is_part(&stump));
+	return tun_join(joins, &stump, now, &n_parts);
 }
 
 static void check_whole(struct rte_mbuf *m, struct pkt_offsets *ofs, uint32_t payload)
