@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest without a machine: the other side of a vhost-user socket in Python, with split rings in a
-memfd, so that a test chooses the features and writes every header itself (virtio 1.1, 2.6 and 5.1.6)."""
+"""A guest without a machine: the other side of a vhost-user socket in Python, with split or packed rings in a
+memfd, so that a test chooses the features and writes every header itself (virtio 1.1, 2.6, 2.7 and 5.1.6)."""
 import array
 import mmap
 import os
@@ -12,12 +12,14 @@ from .wait import wait_for
 CSUM, GUEST_CSUM, MRG_RXBUF, VERSION_1 = 1 << 0, 1 << 1, 1 << 15, 1 << 32
 GUEST_TSO4, GUEST_TSO6, GUEST_UFO = 1 << 7, 1 << 8, 1 << 10
 HOST_TSO4, HOST_TSO6, HOST_UFO = 1 << 11, 1 << 12, 1 << 14
-PROTOCOL = 1 << 30
+PROTOCOL, PACKED = 1 << 30, 1 << 34
+MODERN = MRG_RXBUF | VERSION_1
 SENDS_ALL = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_UFO
 TAKES_TSO = GUEST_CSUM | GUEST_TSO4 | GUEST_TSO6
 TAKES_ALL = TAKES_TSO | GUEST_UFO
 
 NEEDS_CSUM = 1
+DESC_AVAIL, DESC_USED = 1 << 7, 1 << 15
 GSO_NONE, GSO_TCPV4, GSO_UDP, GSO_TCPV6 = 0, 1, 3, 4
 
 (GET_FEATURES, SET_FEATURES, SET_OWNER, _, SET_MEM_TABLE, _, _, SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, _,
@@ -57,14 +59,17 @@ class Header:
 class Guest:
     """Ring 0 is what it receives, ring 1 what it sends."""
 
-    def __init__(self, path, features, listen=False):
-        """listen: the guest's side makes the socket, and evs is the client."""
-        self.path, self.wanted, self.listener, self.sock = str(path), features, None, None
+    def __init__(self, path, features, listen=False, base=MODERN):
+        """listen: the guest's side makes the socket, and evs is the client. base: features that it wants besides; with
+        PACKED it has packed rings, with 0 it is a guest as before virtio 1.0."""
+        self.path, self.wanted, self.listener, self.sock = str(path), features | base, None, None
+        self.packed, self.header_size = bool(base & PACKED), 12 if base & MODERN else 10
+        self.table = [{}, {}]  # of packed rings: what a buffer is
         self.fd = os.memfd_create("guest")
         os.ftruncate(self.fd, MEMORY)
         self.mem = mmap.mmap(self.fd, MEMORY)
         self.event = os.eventfd(0, os.EFD_NONBLOCK)
-        self.avail, self.used = [0, 0], [0, 0]
+        self.avail, self.used = [0, 0], [0, 0]  # buffers offered and taken back, ever
         for i in range(LEN):
             self._describe(0, i, BUFS_AT + i * BUF_SIZE, BUF_SIZE, 2)
             self._offer(0, i)
@@ -85,7 +90,7 @@ class Guest:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.connect(self.path)
         self.sock.settimeout(60)
-        self.features = self._ask(GET_FEATURES) & (self.wanted | MRG_RXBUF | VERSION_1)
+        self.features = self._ask(GET_FEATURES) & self.wanted
         self._tell(SET_FEATURES, struct.pack("<Q", self.features))
         self._tell(SET_OWNER, b"")
         self._tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, MEMORY, GPA, 0), self.fd)
@@ -113,6 +118,8 @@ class Guest:
         at = GPA + ring * RING_BYTES
         self._tell(SET_VRING_NUM, struct.pack("<II", ring, LEN))
         index = struct.unpack_from("<H", self.mem, ring * RING_BYTES + 0x2002)[0]
+        if self.packed:  # as QEMU does it: evs finds the place
+            index = 0x8000
         self._tell(SET_VRING_BASE, struct.pack("<II", ring, index))
         self._tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", ring, 0, at, at + 0x2000, at + 0x1000, 0))
         self._tell(SET_VRING_CALL, struct.pack("<Q", ring), self.event)
@@ -121,18 +128,41 @@ class Guest:
             self._tell(SET_VRING_ENABLE, struct.pack("<II", ring, 1))
 
     def _describe(self, ring, i, at, size, flags, following=0):
+        self.table[ring][i] = (GPA + at, size, flags)
+        if self.packed:
+            return
         struct.pack_into("<QIHH", self.mem, ring * RING_BYTES + i * 16, GPA + at, size, flags, following)
 
+    def _offer_packed(self, ring, i):
+        """The flags come last: with them the device may use it."""
+        at, in_odd_lap = ring * RING_BYTES + self.avail[ring] % LEN * 16, self.avail[ring] // LEN % 2
+        address, size, flags = self.table[ring][i]
+        struct.pack_into("<QIH", self.mem, at, address, size, i)
+        struct.pack_into("<H", self.mem, at + 14, flags | (DESC_USED if in_odd_lap else DESC_AVAIL))
+        self.avail[ring] += 1
+
     def _offer(self, ring, i):
+        if self.packed:
+            return self._offer_packed(ring, i)
         at = ring * RING_BYTES + 0x1000
         struct.pack_into("<H", self.mem, at + 4 + self.avail[ring] % LEN * 2, i)
         self.avail[ring] += 1
         struct.pack_into("<H", self.mem, at + 2, self.avail[ring] & 0xffff)
 
     def _returned(self, ring):
+        if self.packed:
+            n = self.used[ring]
+            flags = struct.unpack_from("<H", self.mem, ring * RING_BYTES + n % LEN * 16 + 14)[0]
+            both = DESC_AVAIL | DESC_USED
+            return n < self.avail[ring] and flags & both == (0 if n // LEN % 2 else both)
         return (struct.unpack_from("<H", self.mem, ring * RING_BYTES + 0x2002)[0] - self.used[ring]) & 0xffff
 
     def _take(self, ring):
+        """(buffer, bytes)"""
+        if self.packed:
+            at = ring * RING_BYTES + self.used[ring] % LEN * 16
+            self.used[ring] += 1
+            return struct.unpack_from("<8xIH", self.mem, at)[::-1]
         at = ring * RING_BYTES + 0x2004 + self.used[ring] % LEN * 8
         self.used[ring] += 1
         return struct.unpack_from("<II", self.mem, at)
@@ -140,7 +170,7 @@ class Guest:
     def send(self, frame, header=None, wait=True):
         """Waits until the switch has taken it; where it goes then is another question."""
         i = self.avail[1] % N_SEND
-        data = bytes(header or Header()) + b"\0\0" + bytes(frame)
+        data = bytes(header or Header()) + bytes(self.header_size - 10) + bytes(frame)
         at = SEND_AT + i * SEND_SIZE
         self.mem[at:at + len(data)] = data
         self._describe(1, i, at, len(data), 0)
@@ -162,9 +192,9 @@ class Guest:
             i, size = self._take(0)
             data = self.mem[BUFS_AT + i * BUF_SIZE:BUFS_AT + i * BUF_SIZE + size]
             self._offer(0, i)
-            for _ in range(struct.unpack_from("<H", data, 10)[0] - 1):
+            for _ in range(struct.unpack_from("<H", data, 10)[0] - 1 if self.header_size == 12 else 0):
                 i, size = self._take(0)
                 data += self.mem[BUFS_AT + i * BUF_SIZE:BUFS_AT + i * BUF_SIZE + size]
                 self._offer(0, i)
-            result.append((Header.parse(data), data[12:]))
+            result.append((Header.parse(data), data[self.header_size:]))
         return result
