@@ -15,29 +15,48 @@
 
 #define MAX_RETRIES 8 /* of a guest that empties its ring slowly, while there is progress */
 
+#define STANDARD_LEN (RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN) /* fits into any guest's buffers */
+
 #define ALL_CAPS (PORT_TX_MULTI_SEG | PORT_TX_L4_CSUM | PORT_TX_TSO | PORT_TX_IP_CSUM)
 
-static EVS_COLD void refuse(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
-                            unsigned n, uint64_t *bytes)
+/* Drops the packets of the mask; returns their bytes. */
+static EVS_COLD uint64_t refuse(struct pmd_worker *w, struct pmd_view *v,
+                                struct rte_mbuf *const *mbufs, uint32_t left)
 {
-	for (unsigned i = 0; i < n; i++)
-		*bytes -= mbufs[i]->pkt_len;
-	pmd_drop(w, v, mbufs, n, v->port->drop_full);
+	struct rte_mbuf *gone[PKT_BURST_MAX];
+	uint64_t bytes = 0;
+	unsigned n = 0;
+
+	for (; left; left &= left - 1) {
+		gone[n] = mbufs[__builtin_ctz(left)];
+		bytes += gone[n++]->pkt_len;
+	}
+	pmd_drop(w, v, gone, n, v->port->drop_full);
+	return bytes;
 }
 
-/* A guest's ring may have room again in a moment. */
-static EVS_COLD unsigned retry(struct pmd_view *v, uint16_t txq, struct rte_mbuf **mbufs,
-                               unsigned sent, unsigned n)
+/* A guest's ring may have room again in a moment; a frame that is longer than others may be so than
+ * the guest's buffers, which is not the fault of those behind it. Returns the mask of those that
+ * were not taken. */
+static EVS_COLD uint32_t retry(struct pmd_view *v, uint16_t txq, struct rte_mbuf **mbufs,
+                               unsigned at, unsigned n)
 {
-	struct port *port = v->port;
+	const struct port *port = v->port;
+	const uint32_t all = (uint32_t)((UINT64_C(1) << n) - 1);
+	uint32_t aside = 0;
 
 	if (port->drop_full != PKT_DROP_GUEST_RING_FULL)
-		return sent;
-	for (unsigned i = 0, last = sent; i < MAX_RETRIES && last > 0 && sent < n; i++) {
-		last = evs_load_acquire(&port->tx)(port, txq, mbufs + sent, (uint16_t)(n - sent));
-		sent += last;
+		return all & ~(uint32_t)((UINT64_C(1) << at) - 1);
+	for (unsigned i = 0, last = at; i < MAX_RETRIES && at < n; i++) {
+		if (last == 0) {
+			if (mbufs[at]->pkt_len <= STANDARD_LEN)
+				break;
+			aside |= UINT32_C(1) << at++;
+		}
+		last = evs_load_acquire(&port->tx)(v->port, txq, mbufs + at, (uint16_t)(n - at));
+		at += last;
 	}
-	return sent;
+	return aside | (all & ~(uint32_t)((UINT64_C(1) << at) - 1));
 }
 
 EVS_INLINE void transmit(struct pmd_worker *w, struct pmd_view *v, struct rte_mbuf **mbufs,
@@ -47,16 +66,18 @@ EVS_INLINE void transmit(struct pmd_worker *w, struct pmd_view *v, struct rte_mb
 	uint16_t txq = evs_load_relaxed(&v->txq);
 	rte_spinlock_t *lock = port->tx_locks ? &port->tx_locks[txq] : NULL;
 	unsigned sent;
+	uint32_t left = 0;
 
 	if (lock)
 		rte_spinlock_lock(lock);
 	sent = evs_load_acquire(&port->tx)(port, txq, mbufs, (uint16_t)n);
 	if (evs_unlikely(sent < n))
-		sent = retry(v, txq, mbufs, sent, n);
+		left = retry(v, txq, mbufs, sent, n);
 	if (lock)
 		rte_spinlock_unlock(lock);
-	if (evs_unlikely(sent < n))
-		refuse(w, v, mbufs + sent, n - sent, &bytes);
+	if (evs_unlikely(left))
+		bytes -= refuse(w, v, mbufs, left);
+	sent = n - (unsigned)__builtin_popcount(left);
 	evs_counter_add(&v->counters->tx_pkts, sent);
 	evs_counter_add(&v->counters->tx_bytes, bytes);
 	evs_counter_add(&w->account.tx, sent);

@@ -409,6 +409,26 @@ static void test_tx_drops(void **state)
 	assert_int_equal(env_drops(b, PKT_DROP_GUEST_RING_FULL), 0);
 }
 
+/* A frame that is longer than the guest's buffers is the only one that is lost. */
+static void test_too_long_for_guest(void **state)
+{
+	struct rte_mbuf *burst[PKT_BURST_MAX];
+
+	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
+	b->port.drop_full = PKT_DROP_GUEST_RING_FULL;
+	b->port.mtu = 9000;
+	b->tx_longest = 1518;
+	for (uint32_t i = 0; i < PKT_BURST_MAX; i++)
+		burst[i] = env_frame(1, i, i % 10 == 5 ? 1522 : ENV_FRAME_SIZE);
+	assert_int_equal(rte_ring_sp_enqueue_bulk(a->in[0], (void **)burst, PKT_BURST_MAX, NULL),
+	                 PKT_BURST_MAX);
+	for (uint32_t i = 0; i < PKT_BURST_MAX; i++)
+		if (i % 10 != 5)
+			expect(b, i, 0x22);
+	expect_drops(b, PKT_DROP_GUEST_RING_FULL, 3);
+	expect_account((struct pmd_account){.rx = PKT_BURST_MAX, .tx = 29, .dropped = 3});
+}
+
 /* A frame whose UDP checksum its sender left to the device. */
 static struct rte_mbuf *frame_unfinished(uint32_t seq)
 {
@@ -699,6 +719,7 @@ int main(void)
 	        TEST(test_controller),
 	        TEST(test_controller_flood),
 	        TEST(test_tx_drops),
+	        TEST(test_too_long_for_guest),
 	        TEST(test_offload_by_port),
 	        TEST(test_offload_that_lies),
 	        TEST(test_segmentation),

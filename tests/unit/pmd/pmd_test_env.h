@@ -39,8 +39,9 @@ struct fake {
 	struct port port;
 	struct rte_ring *in[ENV_QUEUES], *out[ENV_QUEUES];
 	rte_spinlock_t lock[ENV_QUEUES];
-	unsigned order;   /* tells the thread sanitizer what the rings order: see wire_sync */
-	unsigned tx_room; /* packets that tx takes at once */
+	unsigned order;      /* tells the thread sanitizer what the rings order: see wire_sync */
+	unsigned tx_room;    /* packets that tx takes at once */
+	uint32_t tx_longest; /* and of what length */
 };
 
 static struct rte_mempool *env_pool;
@@ -71,6 +72,9 @@ static uint16_t fake_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	struct fake *f = (struct fake *)port;
 
 	n = (uint16_t)EVS_MIN((unsigned)n, f->tx_room);
+	for (uint16_t i = 0; i < n; i++)
+		if (mbufs[i]->pkt_len > f->tx_longest)
+			n = i;
 	wire_sync(f);
 	return (uint16_t)rte_ring_sp_enqueue_burst(f->out[queue], (void **)mbufs, n, NULL);
 }
@@ -110,6 +114,7 @@ static struct fake *fake_open(uint16_t index, uint16_t n_queues)
 	f->port.numa_node = -1;
 	f->port.tx_locks = f->lock;
 	f->tx_room = PKT_BURST_MAX;
+	f->tx_longest = UINT32_MAX;
 	for (unsigned q = 0; q < n_queues; q++) {
 		char name[32];
 
