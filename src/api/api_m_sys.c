@@ -61,9 +61,9 @@ const struct api_method api_worker_set = {
         .name = "worker.set",
         .flags = API_WRITE,
         .help = "Show or set how workers sleep, share queues, and bound new flows",
-        .more = "sleep: a worker without traffic naps, ever longer, until it costs under 5 % of "
-                "its "
-                "CPU; auto does so unless its CPU was isolated for polling. rebalance: seconds "
+        .more = "sleep: a worker without traffic naps, then waits until a port or control wakes it "
+                "(devices without interrupts: it looks so often that it costs 5 % of its CPU); "
+                "auto does so unless its CPU was isolated for polling. rebalance: seconds "
                 "between two looks at the load, 0 for none; where a worker is over 70 % busy and "
                 "would gain, queues move, without loss or reordering. miss-budget: new flows a "
                 "second that a port may start on a worker, 0 for any number; packets beyond it are "

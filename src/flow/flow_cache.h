@@ -210,6 +210,9 @@ struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burs
  * cache. The caller holds no flow and no program of this cache across it. */
 void flow_cache_poll(struct flow_cache *cache);
 
+/* [worker] Has it done all that control asked for? */
+bool flow_cache_is_settled(const struct flow_cache *cache);
+
 /* [ctl] Flows travel to control by a ring: those that were installed so far are all before this
  * mark. */
 uint32_t flow_cache_born(const struct flow_cache *cache);

@@ -329,6 +329,11 @@ static void sweep(struct flow_cache *cache)
 			flow_exact_sweep(&cache->exact[i], cache->pool.flows, elapsed);
 }
 
+bool flow_cache_is_settled(const struct flow_cache *cache)
+{
+	return flow_ring_is_empty(&cache->pool.killed) && flow_ring_is_empty(&cache->pool.freed);
+}
+
 void flow_cache_poll(struct flow_cache *cache)
 {
 	struct flow *flow;

@@ -69,9 +69,14 @@ EVS_INLINE void flow_ring_push(struct flow_ring *ring, uint32_t index)
 	evs_store_release(&ring->head, ring->head + 1);
 }
 
+EVS_INLINE bool flow_ring_is_empty(const struct flow_ring *ring) /* [consumer] */
+{
+	return ring->tail == evs_load_acquire(&ring->head);
+}
+
 EVS_INLINE bool flow_ring_pop(struct flow_ring *ring, uint32_t *index)
 {
-	if (ring->tail == evs_load_acquire(&ring->head))
+	if (flow_ring_is_empty(ring))
 		return false;
 	*index = ring->slots[ring->tail & ring->mask];
 	ring->tail++;

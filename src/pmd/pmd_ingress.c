@@ -24,6 +24,7 @@ static void publish(const struct pmd_port *p)
 	}
 	for (unsigned i = 0; i < p->n_rxq; i++)
 		evs_store_release(&p->rxq[i]->gate, in && qos_ingress_shapes(in) ? in : NULL);
+	port_wake(); /* a queue with a gate has no event */
 }
 
 int pmd_ingress_set(struct port *port, struct qos_ingress *in, struct evs_error *err)

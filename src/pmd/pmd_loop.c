@@ -290,6 +290,8 @@ EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq, unsign
 	if (all == 0)
 		return 0;
 
+	if (evs_unlikely(rxq->is_armed))
+		pmd_wake_disarm(rxq);
 	now = evs_clock_tsc();
 	evs_counter_add(&rxq->pkts, all);
 	evs_counter_add(&rxq->busy_tsc, now - w->now_tsc);

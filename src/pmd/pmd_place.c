@@ -61,6 +61,7 @@ static void list_publish(struct pmd_worker *w)
 		poll->rxq[poll->n++] = q;
 	poll->most = EVS_MAX(1u, EVS_MIN(MOST_BURSTS, ROUND_BURSTS / EVS_MAX(1u, n)));
 	evs_store_release(&w->poll, poll);
+	pmd_wake_changed(w);
 	w->n_queues = n;
 	if (old != &pmd_poll_nothing)
 		evs_rcu_free(old);

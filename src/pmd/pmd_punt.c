@@ -144,6 +144,7 @@ int pmd_inject(struct rte_mbuf *mbuf, uint16_t in_port, const struct flow_prog_b
 		slot->prog.overflow = prog->overflow;
 		memcpy(slot->prog.ops, prog->ops, prog->size);
 		evs_store_release(&w->inject_ring.head, w->inject_ring.head + 1);
+		pmd_wake(w);
 		return 0;
 	}
 	return -ENOENT;

@@ -14,6 +14,7 @@
 #include "pmd/pmd.h"
 #include "pmd/pmd_decap_pvt.h"
 #include "pmd/pmd_fair_pvt.h"
+#include "pmd/pmd_wake_pvt.h"
 
 struct pmd_shaper;
 struct pmd_port;
@@ -67,6 +68,9 @@ struct pmd_rxq {
 	/* [the polling worker w, ctl r] */
 	uint64_t pkts EVS_CACHE_ALIGNED;
 	uint64_t busy_tsc;
+	/* [the polling worker] */
+	bool is_armed; /* has an edge when frames come, see pmd_wake.c */
+	bool can_arm;
 } EVS_CACHE_ALIGNED;
 
 /* What a worker polls: immutable. */
@@ -157,6 +161,7 @@ struct pmd_worker {
 		uint32_t left;        /* naps until the cost is measured again */
 		uint64_t cpu_ns;      /* at the last measurement */
 	} nap;
+	struct pmd_wake wake;
 	uint64_t stage_tsc[PMD_N_STAGES] EVS_CACHE_ALIGNED;
 	uint64_t stage_pkts;
 	uint64_t nested_tsc; /* of stages within others */

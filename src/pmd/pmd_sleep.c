@@ -3,12 +3,18 @@
  * Adaptive sleep: a worker without traffic backs off, in naps that grow while nothing comes.
  * Threads: worker.
  *
- * A nap ends by time, not by an event: no driver need support interrupts, and nobody pays for
- * waking. The longest nap bounds both the delay of the first packet and the cost of an idle worker,
- * which is what the kernel takes for going to sleep and waking (1.5 us on bare metal, 4.5 us in a
- * virtual machine). So the worker measures that cost: soon after traffic naps stay within 40 us;
- * after a tenth of a second they become as long as is needed to cost less than 5 % of the CPU.
- * While it sleeps the worker is offline for grace periods, so control does not wait for it.
+ * Soon after traffic a nap ends by time: nobody pays for waking. After WAIT_US the worker arms its
+ * queues (pmd_wake.c) and waits for an event, a millisecond at a time: a guest pays for one kick
+ * then, and no more until the worker has been idle for as long again. The bound keeps the CPU from
+ * falling so deeply asleep that it is slow to wake (4.5 us soon after, 20 after 25 ms), and is a
+ * second line behind events that get lost.
+ *
+ * Where some queue has no event (packets of a device without interrupts), naps still end by time.
+ * The longest one bounds both the delay of the first packet and the cost of an idle worker, which
+ * is what the kernel takes for going to sleep and waking (1.5 us on bare metal, 4.5 us and more in
+ * a virtual machine). So the worker measures that cost: after a tenth of a second naps become as
+ * long as is needed to cost less than 5 % of the CPU. While it sleeps the worker is offline for
+ * grace periods, so control does not wait for it.
  */
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -18,9 +24,11 @@
 
 #include "pmd/pmd_pvt.h"
 
-#define SPIN_US      100    /* of idleness before the first nap */
-#define NAP_MIN_NS   2000   /* first nap */
-#define NAP_MAX_NS   40000  /* soon after traffic */
+#define SPIN_US      100   /* of idleness before the first nap */
+#define NAP_MIN_NS   2000  /* first nap */
+#define NAP_MAX_NS   40000 /* soon after traffic */
+#define WAIT_US      2000  /* of idleness before it waits for events */
+#define WAIT_NS      1000000
 #define DEEP_US      100000 /* of idleness before naps may become longer */
 #define DEEP_MIN_NS  20000
 #define DEEP_MAX_NS  95000
@@ -56,13 +64,25 @@ static uint32_t deep_nap_ns(struct pmd_worker *w)
 	return w->nap.deep_ns;
 }
 
-static void take_nap(struct pmd_worker *w, uint64_t idle_tsc)
+static uint32_t nap_ns(struct pmd_worker *w, uint64_t idle_us)
 {
-	bool deep = idle_tsc > evs_clock_tsc_hz / 1000000 * DEEP_US;
-	struct timespec ts = {.tv_nsec = deep ? deep_nap_ns(w) : w->nap.ns};
+	if (idle_us > WAIT_US && pmd_wake_by_events(w))
+		return WAIT_NS;
+	return idle_us > DEEP_US ? deep_nap_ns(w) : w->nap.ns;
+}
 
+static void take_nap(struct pmd_worker *w, uint64_t idle_us)
+{
+	struct timespec ts;
+
+	if (idle_us > WAIT_US && pmd_wake_prepare(w))
+		return;
+	ts = (struct timespec){.tv_nsec = nap_ns(w, idle_us)};
 	rte_rcu_qsbr_thread_offline(evs_rcu, w->id);
-	nanosleep(&ts, NULL);
+	if (idle_us > WAIT_US)
+		pmd_wake_wait(w, &ts);
+	else
+		nanosleep(&ts, NULL);
 	rte_rcu_qsbr_thread_online(evs_rcu, w->id);
 	evs_counter_add(&w->sleeps, 1);
 	w->nap.ns = EVS_MIN(w->nap.ns * 2, (uint32_t)NAP_MAX_NS);
@@ -79,7 +99,7 @@ EVS_COLD void pmd_sleep(struct pmd_worker *w)
 		w->nap.deep_ns = NAP_MAX_NS;
 		w->nap.cpu_ns = w->nap.left = 0;
 	} else if (idle_tsc > evs_clock_tsc_hz / 1000000 * SPIN_US) {
-		take_nap(w, idle_tsc);
+		take_nap(w, idle_tsc / (evs_clock_tsc_hz / 1000000));
 	} else {
 		rte_pause();
 	}

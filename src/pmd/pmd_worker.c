@@ -91,8 +91,13 @@ static int worker_alloc(unsigned id, unsigned cpu, struct pmd_worker **wp, struc
 	}
 	cache.isa = pmd_config.isa;
 	cache.born_arg = (void *)(uintptr_t)id;
-	rc = flow_cache_create(&cache, &w->cache, err);
+	rc = pmd_wake_init(w);
+	if (rc)
+		evs_error_set(err, rc, "worker on CPU %u: no eventfd: %s", cpu, strerror(-rc));
+	else
+		rc = flow_cache_create(&cache, &w->cache, err);
 	if (rc) {
+		pmd_wake_fini(w);
 		munmap(w, size);
 		return rc;
 	}
@@ -123,6 +128,7 @@ static void worker_free(struct pmd_worker *w)
 		free(w->poll);
 	pmd_frags_destroy(w);
 	pmd_joins_fini(w);
+	pmd_wake_fini(w);
 	flow_cache_destroy(w->cache);
 	munmap(w, w->mem_size);
 }
@@ -245,6 +251,7 @@ static void worker_stop(void *arg)
 	struct pmd_worker *w = arg;
 
 	evs_store_release(&w->stop, true);
+	pmd_wake(w);
 	pthread_join(w->thread, NULL);
 	pmd_frags_destroy(w);
 	pmd_joins_fini(w);

@@ -31,12 +31,18 @@ __thread struct port_debt *port_debts;
 
 int port_init(unsigned max_workers, struct evs_error *err)
 {
+	int ret;
+
 	port_max_workers = EVS_MIN(EVS_MAX(max_workers, 1u), (unsigned)EVS_MAX_WORKERS);
-	return port_link_init(err);
+	ret = port_link_init(err);
+	if (!ret && (ret = port_wake_init(err)) != 0)
+		port_link_fini();
+	return ret;
 }
 
 void port_fini(void)
 {
+	port_wake_fini();
 	port_link_fini();
 	port_pools_fini();
 }

@@ -115,6 +115,11 @@ struct port_type {
 	 * it returns 0. On failure nothing is left behind and err names cause and remedy. */
 	int (*create)(struct port *port, const struct port_args *args, struct evs_error *err);
 	void (*destroy)(struct port *port); /* [ctl] no worker uses it any more */
+	/* [worker] The worker will sleep: arm gives a descriptor with an edge for epoll(7), never
+	 * read, when frames come; it looks once more for older ones. Until disarm, which follows
+	 * the first frame, rx always looks. Either as often as one likes. NULL: PORT_ARM_NEVER. */
+	int (*arm)(struct port *port, uint16_t queue);
+	void (*disarm)(struct port *port, uint16_t queue);
 	/* [ctl] The rest may be NULL: not supported. set applies changed options of the type under
 	 * traffic, wholly or not at all; the caller has checked their names. */
 	int (*set)(struct port *port, const struct port_args *args, struct evs_error *err);
@@ -128,6 +133,10 @@ struct port_type {
 	void (*get_xstats)(struct port *port,
 	                   void (*add)(void *arg, const char *key, uint64_t value), void *arg);
 };
+
+/* What port_type.arm returns besides a descriptor. */
+#define PORT_ARM_NEVER  (-1) /* only polling tells */
+#define PORT_ARM_SILENT (-2) /* nothing can come before the next port_wake */
 
 /* All types, ends with NULL; those of this room are there from the start. */
 extern const struct port_type *port_types[PORT_MAX_TYPES + 1];
@@ -215,6 +224,10 @@ void port_counters_deleted(struct port_counters *sum);
 void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg);
 int port_link_fd(void);
 void port_link_wake(void); /* [any thread] makes port_link_fd readable: look at link_check */
+
+void port_wake(void);            /* [any thread] what workers armed may be void now */
+int port_wake_fd(void);          /* it has an edge each time */
+extern uint32_t port_wake_epoch; /* [any w, worker r; acquire] */
 
 /* [ctl] Set by evsd (pmd_port_queues_changed): n_rxq or numa_node changed while the port is
  * attached. */

@@ -40,6 +40,7 @@ struct ap_queue {
 	int fd;
 	uint64_t pause_tsc;
 	uint64_t next_tsc;
+	bool is_armed; /* its worker sleeps until a frame comes: each look counts */
 	struct port_stock stock;
 } EVS_CACHE_ALIGNED;
 
@@ -125,7 +126,7 @@ static EVS_HOT uint16_t ap_rx(struct port *port, uint16_t queue, struct rte_mbuf
 	uint64_t now = evs_clock_tsc();
 	uint16_t got = 0;
 
-	if (now < q->next_tsc)
+	if (now < q->next_tsc && !q->is_armed)
 		return 0;
 	while (got < n && port_stock_ready(&q->stock) && read_frame(port, queue, &mbufs[got]))
 		got = (uint16_t)(got + (mbufs[got] != NULL));
@@ -136,6 +137,19 @@ static EVS_HOT uint16_t ap_rx(struct port *port, uint16_t queue, struct rte_mbuf
 	q->pause_tsc = EVS_MIN(q->pause_tsc * 2 + ap->pause_max_tsc / 16, ap->pause_max_tsc);
 	q->next_tsc = now + q->pause_tsc;
 	return 0;
+}
+
+static int ap_arm(struct port *port, uint16_t queue)
+{
+	struct ap_queue *q = &((struct ap *)port->priv)->queue[queue];
+
+	q->is_armed = true;
+	return q->fd;
+}
+
+static void ap_disarm(struct port *port, uint16_t queue)
+{
+	((struct ap *)port->priv)->queue[queue].is_armed = false;
 }
 
 static EVS_HOT uint16_t ap_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs,
@@ -432,6 +446,8 @@ const struct port_type port_af_packet_type = {
         .has_datapath = true,
         .create = ap_create,
         .destroy = ap_destroy,
+        .arm = ap_arm,
+        .disarm = ap_disarm,
         .set_mtu = ap_set_mtu,
         .set_mac = ap_set_mac,
         .set_admin = ap_set_admin,

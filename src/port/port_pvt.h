@@ -19,6 +19,10 @@ void port_link_fini(void);
  * 0: all of them (events were lost). */
 void port_link_mark(const char *ifname, int ifindex);
 
+/* port_wake.c */
+int port_wake_init(struct evs_error *err);
+void port_wake_fini(void);
+
 /* port_counters.c: the port is about to be freed. */
 void port_counters_retire(const struct port *port);
 

@@ -32,6 +32,7 @@ struct tap_queue {
 	int fd;
 	uint64_t pause_tsc; /* between looks at an idle queue */
 	uint64_t next_tsc;
+	bool is_armed; /* its worker sleeps until a frame comes: each look counts */
 	struct port_stock stock;
 } EVS_CACHE_ALIGNED;
 
@@ -56,7 +57,7 @@ static EVS_HOT uint16_t tap_rx(struct port *port, uint16_t queue, struct rte_mbu
 	uint64_t now = evs_clock_tsc();
 	uint16_t got = 0;
 
-	if (now < q->next_tsc)
+	if (now < q->next_tsc && !q->is_armed)
 		return 0;
 	while (got < n && port_stock_ready(&q->stock)) {
 		ssize_t len = readv(q->fd, q->stock.iov, 1 + q->stock.len);
@@ -79,6 +80,19 @@ static EVS_HOT uint16_t tap_rx(struct port *port, uint16_t queue, struct rte_mbu
 	else
 		q->pause_tsc = 0;
 	return got;
+}
+
+static int tap_arm(struct port *port, uint16_t queue)
+{
+	struct tap_queue *q = &((struct tap *)port->priv)->queue[queue];
+
+	q->is_armed = true;
+	return q->fd;
+}
+
+static void tap_disarm(struct port *port, uint16_t queue)
+{
+	((struct tap *)port->priv)->queue[queue].is_armed = false;
 }
 
 static EVS_HOT uint16_t tap_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs,
@@ -343,9 +357,9 @@ static const struct port_option tap_options[] = {
 static const struct port_option internal_options[] = {{NULL, NULL, NULL, 0}};
 
 #define TAP_ROW                                                                                    \
-	.has_datapath = true, .create = tap_create, .destroy = tap_destroy,                        \
-	.set_mtu = tap_set_mtu, .set_mac = tap_set_mac, .set_admin = tap_set_admin,                \
-	.get_link = tap_get_link, .get_status = tap_get_status
+	.has_datapath = true, .create = tap_create, .destroy = tap_destroy, .arm = tap_arm,        \
+	.disarm = tap_disarm, .set_mtu = tap_set_mtu, .set_mac = tap_set_mac,                      \
+	.set_admin = tap_set_admin, .get_link = tap_get_link, .get_status = tap_get_status
 
 const struct port_type port_tap_type = {
         .name = "tap",

@@ -83,6 +83,37 @@ EVS_HOT uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	return got;
 }
 
+/* The ring that the worker takes from, if it is ours. */
+static struct vhu_ring *own_ring(struct port *port, uint16_t queue)
+{
+	struct vhu_conn *conn = evs_load_relaxed(&((struct vhu *)port->priv)->served);
+
+	return evs_load_relaxed(&conn->is_ours) ? &conn->ring[2 * queue + 1] : NULL;
+}
+
+int vhu_arm(struct port *port, uint16_t queue)
+{
+	const struct vhu *vhu = port->priv;
+	struct vhu_ring *ring;
+
+	if (evs_load_acquire(&vhu->vid) < 0)
+		return PORT_ARM_SILENT;
+	ring = own_ring(port, queue);
+	return ring ? vhu_ring_arm(ring) : PORT_ARM_NEVER;
+}
+
+void vhu_disarm(struct port *port, uint16_t queue)
+{
+	const struct vhu *vhu = port->priv;
+	struct vhu_ring *ring;
+
+	if (evs_load_acquire(&vhu->vid) < 0)
+		return;
+	ring = own_ring(port, queue);
+	if (ring)
+		vhu_ring_disarm(ring);
+}
+
 #define LARGE (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)
 
 /* A frame as seen by the library: its headers but for the last byte, and the rest. */

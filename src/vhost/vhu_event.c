@@ -156,6 +156,7 @@ static void serve(struct vhu *vhu, struct vhu_conn *conn)
 	evs_store_relaxed(&vhu->port->drop_full, PKT_DROP_GUEST_RING_FULL);
 	vhu_announce_start(vhu);
 	evs_store_release(&vhu->vid, conn->vid);
+	port_wake();
 }
 
 /* Workers serve no device when this returns. No lock may be held. */

@@ -96,6 +96,8 @@ struct vhu {
 
 /* vhu_data.c */
 uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
+int vhu_arm(struct port *port, uint16_t queue);
+void vhu_disarm(struct port *port, uint16_t queue);
 uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
 
 /* vhu_announce.c */
@@ -144,6 +146,7 @@ uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size);
 
 /* vhu_vet.c: [vhost] from now on each message of the connection is vetted */
 void vhu_vet(struct vhu_conn *conn);
+bool vhu_is_eventfd(int fd); /* others may let workers wait */
 
 /* vhu_rings.c: [vhost] before a message that changes them, after it, and as the library says */
 void vhu_rings_pause(struct vhu_conn *conn);

@@ -4,10 +4,11 @@
  */
 #include <sys/eventfd.h>
 
+#include "port/port.h"
 #include "vhost/vhu_layout_pvt.h"
 
 const struct vhu_layout vhu_split = {vhu_split_start, vhu_split_take, vhu_split_give,
-                                     vhu_split_publish};
+                                     vhu_split_publish, vhu_split_ask};
 
 EVS_HOT uint16_t vhu_ring_take(struct vhu_ring *ring, const struct vhu_catch *c)
 {
@@ -38,4 +39,26 @@ EVS_HOT void vhu_ring_call(struct vhu_ring *ring)
 		return;
 	evs_counter_add(&ring->n_calls, 1);
 	eventfd_write(ring->call_fd, 1);
+}
+
+int vhu_ring_arm(struct vhu_ring *ring)
+{
+	int fd = PORT_ARM_SILENT;
+
+	rte_spinlock_lock(&ring->lock);
+	if (ring->is_active) {
+		fd = ring->layout->ask && ring->kick_fd >= 0 ? ring->kick_fd : PORT_ARM_NEVER;
+		if (fd >= 0)
+			ring->layout->ask(ring, true);
+	}
+	rte_spinlock_unlock(&ring->lock);
+	return fd;
+}
+
+void vhu_ring_disarm(struct vhu_ring *ring)
+{
+	rte_spinlock_lock(&ring->lock);
+	if (ring->is_active && ring->layout->ask)
+		ring->layout->ask(ring, false);
+	rte_spinlock_unlock(&ring->lock);
 }

@@ -62,6 +62,7 @@ struct vhu_ring {
 	const struct vhu_layout *layout;
 	int vid;
 	int call_fd; /* our copy; -1: none */
+	int kick_fd; /* the library's; -1: none, or no eventfd */
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
@@ -88,6 +89,8 @@ struct vhu_layout {
 	uint16_t (*give)(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
 	/* The guest has n slots more back; it is called if it wants that. */
 	void (*publish)(struct vhu_ring *ring, uint16_t n);
+	/* The guest shall kick when the next slot is available, or shall not. NULL: it can not. */
+	void (*ask)(struct vhu_ring *ring, bool kicks);
 };
 
 extern const struct vhu_layout vhu_split;
@@ -103,6 +106,11 @@ void vhu_ring_call(struct vhu_ring *ring);
 
 /* Do these bytes lie in the guest's memory, as aligned as they must be? [vhost] */
 bool vhu_mem_holds(const struct vhu_mem *mem, const void *start, size_t size, uintptr_t align);
+
+/* From now on the guest kicks the descriptor that is returned when it makes frames available, until
+ * vhu_ring_disarm; see port_type.arm. [worker] */
+int vhu_ring_arm(struct vhu_ring *ring);
+void vhu_ring_disarm(struct vhu_ring *ring);
 
 /* Where `size` bytes at gpa are, or as many as lie together: *size is lowered. NULL: nowhere. */
 EVS_INLINE uint8_t *vhu_mem_at(const struct vhu_mem *mem, uint64_t gpa, uint32_t *size)

@@ -29,6 +29,8 @@ static void set_active(struct vhu_ring *ring)
 	rte_spinlock_lock(&ring->lock);
 	ring->is_active = ring->is_placed && ring->is_enabled;
 	rte_spinlock_unlock(&ring->lock);
+	if (ring->is_active)
+		port_wake(); /* frames may be there, and the worker has not armed it so */
 }
 
 /* Until the worker has given back what it holds of the ring, which takes it a turn of its loop. It
@@ -101,6 +103,7 @@ static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	ring->vid = conn->vid;
 	ring->index = index;
 	ring->size = vring.size;
+	ring->kick_fd = vhu_is_eventfd(vring.kickfd) ? vring.kickfd : -1;
 	ring->mem = &conn->mem;
 	ring->event_idx = features & BIT(VIRTIO_RING_F_EVENT_IDX);
 	ring->offloads = features & offloads[index & 1];

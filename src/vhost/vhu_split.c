@@ -65,6 +65,18 @@ EVS_INLINE bool wants_call(struct vhu_ring *ring)
 	return true;
 }
 
+/* The guest looks after it made slots available (2.6.8). Past the index that was asked for it does
+ * not kick again. */
+void vhu_split_ask(struct vhu_ring *ring, bool kicks)
+{
+	uint16_t *event = (uint16_t *)&ring->used->ring[ring->size];
+
+	if (!ring->event_idx)
+		evs_store_relaxed(&ring->used->flags, kicks ? 0 : VRING_USED_F_NO_NOTIFY);
+	else if (kicks)
+		evs_store_relaxed(event, ring->last_avail);
+}
+
 EVS_HOT void vhu_split_publish(struct vhu_ring *ring, uint16_t n)
 {
 	ring->last_used = (uint16_t)(ring->last_used + n);

@@ -66,5 +66,6 @@ bool vhu_split_start(struct vhu_ring *ring, const struct rte_vhost_vring *vring)
 uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c);
 uint16_t vhu_split_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
 void vhu_split_publish(struct vhu_ring *ring, uint16_t n);
+void vhu_split_ask(struct vhu_ring *ring, bool kicks);
 
 #endif

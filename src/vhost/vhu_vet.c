@@ -113,16 +113,20 @@ static const char *check_file(struct vhu_conn *conn, struct vhu_msg *msg)
 	return (msg->u64 & VHU_MSG_RING_MASK) < VHU_N_RINGS ? NULL : "no such ring";
 }
 
+bool vhu_is_eventfd(int fd)
+{
+	char path[48], link[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, link, sizeof(link) - 1) > 0 && !strcmp(link, "anon_inode:[eventfd]");
+}
+
 /* Whom workers call may not let them wait: a pipe that nobody reads would. */
 static bool never_blocks(int fd)
 {
-	char path[48], link[32] = "";
 	int flags = fcntl(fd, F_GETFL);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return readlink(path, link, sizeof(link) - 1) > 0 &&
-	       !strcmp(link, "anon_inode:[eventfd]") && flags >= 0 &&
-	       !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	return vhu_is_eventfd(fd) && flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 static const char *check_call(struct vhu_conn *conn, struct vhu_msg *msg)

@@ -4,11 +4,15 @@
     null (packets without end) --\\
     null (packets without end) ---- br0 --> null sink
     null (silent) ---------------/
+
+or two guests and a tap device, all of which can wake it.
 """
 import os
+import time
 
 import pytest
 from evslib import wait_for
+from evslib.guest import Guest
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
@@ -43,6 +47,46 @@ def test_an_idle_worker_naps_unless_told_not_to(lab):
         seen.append(evsd.worker_sum("sleeps"))
         return len(seen) > 2 and seen[-1] == seen[-2]
     wait_for(quiet, "no naps any more")
+
+
+def sleeps_a_second(evsd):
+    """At most: a machine that stalls only lowers it."""
+    begin, before = time.monotonic(), evsd.worker_sum("sleeps")
+    time.sleep(0.5)
+    return (evsd.worker_sum("sleeps") - before) / (time.monotonic() - begin)
+
+
+def test_a_worker_waits_for_events_where_there_are_any(lab):
+    evsd = lab.evsd()
+    evsd.call("worker.set", sleep="on")
+    ends = []
+    for name in ("a", "b"):
+        path = lab.dir / name
+        evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path), mode="server")
+        ends.append(Guest(path, 0))
+        wait_for(lambda name=name: evsd.port(name)["link"] == "up", "the guest is served")
+    lab.tap_guest(evsd, "t", "10.0.0.1/24", quiet=True)
+    wait_for(ends[0].wants_kick, "the worker sleeps, and its guests shall kick it")
+    frame = bytes.fromhex("020000000002020000000001") + b"\x88\xb5" + bytes(46)
+    for i in range(100):
+        if i % 20 == 0:
+            wait_for(ends[0].wants_kick, "it sleeps again")
+            kicks = ends[0].n_kicks
+        ends[0].send(frame)
+        if i % 20 == 0:
+            assert ends[0].n_kicks == kicks + 1
+    got = []
+    wait_for(lambda: got.extend(ends[1].receive()) or len(got) >= 100, "no frame is lost")
+    assert len([data for _, data in got if data == frame]) == 100
+    wait_for(lambda: sleeps_a_second(evsd) < 1500, "it waits, a millisecond at a time")
+
+    evsd.call("worker.set", sleep="off")
+    wait_for(lambda: sleeps_a_second(evsd) == 0, "it polls")
+    for end in ends:
+        end.send(frame)
+        wait_for(lambda end=end: not end.wants_kick(), "a kick is wanted once, and nobody sleeps now")
+        end.close()
+    evsd.check_accounts()
 
 
 def cpus(evsd):

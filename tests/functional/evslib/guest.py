@@ -68,7 +68,8 @@ class Guest:
         self.fd = os.memfd_create("guest")
         os.ftruncate(self.fd, MEMORY)
         self.mem = mmap.mmap(self.fd, MEMORY)
-        self.event = os.eventfd(0, os.EFD_NONBLOCK)
+        self.event, self.kick = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2))
+        self.n_kicks = 0
         self.avail, self.used = [0, 0], [0, 0]  # buffers offered and taken back, ever
         for i in range(LEN):
             self._describe(0, i, BUFS_AT + i * BUF_SIZE, BUF_SIZE, 2)
@@ -105,6 +106,7 @@ class Guest:
         self.mem.close()
         os.close(self.fd)
         os.close(self.event)
+        os.close(self.kick)
 
     def _tell(self, request, payload, fd=None):
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
@@ -123,7 +125,7 @@ class Guest:
         self._tell(SET_VRING_BASE, struct.pack("<II", ring, index))
         self._tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", ring, 0, at, at + 0x2000, at + 0x1000, 0))
         self._tell(SET_VRING_CALL, struct.pack("<Q", ring), self.event)
-        self._tell(SET_VRING_KICK, struct.pack("<Q", ring), self.event)
+        self._tell(SET_VRING_KICK, struct.pack("<Q", ring), self.kick)
         if self.features & PROTOCOL:
             self._tell(SET_VRING_ENABLE, struct.pack("<II", ring, 1))
 
@@ -148,6 +150,10 @@ class Guest:
         struct.pack_into("<H", self.mem, at + 4 + self.avail[ring] % LEN * 2, i)
         self.avail[ring] += 1
         struct.pack_into("<H", self.mem, at + 2, self.avail[ring] & 0xffff)
+
+    def wants_kick(self):
+        """Has the switch asked to be told of the next frame? (split rings: used->flags, 2.6.8)"""
+        return not self.packed and not struct.unpack_from("<H", self.mem, RING_BYTES + 0x2000)[0] & 1
 
     def _returned(self, ring):
         if self.packed:
@@ -175,6 +181,9 @@ class Guest:
         self.mem[at:at + len(data)] = data
         self._describe(1, i, at, len(data), 0)
         self._offer(1, i)
+        if self.wants_kick():
+            os.eventfd_write(self.kick, 1)
+            self.n_kicks += 1
         if wait:
             wait_for(lambda: self._returned(1), "the switch takes the frame", interval=0.001)
             self.reap()

@@ -126,6 +126,36 @@ static void test_frames(void **state)
 	test_close(0);
 }
 
+/* A guest is asked to kick for as long as the worker wants to sleep, in either manner. */
+static void test_arm(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct vring_used *used;
+	struct master m;
+
+	assert_int_equal(port->type->arm(port, 0), PORT_ARM_SILENT);
+	for (unsigned by_index = 0; by_index < 2; by_index++) {
+		uint32_t epoch = evs_load_acquire(&port_wake_epoch);
+
+		connect_ready(&m, port, (uint64_t)by_index << VIRTIO_RING_F_EVENT_IDX, 2);
+		assert_true(evs_load_acquire(&port_wake_epoch) != epoch);
+		exchange(&m, 300);
+		used = master_used(&m, 1);
+		if (!by_index)
+			assert_int_equal(used->flags, VRING_USED_F_NO_NOTIFY);
+		assert_true(port->type->arm(port, 0) >= 0);
+		assert_int_equal(used->flags, 0);
+		if (by_index)
+			assert_int_equal(*(uint16_t *)&used->ring[MASTER_RING_LEN], m.next[1]);
+		port->type->disarm(port, 0);
+		assert_int_equal(used->flags, by_index ? 0 : VRING_USED_F_NO_NOTIFY);
+		master_close(&m);
+		await(!port->link_up);
+		assert_int_equal(port->type->arm(port, 0), PORT_ARM_SILENT);
+	}
+	test_close(0);
+}
+
 static uint32_t make_tcp(uint8_t *frame, uint16_t payload)
 {
 	struct rte_ipv4_hdr *ip = (void *)(frame + 14);
@@ -415,19 +445,13 @@ static void test_stale_socket(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_features),
-	        cmocka_unit_test(test_refusals),
-	        cmocka_unit_test(test_frames),
-	        cmocka_unit_test(test_offloads),
-	        cmocka_unit_test(test_no_guest_csum),
-	        cmocka_unit_test(test_ring_full),
-	        cmocka_unit_test(test_queues),
-	        cmocka_unit_test(test_driver_reload),
-	        cmocka_unit_test(test_reconnects),
-	        cmocka_unit_test(test_second_guest),
-	        cmocka_unit_test(test_port_cycles),
-	        cmocka_unit_test(test_stale_socket),
-	        cmocka_unit_test(test_messages_in_traffic),
+	        cmocka_unit_test(test_features),      cmocka_unit_test(test_refusals),
+	        cmocka_unit_test(test_frames),        cmocka_unit_test(test_offloads),
+	        cmocka_unit_test(test_no_guest_csum), cmocka_unit_test(test_ring_full),
+	        cmocka_unit_test(test_queues),        cmocka_unit_test(test_driver_reload),
+	        cmocka_unit_test(test_reconnects),    cmocka_unit_test(test_second_guest),
+	        cmocka_unit_test(test_arm),           cmocka_unit_test(test_port_cycles),
+	        cmocka_unit_test(test_stale_socket),  cmocka_unit_test(test_messages_in_traffic),
 	};
 	int ret;
 
