@@ -99,6 +99,10 @@ const struct api_method api_flow_dump = {
         .name = "flow.dump",
         .flags = API_READ,
         .help = "Show rules with their statistics, as ovs-ofctl dump-flows does",
+        .more = "Of a list that is being applied nothing is shown before all of it is. A change "
+                "that "
+                "ends while many thousand rules are shown is in some of them only: one that it "
+                "rewrote may then be missing, or be there as it was and as it is.",
         .example = "flow dump br0 'table=0,udp'",
         .params = PARAMS{BRIDGE,
                          {"filter", API_STR, API_POS, "FILTER",

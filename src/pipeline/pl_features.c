@@ -123,11 +123,10 @@ static void remove_useless(struct pl_rule *rule, void *arg)
 
 static void keep_tables(struct pl_bridge *bridge, bool *wanted)
 {
+	pl_rules_each(bridge->tables, remove_useless, wanted);
 	for (unsigned id = 0; id < PL_MAX_TABLES; id++) {
 		struct pl_table *table = pl_table_at(bridge, id);
-		uint32_t cursor = 0;
 
-		pl_slots_walk(&table->slots, &cursor, UINT32_MAX, remove_useless, wanted);
 		table->is_absent = !wanted[id];
 		if (table->is_absent)
 			snprintf(table->name, sizeof(table->name), "table%u", id);

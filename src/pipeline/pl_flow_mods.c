@@ -59,6 +59,7 @@ static struct pl_rule *bring_back(struct pl_rule *old)
 	        .hard_timeout = old->hard_timeout,
 	        .flags = old->flags,
 	};
+	const struct pl_rule *latest = pl_rule_latest(old);
 	struct pl_rule *rule;
 
 	flow_cls_rule_match(&old->cls, &mod.match.key, &mod.match.mask);
@@ -67,9 +68,9 @@ static struct pl_rule *bring_back(struct pl_rule *old)
 	if (!rule)
 		return NULL;
 	rule->created_ns = old->created_ns;
-	rule->used_ms = old->used_ms;
-	rule->n_pkts = old->n_pkts;
-	rule->n_bytes = old->n_bytes;
+	rule->used_ms = latest->used_ms;
+	rule->n_pkts = latest->n_pkts;
+	rule->n_bytes = latest->n_bytes;
 	return pl_rule_insert(rule, &mod.match, old->cls.priority) ? NULL : rule;
 }
 

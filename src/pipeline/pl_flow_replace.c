@@ -119,15 +119,6 @@ static void count_rule(struct pl_rule *rule, void *arg)
 		r->done->written++;
 }
 
-static void each_rule(struct replace *r, void (*fn)(struct pl_rule *rule, void *arg))
-{
-	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
-		uint32_t cursor = 0;
-
-		pl_slots_walk(&pl_table_at(r->bridge, i)->slots, &cursor, UINT32_MAX, fn, r);
-	}
-}
-
 static int run(struct replace *r, const struct pl_flow_source *source, struct of_error *err)
 {
 	static struct of_flow_mod mod; /* large; control is one thread */
@@ -139,7 +130,7 @@ static int run(struct replace *r, const struct pl_flow_source *source, struct of
 	}
 	if (rc)
 		return rc;
-	each_rule(r, remove_other);
+	pl_rules_each(r->bridge->tables, remove_other, r);
 	for (source->rewind(source->arg); (rc = source->next(source->arg, &mod)) > 0;) {
 		evs_task_breathe();
 		rc = write_rule(r, &mod, err);
@@ -147,7 +138,7 @@ static int run(struct replace *r, const struct pl_flow_source *source, struct of
 			return rc;
 	}
 	if (!rc)
-		each_rule(r, count_rule);
+		pl_rules_each(r->bridge->tables, count_rule, r);
 	return rc;
 }
 

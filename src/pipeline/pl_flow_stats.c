@@ -34,6 +34,7 @@ static void rule_tell(struct pl_rule *rule, void *arg)
 {
 	const struct query *query = arg;
 	const struct flow_cls_rule *cls = &rule->cls;
+	const struct pl_rule *latest = pl_rule_latest(rule);
 	uint64_t age_ns = evs_clock_ns() - rule->created_ns;
 	struct of_flow_stats stats;
 
@@ -51,8 +52,8 @@ static void rule_tell(struct pl_rule *rule, void *arg)
 	stats.hard_timeout = rule->hard_timeout;
 	stats.flags = rule->flags;
 	stats.cookie = rule->cookie;
-	stats.packet_count = rule->n_pkts;
-	stats.byte_count = rule->n_bytes;
+	stats.packet_count = latest->n_pkts;
+	stats.byte_count = latest->n_bytes;
 	pl_code_insts(rule->code, &stats.insts);
 	query->visit(&stats, query->arg);
 }
@@ -69,12 +70,12 @@ bool pl_flow_walk(struct pl_bridge *bridge, const struct of_flow_request *reques
 	while (cursor->table < PL_MAX_TABLES && (all || cursor->table == request->table_id)) {
 		const struct pl_table *table = pl_table_at(bridge, cursor->table);
 
-		if (table->n_rules &&
+		if (table->n_published &&
 		    pl_slots_walk(&table->slots, &cursor->slot, max, rule_tell, &query))
 			return true;
 		cursor->slot = 0;
 		cursor->table++;
-		if (table->n_rules && all && cursor->table < PL_MAX_TABLES)
+		if (table->n_published && all && cursor->table < PL_MAX_TABLES)
 			return true;
 	}
 	return false;
@@ -91,7 +92,7 @@ void pl_table_stats(struct pl_bridge *bridge, uint8_t table_id, struct of_table_
 
 	*stats = (struct of_table_stats){
 	        .table_id = table_id,
-	        .active_count = table->n_rules,
+	        .active_count = table->n_published,
 	        .lookup_count = table->n_lookups,
 	        .matched_count = table->n_matched,
 	};

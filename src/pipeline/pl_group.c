@@ -285,34 +285,25 @@ static void remove_user(struct pl_rule *rule, void *arg)
 /* Rules that name the group, or any (OFPG_ALL), go with it. */
 static void remove_users(struct pl_tables *tables, uint32_t id)
 {
-	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
-		uint32_t cursor = 0;
-
-		pl_slots_walk(&tables->table[i].slots, &cursor, UINT32_MAX, remove_user, &id);
-	}
+	pl_rules_each(tables, remove_user, &id);
 }
 
-/* The groups of up to n chains from *cursor on; false: that was the end. */
+static void visit_chain(struct pl_group *group, uint64_t version,
+                        void (*fn)(struct pl_group *group, void *arg), void *arg)
+{
+	evs_task_breathe();
+	for (; group; group = group->next)
+		if (pl_exists(group->added, &group->removed, version))
+			fn(group, arg);
+}
+
+/* The published groups of up to n chains from *cursor on; false: that was the end. */
 static bool some_groups(const struct pl_tables *tables, uint32_t *cursor, uint32_t n,
                         void (*fn)(struct pl_group *group, void *arg), void *arg)
 {
-	for (; n && *cursor < PL_GROUP_BUCKETS; n--, ++*cursor) {
-		struct pl_group *group;
-
-		evs_task_breathe();
-		for (group = tables->groups[*cursor]; group; group = group->next)
-			if (pl_exists(group->added, &group->removed, pl_next_version()))
-				fn(group, arg);
-	}
+	for (; n && *cursor < PL_GROUP_BUCKETS; n--, ++*cursor)
+		visit_chain(tables->groups[*cursor], pl_version, fn, arg);
 	return *cursor < PL_GROUP_BUCKETS;
-}
-
-static void each_group(const struct pl_tables *tables,
-                       void (*fn)(struct pl_group *group, void *arg), void *arg)
-{
-	uint32_t cursor = 0;
-
-	some_groups(tables, &cursor, PL_GROUP_BUCKETS, fn, arg);
 }
 
 static void remove_one(struct pl_group *group, void *arg)
@@ -325,7 +316,8 @@ void pl_groups_clear(struct pl_tables *tables)
 	if (!tables->n_groups)
 		return;
 	remove_users(tables, OFPG_ALL);
-	each_group(tables, remove_one, NULL);
+	for (unsigned i = 0; i < PL_GROUP_BUCKETS; i++)
+		visit_chain(tables->groups[i], pl_next_version(), remove_one, NULL);
 }
 
 static int delete (struct pl_bridge *bridge, const struct of_group_mod *mod, struct of_error *err)
@@ -402,7 +394,7 @@ bool pl_group_walk(struct pl_bridge *bridge, uint32_t group_id, uint32_t *cursor
 
 	if (group_id == OFPG_ALL)
 		return some_groups(bridge->tables, cursor, PL_WALK_CHAINS, tell_stats, &visitor);
-	group = pl_group_lookup(bridge->tables, group_id, pl_next_version());
+	group = pl_group_lookup(bridge->tables, group_id, pl_version);
 	if (group)
 		tell_stats(group, &visitor);
 	return false;

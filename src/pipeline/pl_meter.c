@@ -162,11 +162,7 @@ static void remove_user(struct pl_rule *rule, void *arg)
 /* Rules that name the meter, or any (OFPM_ALL), go with it (section 6.6). */
 static void remove_users(struct pl_tables *tables, uint32_t id)
 {
-	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
-		uint32_t cursor = 0;
-
-		pl_slots_walk(&tables->table[i].slots, &cursor, UINT32_MAX, remove_user, &id);
-	}
+	pl_rules_each(tables, remove_user, &id);
 }
 
 static void remove_one(struct pl_meter *meter, void *arg)
@@ -181,29 +177,31 @@ static void delete_one(struct pl_meter *meter)
 	remove_meter(meter);
 }
 
-/* The meters of up to n chains from *cursor on; false: that was the end. */
+static void visit_chain(struct pl_meter *meter, uint64_t version,
+                        void (*fn)(struct pl_meter *meter, void *arg), void *arg)
+{
+	evs_task_breathe();
+	for (; meter; meter = meter->next)
+		if (pl_exists(meter->added, &meter->removed, version))
+			fn(meter, arg);
+}
+
+/* The published meters of up to n chains from *cursor on; false: that was the end. */
 static bool some_meters(const struct pl_tables *tables, uint32_t *cursor, uint32_t n,
                         void (*fn)(struct pl_meter *meter, void *arg), void *arg)
 {
-	for (; n && *cursor < PL_GROUP_BUCKETS; n--, ++*cursor) {
-		struct pl_meter *meter;
-
-		evs_task_breathe();
-		for (meter = tables->meters[*cursor]; meter; meter = meter->next)
-			if (pl_exists(meter->added, &meter->removed, pl_next_version()))
-				fn(meter, arg);
-	}
+	for (; n && *cursor < PL_GROUP_BUCKETS; n--, ++*cursor)
+		visit_chain(tables->meters[*cursor], pl_version, fn, arg);
 	return *cursor < PL_GROUP_BUCKETS;
 }
 
 void pl_meters_clear(struct pl_tables *tables)
 {
-	uint32_t cursor = 0;
-
 	if (!tables->n_meters)
 		return;
 	remove_users(tables, OFPM_ALL);
-	some_meters(tables, &cursor, PL_GROUP_BUCKETS, remove_one, NULL);
+	for (unsigned i = 0; i < PL_GROUP_BUCKETS; i++)
+		visit_chain(tables->meters[i], pl_next_version(), remove_one, NULL);
 }
 
 int pl_meter_mod(struct pl_bridge *bridge, const struct of_meter_mod *mod, struct of_error *err)
@@ -274,7 +272,7 @@ static void tell_config(struct pl_meter *meter, void *arg)
 
 int pl_meter_known(struct pl_bridge *bridge, uint32_t meter_id, struct of_error *err)
 {
-	if (meter_id == OFPM_ALL || pl_meter_lookup(bridge->tables, meter_id, pl_next_version()))
+	if (meter_id == OFPM_ALL || pl_meter_lookup(bridge->tables, meter_id, pl_version))
 		return 0;
 	return of_error_set(err, OFPMMFC_UNKNOWN_METER);
 }
@@ -286,7 +284,7 @@ static bool walk(struct pl_bridge *bridge, uint32_t meter_id, uint32_t *cursor,
 
 	if (meter_id == OFPM_ALL)
 		return some_meters(bridge->tables, cursor, PL_WALK_CHAINS, fn, visitor);
-	meter = pl_meter_lookup(bridge->tables, meter_id, pl_next_version());
+	meter = pl_meter_lookup(bridge->tables, meter_id, pl_version);
 	if (meter)
 		fn(meter, visitor);
 	return false;

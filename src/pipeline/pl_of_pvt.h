@@ -45,7 +45,7 @@ EVS_INLINE struct of_actions pl_code_write(const struct pl_code *code)
 	        code->write_size};
 }
 
-/* The rules of the next version, by slot [ctl]. */
+/* The rules of the published version and of the next one, by slot [ctl]. */
 struct pl_slots {
 	uintptr_t *slot;
 	uint32_t cap;
@@ -60,7 +60,8 @@ struct pl_table {
 	bool is_dirty;  /* changed since the last commit */
 	bool is_absent; /* a table-features request took it out of the pipeline */
 	uint32_t config;
-	uint32_t n_rules;
+	uint32_t n_rules;     /* of the next version */
+	uint32_t n_published; /* of the published one */
 	struct pl_slots slots;
 	uint64_t n_lookups, n_matched;
 	char name[OF_TABLE_NAME];
@@ -170,6 +171,18 @@ EVS_INLINE struct pl_rule *pl_rule_of(const struct flow_cls_rule *cls)
 {
 	return cls ? evs_container_of(cls, struct pl_rule, cls) : NULL;
 }
+/* All rules of the next version; visit may remove the rule it is given. */
+void pl_rules_each(struct pl_tables *tables, void (*visit)(struct pl_rule *rule, void *arg),
+                   void *arg);
+/* [worker, ctl] Where a rule counts on after it was changed. */
+EVS_INLINE struct pl_rule *pl_rule_latest(struct pl_rule *rule)
+{
+	struct pl_rule *next;
+
+	while ((next = evs_load_acquire(&rule->successor)))
+		rule = next;
+	return rule;
+}
 /* The pending change of the next version: what goes with it. */
 void pl_pending_group(struct pl_group *removed);
 void pl_pending_meter(struct pl_meter *removed);
@@ -189,8 +202,11 @@ void pl_journal_remove(struct pl_rule *rule);
 /* pl_slots.c [ctl] */
 int pl_slots_add(struct pl_slots *slots, struct pl_rule *rule); /* 0 or -ENOMEM */
 void pl_slots_del(struct pl_slots *slots, struct pl_rule *rule);
-/* Visits the rules in up to `max` slots from *cursor on; false: that was the end. visit may remove
- * the rule it is given. */
+/* Visits the rules of the next version; visit may remove the rule it is given. */
+void pl_slots_each(const struct pl_slots *slots, void (*visit)(struct pl_rule *rule, void *arg),
+                   void *arg);
+/* Visits the rules of the published version in up to `max` slots from *cursor on; false: that was
+ * the end. */
 bool pl_slots_walk(const struct pl_slots *slots, uint32_t *cursor, uint32_t max,
                    void (*visit)(struct pl_rule *rule, void *arg), void *arg);
 

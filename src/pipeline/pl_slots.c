@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rules of a table in slots, for slow readers: a cursor is a slot, and stays good while rules
- * come and go.
+ * come and go. A removed rule keeps its slot until it is taken apart, so that readers see the
+ * version that is published, whatever a task has done to the next one.
  * Threads: control. Owner: the table owns the array.
  *
  * A free slot holds the number of the next free one, shifted, with the lowest bit set.
@@ -44,15 +45,30 @@ void pl_slots_del(struct pl_slots *slots, struct pl_rule *rule)
 	slots->free = rule->slot + 1;
 }
 
+static void visit_at(const struct pl_slots *slots, uint32_t i, uint64_t version,
+                     void (*visit)(struct pl_rule *rule, void *arg), void *arg)
+{
+	struct pl_rule *rule = is_rule(slots->slot[i]) ? (struct pl_rule *)slots->slot[i] : NULL;
+
+	if (rule && flow_cls_rule_visible(&rule->cls, version))
+		visit(rule, arg);
+}
+
+void pl_slots_each(const struct pl_slots *slots, void (*visit)(struct pl_rule *rule, void *arg),
+                   void *arg)
+{
+	for (uint32_t i = 0; i < slots->cap; i++) {
+		evs_task_breathe();
+		visit_at(slots, i, pl_next_version(), visit, arg);
+	}
+}
+
 bool pl_slots_walk(const struct pl_slots *slots, uint32_t *cursor, uint32_t max,
                    void (*visit)(struct pl_rule *rule, void *arg), void *arg)
 {
 	uint32_t end = *cursor + EVS_MIN(max, slots->cap - EVS_MIN(*cursor, slots->cap));
 
-	for (; *cursor < end; ++*cursor) {
-		evs_task_breathe();
-		if (is_rule(slots->slot[*cursor]))
-			visit((struct pl_rule *)slots->slot[*cursor], arg);
-	}
+	for (; *cursor < end; ++*cursor)
+		visit_at(slots, *cursor, pl_version, visit, arg);
 	return *cursor < slots->cap;
 }

@@ -161,7 +161,6 @@ void pl_rule_remove(struct pl_rule *rule, uint8_t reason, bool notify)
 	assert(!evs_task_is_elsewhere());
 	pl_journal_remove(rule);
 	flow_cls_remove(&table->cls, &rule->cls, pl_next_version());
-	pl_slots_del(&table->slots, rule);
 	rule->reason = reason;
 	rule->notify = notify && (rule->flags & OFPFF_SEND_FLOW_REM);
 	table->n_rules--;
@@ -171,6 +170,13 @@ void pl_rule_remove(struct pl_rule *rule, uint8_t reason, bool notify)
 		table->bridge->tables->implicit = NULL;
 	pl_vec_add(&batch_now()->rules, rule);
 	table_touch(table);
+}
+
+void pl_rules_each(struct pl_tables *tables, void (*visit)(struct pl_rule *rule, void *arg),
+                   void *arg)
+{
+	for (unsigned i = 0; i < PL_MAX_TABLES; i++)
+		pl_slots_each(&tables->table[i].slots, visit, arg);
 }
 
 void pl_on_flow_removed(pl_flow_removed_fn *fn, void *arg)
@@ -257,6 +263,7 @@ static void rule_gone(struct pl_rule *rule)
 {
 	if (rule->notify && flow_removed)
 		tell_removed(rule);
+	pl_slots_del(&rule->table->slots, rule);
 	flow_cls_unlink(&rule->table->cls, &rule->cls);
 }
 
@@ -355,6 +362,7 @@ void pl_commit(void)
 	while ((table = TAILQ_FIRST(&dirty))) {
 		TAILQ_REMOVE(&dirty, table, dirty);
 		table->is_dirty = false;
+		table->n_published = table->n_rules;
 		if (flow_cls_publish(&table->cls))
 			abort(); /* readers would not find rules that were acknowledged */
 	}
@@ -378,12 +386,9 @@ EVS_INLINE void count(uint64_t *counter, uint64_t n)
 
 static void credit_rule(struct pl_rule *rule, const struct pl_credit *credit)
 {
-	struct pl_rule *next;
-
 	count(&rule->table->n_lookups, credit->pkts);
 	count(&rule->table->n_matched, credit->pkts);
-	while ((next = evs_load_acquire(&rule->successor)))
-		rule = next;
+	rule = pl_rule_latest(rule);
 	count(&rule->n_pkts, credit->pkts);
 	count(&rule->n_bytes, credit->bytes);
 	if ((int32_t)(credit->used_ms - evs_load_relaxed(&rule->used_ms)) > 0)
@@ -495,11 +500,7 @@ static void remove_silently(struct pl_rule *rule, void *arg)
 
 void pl_tables_destroy(struct pl_tables *tables)
 {
-	for (unsigned i = 0; i < PL_MAX_TABLES; i++) {
-		uint32_t cursor = 0;
-
-		pl_slots_walk(&tables->table[i].slots, &cursor, UINT32_MAX, remove_silently, NULL);
-	}
+	pl_rules_each(tables, remove_silently, NULL);
 	pl_groups_clear(tables);
 	pl_meters_clear(tables);
 	pl_commit();

@@ -9,13 +9,13 @@ import struct
 import threading
 
 import pytest
-from evslib import Lab, wait_for
+from evslib import Lab, RpcError, wait_for
 from evslib import ofraw as of
 from evslib.ofctl import BARRIER, BARRIER_REPLY, ECHO_REPLY, ECHO_REQUEST, ERROR, MULTIPART, MULTIPART_REPLY, Session, match, message, oxm
 
 N, MANY = 20000, 100000
 UDP, ARP = [oxm(5, b"\x08\0"), oxm(10, b"\x11")], [oxm(5, b"\x08\x06")]
-AGGREGATE = 2
+AGGREGATE, TABLE = 2, 3
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +182,39 @@ def test_replace_beside_a_controller(evsd, a):
     assert errors == [] and a.errors == []
     evsd.call("flow.replace", bridge="br0", flows=lines)
     assert count(a) == count(a, port=5) == 3000
+
+
+def active(session):
+    """Rules of table 0, as its statistics say."""
+    session.send(message(MULTIPART, struct.pack("!HHxxxx", TABLE, 0), 6))
+    return struct.unpack_from("!I", session.wait(MULTIPART_REPLY, 6), 20)[0]
+
+
+def test_nobody_sees_half_of_a_list(evsd, a, b):
+    """Beside a list that takes the place of another, and one whose last line is refused."""
+    a.send(delete_all())
+    fill(a)
+    lists = [[f"priority=7,udp,nw_src=10.{net}.{i >> 8}.{i & 255},actions=output:5" for i in range(n)] for net, n in ((1, 12000), (2, 9000))]
+    refused = [*(line.replace("output:5", "output:6") for line in lists[0]), "priority=7,tcp,actions=group:77"]
+    seen, done = set(), threading.Event()
+
+    def changes():
+        try:
+            for _ in range(5):
+                for lines in lists:
+                    evsd.call("flow.replace", bridge="br0", flows=lines)
+                with pytest.raises(RpcError):
+                    evsd.call("flow.add", bridge="br0", flows=refused)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=changes)
+    thread.start()
+    while not done.is_set():
+        seen.add(active(b))
+        assert count(b, port=6) == 0
+    thread.join(60)
+    assert seen <= {N, 12000, 9000} and active(b) == count(b, port=5) == 9000
 
 
 def test_a_bridge_goes_in_the_middle(evsd, a):

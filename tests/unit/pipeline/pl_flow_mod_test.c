@@ -16,6 +16,7 @@ static unsigned count(struct pl_bridge *br)
 	struct pl_flow_cursor cursor = {0};
 	unsigned n = 0;
 
+	pl_commit();
 	while (pl_flow_walk(br, &request, &cursor, 16, on_rule, &n))
 		;
 	return n;
