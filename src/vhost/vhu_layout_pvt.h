@@ -39,6 +39,12 @@ EVS_INLINE void vhu_buf_read(const struct vhu_ring *ring, struct vhu_buf *buf, u
 		buf->bytes = NULL;
 }
 
+/* It looks for what it has back by itself. */
+EVS_INLINE bool vhu_guest_polls(const struct vhu_ring *ring)
+{
+	return vhu_split_polls(ring);
+}
+
 /* One descriptor of a buffer after another. */
 EVS_INLINE int vhu_buf_walk(const struct vhu_ring *ring, const struct vhu_buf *buf, vhu_desc_fn *fn,
                             void *arg)

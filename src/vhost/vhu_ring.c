@@ -33,6 +33,13 @@ EVS_HOT uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, u
 	return given;
 }
 
+void vhu_ring_return(struct vhu_ring *ring)
+{
+	if (ring->n_open)
+		ring->layout->publish(ring, ring->n_open);
+	ring->n_open = 0;
+}
+
 EVS_HOT void vhu_ring_call(struct vhu_ring *ring)
 {
 	if (ring->call_fd < 0)

@@ -23,6 +23,14 @@
  * within the same turn of its loop. vhu_rings_pause waits for that, so memory stays as long as
  * somebody looks at it. Where lending was in vain, since somebody had to copy the frame after all,
  * the ring copies at once for some bursts.
+ *
+ * Kept back. DPDK's driver in a guest frees what it sent when room is short; but if it then finds
+ * less than 32 frames on their way, all of its ring at once, more than the cache of its pool takes,
+ * and from then on it sends and posts the oldest of all its buffers, which are in no cache of the
+ * CPU: writing 9,000 bytes to one of 14,000 buffers takes twice as long as to one of 2,000. So of a
+ * guest that polls (no event index, no interrupts wanted) the last few large frames' buffers stay
+ * open until it sends more or was found quiet a few times. No chains: few of them can be all that
+ * the ring has.
  */
 #ifndef VHU_RING_PVT_H
 #define VHU_RING_PVT_H
@@ -52,13 +60,16 @@ struct vhu_ring {
 	bool is_enabled;
 	bool event_idx, offloads, merges, log;
 	bool has_called;
+	bool is_lent; /* some of what is open: debt is listed */
+	bool keeps;   /* all that is open, or came last, are large frames of single descriptors */
 	uint8_t hdr_size;
 	uint16_t size, index;
 	uint16_t last_avail, last_used, last_call;
-	uint16_t n_open;       /* taken and not given back: what is lent lies there */
+	uint16_t n_open;       /* taken and not given back yet */
+	uint16_t n_quiet;      /* polls in vain since, while something is open */
 	uint16_t sparse;       /* bursts in which nothing is lent, as it was in vain */
 	uint32_t in_vain;      /* [worker of the queue] */
-	struct port_debt debt; /* listed while n_open is not 0 */
+	struct port_debt debt; /* listed while is_lent */
 	const struct vhu_layout *layout;
 	int vid;
 	int call_fd; /* our copy; -1: none */
@@ -100,6 +111,9 @@ uint16_t vhu_ring_take(struct vhu_ring *ring, const struct vhu_catch *c);
 
 /* Frames to the guest, lent ones too: how many of them it has. They stay the caller's. [worker] */
 uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
+
+/* The guest has back what was kept; nothing is lent. Under the lock. [vhost] */
+void vhu_ring_return(struct vhu_ring *ring);
 
 /* The guest is called. [worker] */
 void vhu_ring_call(struct vhu_ring *ring);

@@ -28,6 +28,8 @@ static void set_active(struct vhu_ring *ring)
 {
 	rte_spinlock_lock(&ring->lock);
 	ring->is_active = ring->is_placed && ring->is_enabled;
+	if (!ring->is_active && !ring->is_lent)
+		vhu_ring_return(ring);
 	rte_spinlock_unlock(&ring->lock);
 	if (ring->is_active)
 		port_wake(); /* frames may be there, and the worker has not armed it so */
@@ -38,13 +40,15 @@ static void set_active(struct vhu_ring *ring)
  * and of all other guests none has a message handled now. */
 static void await_debt(struct vhu_ring *ring)
 {
-	uint16_t n_open;
+	bool is_lent;
 
 	for (;;) {
 		rte_spinlock_lock(&ring->lock);
-		n_open = ring->n_open;
+		is_lent = ring->is_lent;
+		if (!is_lent)
+			vhu_ring_return(ring);
 		rte_spinlock_unlock(&ring->lock);
-		if (n_open == 0)
+		if (!is_lent)
 			return;
 		usleep(DEBT_POLL_US);
 	}

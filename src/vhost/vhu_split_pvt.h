@@ -62,6 +62,12 @@ EVS_INLINE void vhu_split_use(struct vhu_ring *ring, uint16_t at, uint16_t id, u
 	        (struct vring_used_elem){.id = id, .len = len};
 }
 
+EVS_INLINE bool vhu_split_polls(const struct vhu_ring *ring)
+{
+	return !ring->event_idx &&
+	       evs_load_relaxed(&ring->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT;
+}
+
 bool vhu_split_start(struct vhu_ring *ring, const struct rte_vhost_vring *vring); /* [vhost] */
 uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c);
 uint16_t vhu_split_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);

@@ -18,6 +18,8 @@
 #define L4_MAX    60u
 #define LEND_MIN  768u /* bytes: shorter frames are copied faster than told of */
 #define SPARSE    64   /* bursts that are copied after one that was lent in vain */
+#define KEEP      32   /* buffers that a guest need not have back yet */
+#define QUIET     16   /* polls in vain, after which it has */
 
 /* A frame on its way into buffers. */
 struct intake {
@@ -189,54 +191,88 @@ EVS_INLINE enum pkt_drop take_frame(struct vhu_ring *ring, struct rte_mbuf *m,
 	}
 }
 
+/* How many of the open buffers stay so until more come; see vhu_ring_pvt.h. */
+EVS_INLINE uint16_t to_keep(const struct vhu_ring *ring)
+{
+	if (evs_likely(!ring->keeps) || !ring->is_active || !vhu_guest_polls(ring))
+		return 0;
+	return EVS_MIN(ring->n_open, EVS_MIN((uint16_t)KEEP, (uint16_t)(ring->size / 8)));
+}
+
+/* The guest has all but `keep` of the open buffers back. */
+EVS_INLINE void return_open(struct vhu_ring *ring, uint16_t keep)
+{
+	if (evs_likely(ring->n_open > keep))
+		vhu_split_publish(ring, (uint16_t)(ring->n_open - keep));
+	ring->n_open = keep;
+}
+
 static EVS_HOT void settle(struct port_debt *debt)
 {
 	struct vhu_ring *ring = (void *)((uint8_t *)debt - offsetof(struct vhu_ring, debt));
 
 	rte_spinlock_lock(&ring->lock);
-	ring->layout->publish(ring, ring->n_open);
-	ring->n_open = 0;
+	ring->is_lent = false;
+	return_open(ring, to_keep(ring));
 	if (ring->in_vain)
 		ring->sparse = SPARSE;
 	ring->in_vain = 0;
 	rte_spinlock_unlock(&ring->lock);
 }
 
-/* Gives the buffers back, to which nothing is written; at once, if nothing is lent. */
+/* Buffers that are done with, but for what is lent; nothing is written to them. */
 EVS_INLINE void give_back(struct vhu_ring *ring, const struct vhu_buf *bufs, uint16_t n,
                           uint64_t flags)
 {
 	for (uint16_t i = 0; i < n; i++)
 		vhu_buf_use(ring, (uint16_t)(ring->n_open + i), &bufs[i], 0);
 	ring->last_avail = (uint16_t)(ring->last_avail + n);
-	if (evs_likely(!(flags & PKT_LENT) && ring->n_open == 0)) {
-		vhu_split_publish(ring, n);
+	ring->n_open = (uint16_t)(ring->n_open + n);
+	ring->n_quiet = 0;
+	if (ring->is_lent)
+		return;
+	if (evs_likely(!(flags & PKT_LENT))) {
+		return_open(ring, to_keep(ring));
 		return;
 	}
-	if (ring->n_open == 0) {
-		ring->debt.settle = settle;
-		port_debt_add(&ring->debt);
-	}
-	ring->n_open = (uint16_t)(ring->n_open + n);
+	ring->is_lent = true;
+	ring->debt.settle = settle;
+	port_debt_add(&ring->debt);
+}
+
+/* Nothing waits: a guest that is quiet gets what was kept back. */
+EVS_INLINE void be_quiet(struct vhu_ring *ring)
+{
+	if (evs_likely(ring->n_open == 0) || ring->is_lent)
+		return;
+	if (++ring->n_quiet >= QUIET || to_keep(ring) < ring->n_open)
+		return_open(ring, 0);
 }
 
 EVS_HOT uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c)
 {
 	struct vhu_buf bufs[PKT_BURST_MAX];
-	uint16_t n = vhu_slots_waiting(ring), kept = 0;
-	uint64_t flags = 0;
+	uint16_t n = vhu_slots_waiting(ring), kept = 0, chained = 0;
+	uint64_t flags = 0, bytes = 0;
 
 	n = EVS_MIN(n, EVS_MIN(c->n, (uint16_t)PKT_BURST_MAX));
 	n = vhu_bufs_find(ring, 0, bufs, n);
-	if (n == 0 || rte_pktmbuf_alloc_bulk(c->pool, c->mbufs, n))
+	if (n == 0) {
+		be_quiet(ring);
 		return 0;
-	for (uint16_t i = 0; i < n; i++)
+	}
+	if (rte_pktmbuf_alloc_bulk(c->pool, c->mbufs, n))
+		return 0;
+	for (uint16_t i = 0; i < n; i++) {
 		vhu_buf_read(ring, &bufs[i], 0);
+		chained |= bufs[i].desc.flags & VRING_DESC_F_NEXT;
+	}
 	for (uint16_t i = 0; i < n; i++) {
 		enum pkt_drop reason = take_frame(ring, c->mbufs[i], &bufs[i]);
 
 		c->mbufs[kept] = c->mbufs[i];
 		if (evs_likely(reason == PKT_DROP_NONE)) {
+			bytes += c->mbufs[kept]->pkt_len;
 			flags |= c->mbufs[kept++]->ol_flags;
 			continue;
 		}
@@ -244,6 +280,7 @@ EVS_HOT uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c
 		rte_pktmbuf_free(c->mbufs[i]);
 	}
 	ring->sparse -= ring->sparse != 0;
+	ring->keeps = !chained && bytes >= (uint64_t)n * LEND_MIN && (ring->keeps || !ring->n_open);
 	give_back(ring, bufs, n, flags);
 	return kept;
 }

@@ -2,7 +2,8 @@
 /*
  * Frames that stay in a guest's memory until they are copied into another ring: every byte comes,
  * over any chain of descriptors; the guest gets its buffers back when that is done, not before;
- * and no message is handled while a worker looks at its memory.
+ * and no message is handled while a worker looks at its memory. Of one that polls a few are kept
+ * back while it sends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +27,8 @@
 #define HDR_SIZE   12u
 #define FRAME_MAX  65535u
 #define SPARSE_MAX 200 /* more bursts than go by copying after one in vain */
+#define KEPT_MAX   32  /* as vhu_ring_pvt.h has it, of a ring of 256 */
+#define POLLS_MAX  64  /* more than find out that a guest is quiet */
 
 static uint8_t frame[FRAME_MAX], got[FRAME_MAX + HDR_SIZE];
 
@@ -248,6 +251,75 @@ static void test_in_vain(void **state)
 	end(&m, port);
 }
 
+static void forward(struct master *m, struct port *port, uint32_t size)
+{
+	struct rte_mbuf *mbuf;
+
+	transmit(m, size, 2048, 2048);
+	mbuf = take_one(port);
+	assert_int_equal(port->tx(port, 0, &mbuf, 1), 1);
+	assert_int_equal(receive(m), size + HDR_SIZE);
+	port_settle();
+}
+
+static void poll_in_vain(struct port *port, unsigned n)
+{
+	struct rte_mbuf *mbuf;
+
+	while (n--)
+		assert_int_equal(port->rx(port, 0, &mbuf, 1), 0);
+}
+
+static unsigned reap(struct master *m)
+{
+	uint32_t id, len;
+
+	return master_reap(m, 1, &id, &len);
+}
+
+static void test_kept_back(void **state)
+{
+	struct master m;
+	struct port *port = take_over(&m);
+
+	master_avail(&m, 1)->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	for (unsigned i = 0; i < KEPT_MAX; i++)
+		forward(&m, port, 1500);
+	assert_int_equal(reap(&m), 0);
+	forward(&m, port, 1500); /* no more of them */
+	assert_int_equal(reap(&m), 1);
+	poll_in_vain(port, 1);
+	assert_int_equal(reap(&m), 0);
+	poll_in_vain(port, POLLS_MAX); /* it is quiet */
+	assert_int_equal(reap(&m), KEPT_MAX);
+
+	forward(&m, port, 1500);
+	forward(&m, port, 60); /* no small frame is kept, so none comes again from another evsd */
+	assert_int_equal(reap(&m), 2);
+	forward(&m, port, 4000); /* nor a chain: it could be all that the ring has */
+	assert_int_equal(reap(&m), 1);
+
+	forward(&m, port, 1500);
+	master_avail(&m, 1)->flags = 0; /* it waits to be told */
+	poll_in_vain(port, 1);
+	assert_int_equal(reap(&m), 1);
+	end(&m, port);
+}
+
+static void test_kept_is_back_when_stopped(void **state)
+{
+	struct master m;
+	struct port *port = take_over(&m);
+
+	master_avail(&m, 1)->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	for (unsigned i = 0; i < 5; i++)
+		forward(&m, port, 1500);
+	assert_int_equal(reap(&m), 0);
+	assert_true(master_stop_vring(&m, 1));
+	assert_int_equal(reap(&m), 5);
+	end(&m, port);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +327,8 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_given_back_when_done),
 	        cmocka_unit_test(test_longest),
 	        cmocka_unit_test(test_in_vain),
+	        cmocka_unit_test(test_kept_back),
+	        cmocka_unit_test(test_kept_is_back_when_stopped),
 	};
 	int ret;
 
