@@ -33,8 +33,13 @@ EVS_INLINE void vhu_buf_read(const struct vhu_ring *ring, struct vhu_buf *buf, u
 	buf->bytes = vhu_mem_at(ring->mem, buf->desc.addr, &buf->size);
 	if (evs_unlikely(!buf->bytes))
 		return;
-	__builtin_prefetch(buf->bytes, direction != 0);
-	__builtin_prefetch(buf->bytes + EVS_CACHE_LINE, direction != 0);
+	/* clang wants to know what for before it knows the direction */
+	for (unsigned i = 0; i < 2 * EVS_CACHE_LINE; i += EVS_CACHE_LINE) {
+		if (direction)
+			__builtin_prefetch(buf->bytes + i, 1);
+		else
+			__builtin_prefetch(buf->bytes + i, 0);
+	}
 	if (evs_unlikely((buf->desc.flags & (VHU_CHAINED | VRING_DESC_F_WRITE)) != direction))
 		buf->bytes = NULL;
 }
