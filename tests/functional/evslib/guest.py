@@ -57,7 +57,8 @@ class Header:
 
 
 class Guest:
-    """Ring 0 is what it receives, ring 1 what it sends."""
+    """What both sides use at the same time is read and written at once, by `words`: struct goes byte by byte, and writes
+    zeroes first. Ring 0 is what it receives, ring 1 what it sends."""
 
     def __init__(self, path, features, listen=False, base=MODERN):
         """listen: the guest's side makes the socket, and evs is the client. base: features that it wants besides; with
@@ -68,6 +69,7 @@ class Guest:
         self.fd = os.memfd_create("guest")
         os.ftruncate(self.fd, MEMORY)
         self.mem = mmap.mmap(self.fd, MEMORY)
+        self.words = memoryview(self.mem).cast("H")
         self.event, self.kick = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2))
         self.n_kicks = 0
         self.avail, self.used = [0, 0], [0, 0]  # buffers offered and taken back, ever
@@ -103,6 +105,7 @@ class Guest:
         if self.listener:
             self.listener.close()
             os.unlink(self.path)
+        self.words.release()
         self.mem.close()
         os.close(self.fd)
         os.close(self.event)
@@ -119,7 +122,7 @@ class Guest:
     def _start(self, ring):
         at = GPA + ring * RING_BYTES
         self._tell(SET_VRING_NUM, struct.pack("<II", ring, LEN))
-        index = struct.unpack_from("<H", self.mem, ring * RING_BYTES + 0x2002)[0]
+        index = self.words[(ring * RING_BYTES + 0x2002) // 2]
         if self.packed:  # as QEMU does it: evs finds the place
             index = 0x8000
         self._tell(SET_VRING_BASE, struct.pack("<II", ring, index))
@@ -140,28 +143,28 @@ class Guest:
         at, in_odd_lap = ring * RING_BYTES + self.avail[ring] % LEN * 16, self.avail[ring] // LEN % 2
         address, size, flags = self.table[ring][i]
         struct.pack_into("<QIH", self.mem, at, address, size, i)
-        struct.pack_into("<H", self.mem, at + 14, flags | (DESC_USED if in_odd_lap else DESC_AVAIL))
+        self.words[(at + 14) // 2] = flags | (DESC_USED if in_odd_lap else DESC_AVAIL)
         self.avail[ring] += 1
 
     def _offer(self, ring, i):
         if self.packed:
             return self._offer_packed(ring, i)
         at = ring * RING_BYTES + 0x1000
-        struct.pack_into("<H", self.mem, at + 4 + self.avail[ring] % LEN * 2, i)
+        self.words[(at + 4 + self.avail[ring] % LEN * 2) // 2] = i
         self.avail[ring] += 1
-        struct.pack_into("<H", self.mem, at + 2, self.avail[ring] & 0xffff)
+        self.words[(at + 2) // 2] = self.avail[ring] & 0xffff
 
     def wants_kick(self):
         """Has the switch asked to be told of the next frame? (split rings: used->flags, 2.6.8)"""
-        return not self.packed and not struct.unpack_from("<H", self.mem, RING_BYTES + 0x2000)[0] & 1
+        return not self.packed and not self.words[(RING_BYTES + 0x2000) // 2] & 1
 
     def _returned(self, ring):
         if self.packed:
             n = self.used[ring]
-            flags = struct.unpack_from("<H", self.mem, ring * RING_BYTES + n % LEN * 16 + 14)[0]
+            flags = self.words[(ring * RING_BYTES + n % LEN * 16 + 14) // 2]
             both = DESC_AVAIL | DESC_USED
             return n < self.avail[ring] and flags & both == (0 if n // LEN % 2 else both)
-        return (struct.unpack_from("<H", self.mem, ring * RING_BYTES + 0x2002)[0] - self.used[ring]) & 0xffff
+        return (self.words[(ring * RING_BYTES + 0x2002) // 2] - self.used[ring]) & 0xffff
 
     def _take(self, ring):
         """(buffer, bytes)"""
