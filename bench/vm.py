@@ -4,6 +4,7 @@
 
     vm-vm   guest <-> switch <-> guest, a closed loop of 512 packets of each guest
     pvp     device -> switch -> guest -> switch -> device; the device makes packets without end
+    tso     guest -> switch -> guest, TCP segments of 65,000 bytes, as many as go; those received count
 
 Both guests are virtio-user devices of one testpmd, which sends back what it receives. Packets are
 counted in the guests (vm-vm) or where they leave (pvp), by the drivers, in windows of 0.25 s, of
@@ -20,7 +21,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from evsbench import lab as benchlab, proc  # noqa: E402
-from evsbench.guests import Guests  # noqa: E402
+from evsbench.guests import Generator, Guests  # noqa: E402
 from evsbench.scenarios import FORWARD, null_device, sink_device  # noqa: E402
 from evsbench.turns import in_turns  # noqa: E402
 
@@ -70,8 +71,40 @@ class Case:
         return {"": max(windows) / 1e6}
 
 
+class Large(Case):
+    """One way: nothing that sends back would ask for segmentation again."""
+
+    def __init__(self, size):
+        super().__init__("tso", size)
+
+    @contextlib.contextmanager
+    def open(self, lab, name):
+        if name == "limit":
+            raise RuntimeError("testpmd io drops what a guest asks of its frames")
+        guests = Generator(os.path.abspath(lab.options.build), tempfile.mkdtemp(dir=lab.folder),
+                           lab.options.control_cpu, 2, "tso:%d" % self.size, benchlab.GUESTS_MB)
+        switch = lab.make(name, MEMORY_MB)
+        switch.tso = True  # for which Open vSwitch has an option
+        try:
+            guests.start()
+            switch.start()
+            switch.load(guests.devices(), FORWARD)
+            guests.connected()
+            yield [switch, guests], lambda: self._best(guests, lab.options)
+        finally:
+            switch.stop()
+            guests.stop()
+
+    def _best(self, guests, options):
+        """Whole segments a second, though they come cut."""
+        guests.run(0, 1, options.warm_up)
+        seconds = 0.25
+        runs = [guests.run(0, 1, seconds) for _ in range(round(options.seconds / seconds))]
+        return {"": max(run["received_bytes"] for run in runs) / self.size / seconds / 1e6}
+
+
 CASES = [Case("vm-vm", 64), Case("vm-vm", 64, "in-order"), Case("vm-vm", 64, "packed"),
-         Case("vm-vm", 512), Case("vm-vm", 1500), Case("vm-vm", 9000)]
+         Case("vm-vm", 512), Case("vm-vm", 1500), Case("vm-vm", 9000), Large(65000)]
 CASES += [Case("pvp", size) for size in (64, 128, 256, 512, 1024, 1500, 2048, 4096, 9000)]
 
 

@@ -141,6 +141,12 @@ class Generator:
         self.begin(rate, flows, seconds)
         return self.end()
 
+    def pause(self):
+        self.daemon.pause()
+
+    def resume(self):
+        self.daemon.resume()
+
     def stop(self):
         if self.daemon:
             self.daemon.stop()

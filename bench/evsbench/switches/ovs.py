@@ -15,6 +15,7 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 class Ovs(Switch):
     def __init__(self, folder, cpus, memory_mb, name="ovs"):
         super().__init__(folder, name, cpus, memory_mb)
+        self.tso = False  # to be set before the start
         self.env = {"OVS_RUNDIR": self.folder, "OVS_DBDIR": self.folder,
                     "OVS_SYSCONFDIR": self.folder, "OVS_LOGDIR": self.folder}
 
@@ -35,6 +36,7 @@ class Ovs(Switch):
                    'other_config:dpdk-extra="--no-pci --huge-unlink --file-prefix %s"' % self.prefix,
                    "other_config:pmd-cpu-mask=0x%x" % (1 << self.worker_cpu),
                    "other_config:dpdk-lcore-mask=0x%x" % (1 << self.control_cpu),
+                   "other_config:userspace-tso-enable=%s" % ("true" if self.tso else "false"),
                    "other_config:dpdk-socket-mem=%d" % self.memory_mb,
                    "other_config:dpdk-socket-limit=%d" % self.memory_mb)
         self.spawn(["unshare", "--net", VSWITCHD, "unix:" + self.folder + "/db.sock",

@@ -323,12 +323,9 @@ static void test_kept_is_back_when_stopped(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_sizes),
-	        cmocka_unit_test(test_given_back_when_done),
-	        cmocka_unit_test(test_longest),
-	        cmocka_unit_test(test_in_vain),
-	        cmocka_unit_test(test_kept_back),
-	        cmocka_unit_test(test_kept_is_back_when_stopped),
+	        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_given_back_when_done),
+	        cmocka_unit_test(test_longest),   cmocka_unit_test(test_in_vain),
+	        cmocka_unit_test(test_kept_back), cmocka_unit_test(test_kept_is_back_when_stopped),
 	};
 	int ret;
 
