@@ -56,21 +56,31 @@ def misses(lab, name):
             return {"": rate / 1e6}
 
 
-def holds(generator, rate, flows):
-    """Is less than one packet in a thousand lost? Asked three times: others may take the CPU."""
-    for _ in range(3):
-        result = generator.run(rate, flows, 0.2)
-        if result["received"] >= 0.999 * result["sent"] and result["pps"] >= 0.95 * rate:
+TRIAL_S = 0.2
+
+
+def trials(generator, rate, n=8):
+    """Short runs: what others do to the machine in one is over in the next."""
+    return (generator.run(rate, 1000, TRIAL_S) for _ in range(n))
+
+
+def holds(generator, rate):
+    """Is less than one packet in a thousand lost in a quarter of the trials? Time that others take from
+    switch or generator only ever makes more be lost."""
+    good = 0
+    for run in trials(generator, rate):
+        good += run["received"] >= 0.999 * run["sent"] and run["pps"] >= 0.95 * rate
+        if good == 2:
             return True
     return False
 
 
-def no_drop_rate(generator, flows):
-    """Packets a second, by bisection."""
-    low, high = 0, generator.run(0, flows, 0.5)["received"] * 2.2
-    for _ in range(6):
+def no_drop_rate(generator):
+    """Packets a second, by bisection; the first bound is twice what passes when far more is sent."""
+    low, high = 0, 2 * max(run["received"] for run in trials(generator, 0)) / TRIAL_S
+    for _ in range(7):
         rate = (low + high) / 2
-        if holds(generator, rate, flows):
+        if holds(generator, rate):
             low = rate
         else:
             high = rate
@@ -78,21 +88,25 @@ def no_drop_rate(generator, flows):
 
 
 def latency(lab, name):
-    """Through two vhost ports and back to the generator, 1,000 flows, at parts of the no-drop rate."""
+    """Through two vhost ports and back to the generator, 1,000 flows: the no-drop rate; then the quantiles
+    of the time a packet takes, that of the best quarter of the trials, at parts of that rate. The rate of
+    the switch that comes first is the one for all: latencies compare at equal rates only."""
     result = {}
     with lab.generator(2) as generator:
         rules = [rule.replace("in_port=2", "in_port=2,udp") for rule in FORWARD]
         with lab.running(name, generator.devices(), rules):
             generator.connected()
             generator.run(0, 1000, 1)
-            best = no_drop_rate(generator, 1000)
+            best = no_drop_rate(generator)
             result["no-drop"] = best / 1e6
+            lab.latency_rate = getattr(lab, "latency_rate", 0) or best
             if best == 0:
                 return result
             for part in (10, 50, 90):
-                run = generator.run(best * part / 100, 1000, 1)
+                runs = list(trials(generator, lab.latency_rate * part / 100))
                 for quantile in ("p50", "p99", "p999"):
-                    result["%d%%-%s" % (part, quantile)] = run[quantile + "_us"]
+                    times = sorted(run[quantile + "_us"] for run in runs)
+                    result["%d%%-%s" % (part, quantile)] = times[len(times) // 4]
     return result
 
 

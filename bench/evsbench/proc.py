@@ -34,7 +34,8 @@ class Daemon:
         with open(log, "ab") as out:
             self.process = subprocess.Popen(argv, stdin=stdin, stdout=out,
                                             stderr=subprocess.STDOUT,
-                                            env=dict(os.environ, **(env or {})))
+                                            env=dict(os.environ, **(env or {})),
+                                            start_new_session=True)
 
     def check(self):
         if self.process.poll() is not None:

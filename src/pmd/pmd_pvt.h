@@ -159,7 +159,9 @@ struct pmd_worker {
 	struct {
 		uint32_t ns, deep_ns; /* the next nap; the longest */
 		uint32_t left;        /* naps until the cost is measured again */
+		uint32_t spin_us;     /* of idleness, before the next */
 		uint64_t cpu_ns;      /* at the last measurement */
+		uint64_t rx;          /* packets, at the last one */
 	} nap;
 	struct pmd_wake wake;
 	uint64_t stage_tsc[PMD_N_STAGES] EVS_CACHE_ALIGNED;
