@@ -14,6 +14,7 @@
 #include "openflow/of_mods.h"
 #include "pipeline/pl_bridge_pvt.h"
 #include "pipeline/pl_of.h"
+#include "pipeline/pl_slots_pvt.h"
 #include "pipeline/pl_xlate_pvt.h"
 
 #define PL_MAX_RULES     (4u << 20) /* of one table */
@@ -44,13 +45,6 @@ EVS_INLINE struct of_actions pl_code_write(const struct pl_code *code)
 	        (const struct of_action *)((const uint8_t *)(code + 1) + code->apply_size),
 	        code->write_size};
 }
-
-/* The rules of the published version and of the next one, by slot [ctl]. */
-struct pl_slots {
-	uintptr_t *slot;
-	uint32_t cap;
-	uint32_t free; /* first free slot + 1; 0: none */
-};
 
 struct pl_table {
 	struct flow_cls cls; /* [ctl w, worker r] */
@@ -198,17 +192,6 @@ void pl_journal_begin(void);
 void pl_journal_end(bool keep);
 void pl_journal_insert(struct pl_rule *rule);
 void pl_journal_remove(struct pl_rule *rule);
-
-/* pl_slots.c [ctl] */
-int pl_slots_add(struct pl_slots *slots, struct pl_rule *rule); /* 0 or -ENOMEM */
-void pl_slots_del(struct pl_slots *slots, struct pl_rule *rule);
-/* Visits the rules of the next version; visit may remove the rule it is given. */
-void pl_slots_each(const struct pl_slots *slots, void (*visit)(struct pl_rule *rule, void *arg),
-                   void *arg);
-/* Visits the rules of the published version in up to `max` slots from *cursor on; false: that was
- * the end. */
-bool pl_slots_walk(const struct pl_slots *slots, uint32_t *cursor, uint32_t max,
-                   void (*visit)(struct pl_rule *rule, void *arg), void *arg);
 
 /* pl_code.c [ctl] */
 struct pl_code *pl_code_create(const struct of_insts *insts);
