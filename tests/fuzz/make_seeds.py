@@ -154,7 +154,28 @@ def settings():
     yield '{"egress.average": "99999999999999999999", "queue.4095.weight": 100, "egress.burst": null, "queue.1.min-rate": 8e3}'
 
 
+def rings(flags, order, sizes, chained):
+    """A guest's memory as vhu_split_fuzz reads it: a ring of 4 that sends, one of 4 that receives, the bytes."""
+    gpa, at, header = 0x1000, 0x100, 12 if flags & 8 else 10
+    memory, descs = bytearray(0x6000), []
+    for size in sizes:
+        parts = [header, 100, size - 100] if chained else [header + size]
+        for i, part in enumerate(parts):
+            descs.append((gpa + at, part, int(i + 1 < len(parts)), len(descs) + 1))
+            at += part
+    descs += [(0, 0, 0, 0)] * (4 - len(descs))
+    into = [(gpa + 0x3000 + i * 0xb00, 0xb00, 2, 0) for i in range(4)]
+    seed = struct.pack("<BBBBHHHH", order, flags, 0, 0, 0, 0, 0, 0)
+    for n, table in ((1 if chained else len(sizes), descs), (4, into)):
+        seed += struct.pack("<HH4HH", 0, n, 0, 1, 2, 3, 0) + b"".join(struct.pack("<QIHH", *desc) for desc in table) + bytes(38)
+    return seed + memory
+
+
 def seeds():
+    for flags in (0, 2, 8, 11, 12, 15):
+        for order in range(4):
+            for sizes, chained in (([64], False), ([1500, 1500], False), ([1500], True), ([64, 1500, 9000], False)):
+                yield "vhu_split", rings(flags, order, sizes, chained)
     for setting in settings():
         yield "qos_read", setting.encode()
     for seed in tunnels():

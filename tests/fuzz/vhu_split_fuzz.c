@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any bytes as a guest's memory and rings: what is taken from one ring is given to another, once
+ * as it is (lent frames are copied from guest to guest), once as a copy in between. Nothing outside
+ * the guest's memory is touched, each frame is as long as it says, and every buffer comes back.
+ * Rings lie in blocks of exactly their size, and the memory in two that only guests see as one.
+ */
+#include "fuzz_pool.h"
+#include "pkt/pkt_burst.h"
+#include "pkt/pkt_drop.h"
+#include "pkt/pkt_lent.h"
+#include "vhost/vhu_pvt.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define GPA       0x1000u
+#define HALF      0x3000u
+#define FRAME_MAX 65600u
+#define ROUNDS    2
+
+struct choice {
+	uint8_t order, flags, size_log2, n;
+	uint16_t last_avail[2], last_used[2];
+};
+
+struct input {
+	const uint8_t *data;
+	size_t size;
+};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	return fuzz_pool_init();
+}
+
+/* A block of its own, filled as far as there is input. */
+static void *take_block(struct input *in, size_t size)
+{
+	uint8_t *block = aligned_alloc(16, (size + 15) / 16 * 16);
+	size_t n = EVS_MIN(size, in->size);
+
+	if (!block)
+		abort();
+	memset(block, 0, (size + 15) / 16 * 16);
+	if (n)
+		memcpy(block, in->data, n);
+	in->data += n;
+	in->size -= n;
+	return block;
+}
+
+static void make_ring(struct vhu_ring *ring, const struct choice *c, unsigned i,
+                      const struct vhu_mem *mem, struct input *in)
+{
+	const uint16_t size = (uint16_t)(4u << c->size_log2 % 7);
+
+	memset(ring, 0, sizeof(*ring));
+	ring->size = size;
+	ring->layout = &vhu_split;
+	ring->is_active = ring->is_placed = ring->is_enabled = true;
+	ring->event_idx = c->flags & 1;
+	ring->offloads = c->flags & 2;
+	ring->merges = c->flags & 4;
+	ring->hdr_size = c->flags & 8 ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
+	                              : sizeof(struct virtio_net_hdr);
+	ring->last_avail = c->last_avail[i];
+	ring->last_used = c->last_used[i];
+	ring->call_fd = -1;
+	ring->mem = mem;
+	ring->avail = take_block(in, sizeof(struct vring_avail) + size * sizeof(uint16_t) + 2);
+	ring->desc = take_block(in, size * sizeof(struct vring_desc));
+	ring->used = take_block(in, sizeof(struct vring_used) +
+	                                    size * sizeof(struct vring_used_elem) + 2);
+}
+
+static void free_ring(struct vhu_ring *ring)
+{
+	free(ring->avail);
+	free(ring->desc);
+	free(ring->used);
+}
+
+/* Reads all bytes; they are as many as the frame says. */
+static void check_frame(const struct rte_mbuf *m)
+{
+	uint8_t sum = 0;
+	uint32_t size = 0, wanted = m->pkt_len;
+
+	for (; m; m = m->next) {
+		for (uint32_t i = 0; i < m->data_len; i++)
+			sum ^= rte_pktmbuf_mtod(m, const uint8_t *)[i];
+		size += m->data_len;
+	}
+	__asm__ volatile("" : : "r"(sum)); /* they are read */
+	if (size != wanted || size == 0 || size > FRAME_MAX)
+		abort();
+}
+
+static void forward(struct vhu_ring *from, struct vhu_ring *to, bool copies)
+{
+	uint64_t dropped[PKT_N_DROPS] = {0};
+	struct rte_mbuf *mbufs[PKT_BURST_MAX];
+	const struct vhu_catch into = {fuzz_pool, dropped, mbufs, PKT_BURST_MAX};
+	uint16_t n = vhu_ring_take(from, &into), kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		bool good = !copies || !pkt_own(mbufs[i]);
+
+		if (good && !(mbufs[i]->ol_flags & PKT_LENT))
+			check_frame(mbufs[i]);
+		if (good)
+			mbufs[kept++] = mbufs[i];
+		else
+			rte_pktmbuf_free(mbufs[i]);
+	}
+	if (kept && vhu_ring_give(to, mbufs, kept) > kept)
+		abort();
+	rte_pktmbuf_free_bulk(mbufs, kept);
+	port_settle();
+	if (from->n_open)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = {data, size};
+	struct vhu_mem mem = {2, {{GPA, HALF, NULL}, {GPA + HALF, HALF, NULL}}};
+	struct vhu_ring from, to;
+	struct choice c;
+
+	if (size < sizeof(c))
+		return -1;
+	memcpy(&c, data, sizeof(c));
+	in.data += sizeof(c);
+	in.size -= sizeof(c);
+	make_ring(&from, &c, 0, &mem, &in);
+	make_ring(&to, &c, 1, &mem, &in);
+	mem.region[0].hva = take_block(&in, HALF);
+	mem.region[1].hva = take_block(&in, HALF);
+	for (unsigned i = 0; i < ROUNDS; i++)
+		forward(&from, &to, (c.order >> i & 1) != 0);
+	free_ring(&from);
+	free_ring(&to);
+	free(mem.region[0].hva);
+	free(mem.region[1].hva);
+	if (rte_mempool_in_use_count(fuzz_pool))
+		abort();
+	return 0;
+}
