@@ -156,13 +156,7 @@ struct pmd_worker {
 	unsigned longest_now;
 	uint64_t busy_tsc EVS_CACHE_ALIGNED, idle_tsc, translations, translate_tsc, sleeps;
 	uint64_t idle_since_tsc; /* 0: not idle */
-	struct {
-		uint32_t ns, deep_ns; /* the next nap; the longest */
-		uint32_t left;        /* naps until the cost is measured again */
-		uint32_t spin_us;     /* of idleness, before the next */
-		uint64_t cpu_ns;      /* at the last measurement */
-		uint64_t rx;          /* packets, at the last one */
-	} nap;
+	struct pmd_nap nap;
 	struct pmd_wake wake;
 	uint64_t stage_tsc[PMD_N_STAGES] EVS_CACHE_ALIGNED;
 	uint64_t stage_pkts;

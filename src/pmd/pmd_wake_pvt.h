@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What wakes a worker that sleeps; see pmd_wake.c.
+ * How a worker without traffic sleeps, and what wakes it; see pmd_wake.c.
  * Threads: each line says. Owner: part of the worker.
  */
 #ifndef PMD_WAKE_PVT_H
@@ -12,6 +12,14 @@
 
 struct pmd_worker;
 struct pmd_rxq;
+
+struct pmd_nap {              /* [worker] see pmd_sleep.c */
+	uint32_t ns, deep_ns; /* the next nap; the longest */
+	uint32_t left;        /* naps until the cost is measured again */
+	uint32_t spin_us;     /* of idleness, before the next */
+	uint64_t cpu_ns;      /* at the last measurement */
+	uint64_t rx;          /* packets, at the last one */
+};
 
 struct pmd_wake {         /* [worker], unless marked */
 	int epoll_fd;     /* -1: none yet */
