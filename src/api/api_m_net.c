@@ -219,7 +219,7 @@ const struct api_method api_fdb_add = {
                          {"port", API_NAME, API_REQUIRED | API_POS, "PORT", "where it is"},
                          {"vlan", API_UINT, 0, "VLAN", "in this VLAN (0)", 0, 4095},
                          {"remote", API_STR, 0, "IP", "the end of the tunnel"},
-                         {"vni", API_UINT, 0, "N", "the network there (0)", 0, 0xffffff},
+                         {"vni", API_UINT, 0, "N", "the network there (0)", 0, INT64_MAX},
                          {0}},
 };
 

@@ -2,6 +2,7 @@
 /*
  * Flood lists of tunnel ports as users write them. Threads: control.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,14 @@ static int parse_end(const char *word, struct pl_flood_end *end, struct evs_erro
 {
 	const char *at = strchr(word, '@');
 	char ip[END_LEN], *rest = NULL;
-	unsigned long key = at ? strtoul(at + 1, &rest, 10) : 0;
+	unsigned long long key;
 
+	errno = 0;
+	key = at ? strtoull(at + 1, &rest, 10) : 0;
 	snprintf(ip, sizeof(ip), "%.*s", (int)EVS_MIN(strcspn(word, "@"), sizeof(ip) - 1), word);
-	if (at && (at[1] < '0' || at[1] > '9' || *rest || key > 0xffffff))
+	if (at && (at[1] < '0' || at[1] > '9' || *rest || errno))
 		return evs_error_set(err, -EINVAL,
-		                     "flood: '%.60s': behind @ stands a network, 0 to 16777215",
+		                     "flood: '%.60s': behind @ stands the number of a network",
 		                     word);
 	*end = (struct pl_flood_end){.has_key = at != NULL, .key = rte_cpu_to_be_64(key)};
 	return ctl_ip_parse(ip, end->remote, err);

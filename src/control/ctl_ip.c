@@ -130,6 +130,7 @@ static int inheritable(const struct port_args *args, const char *key, uint8_t *v
 static int ends(const struct port_args *args, struct pl_tunnel *t, struct evs_error *err)
 {
 	const char *remote = arg(args, "remote"), *local = arg(args, "local");
+	struct pl_end end = {.key = 0};
 	int ret = 0;
 
 	t->has_flood = arg(args, "flood") != NULL;
@@ -147,9 +148,10 @@ static int ends(const struct port_args *args, struct pl_tunnel *t, struct evs_er
 		ret = ctl_ip_parse(remote, t->remote, err);
 	if (ret == 0 && local)
 		ret = ctl_ip_parse(local, t->local, err);
-	if (ret == 0 && local && !t->remote_flow && pl_ip_is_v4(t->local) != pl_ip_is_v4(t->remote))
-		return evs_error_set(err, -EINVAL, "remote and local are of different IP versions");
-	return ret;
+	if (ret || t->remote_flow)
+		return ret;
+	memcpy(end.remote, t->remote, sizeof(end.remote));
+	return pl_end_check(t, &end, false, err);
 }
 
 /* The list is part of what can change; here it must fit what can not. */
@@ -238,6 +240,8 @@ int ctl_tunnel_config(const char *type, const struct port_args *args, struct pl_
 		ret = on_off(args, "gbp", &t->gbp, err);
 	if (ret == 0)
 		ret = on_off(args, "tell-mtu", &t->tell_mtu, err);
+	if (ret == 0 && arg(args, "dst-port") && dst_port == 0)
+		return evs_error_set(err, -EINVAL, "dst-port=0: give a number from 1 to 65535");
 	t->dst_port = (uint16_t)dst_port;
 	t->zero_csum6 = arg(args, "csum") && !(t->flags & PKT_TUN_CSUM);
 	return ret;

@@ -322,10 +322,7 @@ static int static_check(const struct pl_bridge *bridge, const struct pl_fdb_entr
 		                     "port '%s' leads to several ends: say behind which one with "
 		                     "remote=IP",
 		                     port->name);
-	if (entry->end.key && !port->tunnel->key_flow)
-		return evs_error_set(err, -EINVAL, "port '%s' carries one network: leave out vni",
-		                     port->name);
-	return 0;
+	return has_end ? pl_end_check(port->tunnel, &entry->end, entry->end.key != 0, err) : 0;
 }
 
 int pl_fdb_add_static(struct pl_bridge *bridge, const struct pl_fdb_entry *entry,

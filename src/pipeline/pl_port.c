@@ -232,6 +232,8 @@ static int add_check(struct pl_bridge *bridge, const char *name,
 	if (config->index <= PKT_PORT_MAX && config->index && pl_port_map[config->index])
 		return evs_error_set(err, -EEXIST, "port '%s': device %u is port '%s' already",
 		                     name, config->index, pl_port_map[config->index]->name);
+	if (config->tunnel && config->flood && pl_flood_check(config->tunnel, config->flood, err))
+		return -EINVAL;
 	return config_check(name, config, err);
 }
 
@@ -319,6 +321,8 @@ int pl_port_set(struct pl_port *port, const struct pl_port_config *config, struc
 		                     "port '%s' has no flood list: delete the port and add it with "
 		                     "flood= in place of remote=",
 		                     port->name);
+	if (config->flood && pl_flood_check(port->tunnel, config->flood, err))
+		return -EINVAL;
 	new.ofport = port->ofport;
 	rc = config_apply(port, &new, err);
 	if (rc)

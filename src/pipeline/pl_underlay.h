@@ -93,6 +93,11 @@ EVS_INLINE void pl_ip_from_v4(rte_be32_t v4, uint8_t addr[16])
 	memset(addr + 10, 0xff, 2);
 	memcpy(addr + 12, &v4, 4);
 }
+/* [ctl] Can packets of the tunnel get to this end? has_key: for end->key alone. -EINVAL with err.
+ */
+int pl_end_check(const struct pl_tunnel *t, const struct pl_end *end, bool has_key,
+                 struct evs_error *err);
+int pl_flood_check(const struct pl_tunnel *t, const struct pl_flood *flood, struct evs_error *err);
 bool pl_ip_within(const uint8_t addr[16], const struct pl_prefix *prefix);
 
 /* [ctl] Addresses of a bridge; their networks are routes. -EEXIST, -ENOSPC, -ENOMEM with err. */

@@ -161,7 +161,8 @@ def test_what_does_not_fit(lab):
     port(evsd)
     evsd.call("port.add", bridge="br0", name="one", type="vxlan", remote=A, vni=6)
     many = ",".join(f"10.1.{n // 250}.{n % 250}" for n in range(65))
-    for flood, what in (("", "no address"), (f"{A},{A}", "twice"), (f"{A}@x", "behind @"), (f"{A}@16777216", "behind @"),
+    for flood, what in (("", "no address"), (f"{A},{A}", "twice"), (f"{A}@x", "behind @"), (f"{A}@99999999999999999999", "behind @"),
+                        (f"{A}@5", f"one network.*{A}"), (f"{A},239.0.0.1", "239.0.0.1 is not"), ("127.0.0.1", "one host"), ("::", "one host"),
                         (f"{A},", "no address"), (many, "more than 64")):
         with pytest.raises(RpcError, match=what):
             evsd.call("port.set", name="vx", flood=flood)
@@ -171,10 +172,24 @@ def test_what_does_not_fit(lab):
             evsd.call("port.add", bridge="br0", name="vx2", type="vxlan", vni=9, **options)
     with pytest.raises(RpcError, match="no flood list"):
         evsd.call("port.set", name="one", flood=A)
-    for at, wrong, what in (("vx", {"remote": "nowhere"}, "no address"), ("vx", {}, "remote=IP"), ("vx", {"remote": A, "vni": 7}, "one network"),
+    evsd.call("port.add", bridge="br0", name="all", type="vxlan", flood=f"{A}@16777215", vni="flow", **{"dst-port": 8472, "local": HERE})
+    evsd.call("port.add", bridge="br0", name="gre", type="gre", flood=f"{A}@4294967295", key="flow")
+    for name, flood, what in (("all", f"{A}@16777216", "at most 16777215"), ("gre", f"{A}@4294967296", "at most 4294967295"),
+                              ("all", f"{A},fd00::2", "fd00::2 .* different IP versions"), ("all", HERE, "local address")):
+        with pytest.raises(RpcError, match=what):
+            evsd.call("port.set", name=name, flood=flood)
+    assert evsd.call("config.show")["port"]["all"]["flood"] == f"{A}@16777215"
+    for options, what in (({"flood": "fd00::2", "local": HERE}, "different IP versions"), ({"remote": "239.0.0.1"}, "one host"),
+                          ({"remote": "fd00::2", "local": HERE}, "different IP versions"), ({"remote": A, "dst-port": 0}, "1 to 65535")):
+        with pytest.raises(RpcError, match=what):
+            evsd.call("port.add", bridge="br0", name="vx2", type="vxlan", vni=9, **options)
+    for at, wrong, what in (("all", {"remote": "fd00::2"}, "different IP versions"), ("gre", {"remote": "239.0.0.1"}, "one host"),
+                            ("all", {"remote": A, "vni": 1 << 24}, "at most 16777215"), ("gre", {"remote": A, "vni": 1 << 32}, "at most 4294967295"), ("vx", {"remote": "nowhere"}, "no address"), ("vx", {}, "remote=IP"), ("vx", {"remote": A, "vni": 7}, "one network"),
                             ("one", {"remote": A}, "leave out remote")):
         with pytest.raises(RpcError, match=what):
             evsd.call("fdb.add", bridge="br0", mac="02:00:00:00:00:56", port=at, **wrong)
+    evsd.call("fdb.add", bridge="br0", mac="02:00:00:00:00:56", port="gre", remote=A, vni=(1 << 32) - 1)
+    assert {e.get("vni") for e in evsd.call("fdb.show", bridge="br0")} == {(1 << 32) - 1}
 
 
 def test_hub(lab):
