@@ -263,8 +263,8 @@ static bool describe(const struct pmd_exec *x, unsigned i, const struct flow *fl
 	uint32_t at =
 	        x->ofs[i].l3 + (ipv6 ? PKT_IPV6_SIZE : PKT_IPV4_SIZE) + (udp ? PKT_UDP_SIZE : 0);
 
-	if (mask->mask.base.in_port != UINT16_MAX || mask->lines & ~PKT_LINE_IPV6 ||
-	    x->ofs[i].l3 == 0 || m->data_len < at + TUN_PLAIN_SIZE)
+	if (!tun_kinds[kind].n_plain || mask->mask.base.in_port != UINT16_MAX ||
+	    mask->lines & ~PKT_LINE_IPV6 || x->ofs[i].l3 == 0 || m->data_len < at + TUN_PLAIN_SIZE)
 		return false;
 	*known = (struct tun_known){
 	        .kind = kind,
@@ -278,22 +278,22 @@ static bool describe(const struct pmd_exec *x, unsigned i, const struct flow *fl
 	return true;
 }
 
-/* Makes the template of the packet at x->mbuf[i] the one of its sender. */
+/* Makes the template of the packet at x->mbuf[i] the one of its sender; where there is none, what
+ * is known stays. */
 static void learn(struct pmd_worker *w, struct pmd_decap *d, const struct pmd_exec *x, unsigned i,
                   uint32_t arg)
 {
 	struct flow *flow = w->found.flow[x->slot[i]];
 	struct pmd_view *v = pmd_view_of(w, flow->key.in_port);
 	struct tun_known known;
+	struct tun_template t;
 	uint32_t end;
 
-	if (!v->port || !describe(x, i, flow, arg, &known))
+	if (!v->port || !describe(x, i, flow, arg, &known) || !tun_template_make(&known, &t))
 		return;
-	d->in_port = PKT_PORT_NONE;
-	if (!tun_template_make(&known, &d->t))
-		return;
-	if (v->decap_l3 && v->decap_l3 != d->t.l3)
+	if (v->decap_l3 && v->decap_l3 != t.l3)
 		return; /* senders behind a tag and without one: only the first kind is known */
+	d->t = t;
 	end = d->t.l3 + sender_end(!d->t.is_ipv4);
 	if (!v->decap_l3)
 		v->decap_src = (uint8_t)end;

@@ -153,13 +153,13 @@ bool tun_template_make(const struct tun_known *known, struct tun_template *t)
 	const struct tun_plain *plain = plain_of(known);
 	struct front f = {.at = 0};
 
-	memset(t, 0, sizeof(*t));
 	if (!plain || !is_plain(known, tun_kinds[known->kind].ip_proto) || !put_ethernet(&f, known))
 		return false;
 	if (known->key->eth_type == RTE_BE16(PKT_ETH_IPV4))
 		put_ipv4(&f, known);
 	else
 		put_ipv6(&f, known);
+	memset(t, 0, sizeof(*t));
 	t->l4 = (uint8_t)f.at;
 	if (tun_kinds[known->kind].ip_proto == PKT_IP_UDP) {
 		put(&f, f.at, &known->key->tp_src, &known->mask->tp_src, 2);

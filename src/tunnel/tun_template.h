@@ -56,7 +56,8 @@ struct tun_known {
 	const uint8_t *header; /* TUN_PLAIN_SIZE bytes of the packet, behind UDP or IP */
 };
 
-/* The template for packets like this. False: there is none for its header, or for the flow. */
+/* The template for packets like this. False: there is none for its header, or for the flow; t is as
+ * it was. */
 bool tun_template_make(const struct tun_known *known, struct tun_template *t);
 
 /* Not 0: the frame's first bytes are others. */

@@ -218,6 +218,23 @@ static void test_refused(void **state)
 	assert_int_equal(env_drops(a, PKT_DROP_TUN_BAD_HEADER), 16);
 }
 
+/* What no template can be made of does not cost its sender the one there is. */
+static void test_no_template(void **state)
+{
+	introduce(1);
+	for (uint32_t i = 0; i < 4; i++) {
+		struct rte_mbuf *m = tunnelled(1, i, VNI, 1);
+
+		*rte_pktmbuf_mtod_offset(m, uint8_t *, 42) = 0; /* no network */
+		env_put(a, m);
+		expect_account(2 + i, 1 + i);
+		assert_true(is_known());
+	}
+	env_put(a, tunnelled(1, 9, VNI, 1));
+	expect(b, 9);
+	expect_account(6, 4);
+}
+
 static bool kill(struct flow *flow, void *arg)
 {
 	flow_cache_kill(arg, flow);
@@ -249,6 +266,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_mixed, start, stop),
 	        cmocka_unit_test_setup_teardown(test_remotes, start, stop),
 	        cmocka_unit_test_setup_teardown(test_refused, start, stop),
+	        cmocka_unit_test_setup_teardown(test_no_template, start, stop),
 	        cmocka_unit_test_setup_teardown(test_ended, start, stop),
 	};
 
