@@ -4,11 +4,9 @@
  * Threads: any. Owner: the caller's memory.
  */
 #include "pkt/pkt_csum.h"
+#include "pkt/pkt_hdr.h"
 #include "tunnel/tun_push.h"
 #include "tunnel/tun_pvt.h"
-
-#define IPV4_SIZE 20
-#define IPV6_SIZE 40
 
 static uint8_t *build_eth(const struct tun_outer *outer, bool ipv4, uint8_t *p)
 {
@@ -26,7 +24,7 @@ static uint8_t *build_eth(const struct tun_outer *outer, bool ipv4, uint8_t *p)
 
 static uint8_t *build_ipv4(const struct tun_outer *outer, uint8_t *p)
 {
-	memset(p, 0, IPV4_SIZE);
+	memset(p, 0, PKT_IPV4_SIZE);
 	p[0] = 0x45;
 	p[1] = outer->tos;
 	if (outer->flags & PKT_TUN_DF)
@@ -35,7 +33,7 @@ static uint8_t *build_ipv4(const struct tun_outer *outer, uint8_t *p)
 	p[9] = tun_kinds[outer->kind].ip_proto;
 	memcpy(p + 12, &outer->src[12], 4);
 	memcpy(p + 16, &outer->dst[12], 4);
-	return p + IPV4_SIZE;
+	return p + PKT_IPV4_SIZE;
 }
 
 static uint8_t *build_ipv6(const struct tun_outer *outer, uint8_t *p)
@@ -46,7 +44,7 @@ static uint8_t *build_ipv6(const struct tun_outer *outer, uint8_t *p)
 	p[7] = outer->ttl;
 	memcpy(p + 8, outer->src, 16);
 	memcpy(p + 24, outer->dst, 16);
-	return p + IPV6_SIZE;
+	return p + PKT_IPV6_SIZE;
 }
 
 uint8_t *tun_udp_build(const struct tun_outer *outer, uint8_t *p)
@@ -98,7 +96,7 @@ int tun_header_build(const struct tun_outer *outer, struct pkt_tunnel_header *he
 	header->sport_lo = outer->sport_lo;
 	header->sport_n = outer->sport_n;
 	if (ipv4)
-		header->ip_sum = pkt_csum_fold(pkt_csum_add(0, l3, IPV4_SIZE));
+		header->ip_sum = pkt_csum_fold(pkt_csum_add(0, l3, PKT_IPV4_SIZE));
 	header->plain = push_shape(outer, size, ipv4);
 	memcpy(pkt_tunnel_bytes(header), bytes, size);
 	return 0;
