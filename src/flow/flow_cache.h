@@ -233,6 +233,7 @@ void flow_cache_kill(struct flow_cache *cache, struct flow *flow);
 uint32_t flow_cache_reap(struct flow_cache *cache, void (*credit)(struct flow *flow, void *arg),
                          void *arg);
 uint32_t flow_cache_live(const struct flow_cache *cache); /* [ctl] */
+uint32_t flow_cache_size(const struct flow_cache *cache); /* any: slots of its pool */
 void flow_cache_stats_get(const struct flow_cache *cache, struct flow_cache_stats *stats); /* any */
 /* [ctl] Masks of the wide cache with flows and hits, for `cache show`. */
 uint32_t flow_cache_n_masks(const struct flow_cache *cache);

@@ -17,6 +17,7 @@
 /* A poll unlinks and frees so many flows at most. */
 #define POLL_FLOWS 64
 #define PORT_SHARE 8   /* a part of the pool */
+#define POLL_AHEAD 4   /* flows */
 #define REORDER_MS 250 /* masks are put in order after so long even if few packets came */
 
 /* The key and mask of a flow to be, normalized: what every mask matches is set, the
@@ -283,6 +284,7 @@ static struct flow *install(struct flow_cache *cache, const struct pkt_key_base 
 		return NULL;
 	}
 	wish.hash = flow_mask_hash(mask, &wish.key.base, &wish.key.ext);
+	__builtin_prefetch(flow_mask_bucket(mask, (uint32_t)wish.hash), 1);
 	flow = get_flow(cache, &wish, mask, xlate);
 	if (!flow) {
 		if (!mask->n_flows)
@@ -308,6 +310,22 @@ struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burs
 		           now_ms);
 	flow_wide_note_xlate(&cache->wide, cycles + evs_clock_tsc() - start);
 	return flow;
+}
+
+/* The flows of a ring were written by another CPU last; asks for those that are soon next. */
+static void poll_ahead(const struct flow_pool *pool, const struct flow_ring *ring)
+{
+	const struct flow *flow;
+	uint32_t index;
+
+	if (!flow_ring_peek(ring, 2 * POLL_AHEAD, &index))
+		return;
+	for (unsigned line = 0; line < 3; line++)
+		__builtin_prefetch((const uint8_t *)&pool->flows[index] + line * EVS_CACHE_LINE, 1);
+	if (ring != &pool->killed || !flow_ring_peek(ring, POLL_AHEAD, &index))
+		return;
+	flow = &pool->flows[index];
+	__builtin_prefetch(flow_mask_bucket(flow->mask, (uint32_t)flow->hash), 1);
 }
 
 static void unlink_flow(struct flow_cache *cache, struct flow *flow)
@@ -339,10 +357,13 @@ void flow_cache_poll(struct flow_cache *cache)
 	struct flow *flow;
 	unsigned n = 0;
 
-	while (n++ < POLL_FLOWS && (flow = flow_pool_next_killed(&cache->pool)))
+	while (n++ < POLL_FLOWS && (flow = flow_pool_next_killed(&cache->pool))) {
+		poll_ahead(&cache->pool, &cache->pool.killed);
 		unlink_flow(cache, flow);
+	}
 	n = 0;
 	while (n++ < POLL_FLOWS && (flow = flow_pool_next_freed(&cache->pool))) {
+		poll_ahead(&cache->pool, &cache->pool.freed);
 		release_blocks(cache, flow);
 		cache->port_flows[flow->key.in_port & PKT_PORT_MAX]--;
 		flow_pool_untake(&cache->pool, flow);

@@ -83,6 +83,15 @@ EVS_INLINE bool flow_ring_pop(struct flow_ring *ring, uint32_t *index)
 	return true;
 }
 
+/* The index that is `ahead` places behind the next one, if it is there yet. */
+EVS_INLINE bool flow_ring_peek(const struct flow_ring *ring, uint32_t ahead, uint32_t *index)
+{
+	if (evs_load_acquire(&ring->head) - ring->tail <= ahead)
+		return false;
+	*index = ring->slots[(ring->tail + ahead) & ring->mask];
+	return true;
+}
+
 /* [worker] The next flow that control killed, or NULL. */
 EVS_INLINE struct flow *flow_pool_next_killed(struct flow_pool *pool)
 {

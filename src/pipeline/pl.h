@@ -73,7 +73,6 @@ struct pl_config {
 	 * queue. 0: nothing. NULL: nobody knows. */
 	int (*port_note)(uint16_t port, bool out, uint32_t queue, char *text);
 	uint32_t flow_idle_ms; /* cached flows unused for so long go; 0: 10,000 */
-	uint32_t cache_size;   /* flow_cache_config.n_flows of each worker; 0: not known */
 };
 
 enum pl_fail_mode { PL_FAIL_STANDALONE, PL_FAIL_SECURE };

@@ -17,7 +17,7 @@
 #define SYNC_LEN     16384  /* flows of a cache in one call of pl_stats_sync_some */
 #define IDLE_MS      10000
 #define IDLE_MS_FULL 1000 /* above three quarters of the pool */
-#define IDLE_MS_MOST 200  /* above nine tenths */
+#define IDLE_MS_MOST 200  /* above thirteen sixteenths; one port alone can have 14 */
 
 void pl_flow_credit(struct flow *flow)
 {
@@ -73,11 +73,11 @@ static bool sweep_visit(struct flow *flow, void *arg)
 static uint32_t idle_ms_of(const struct flow_cache *cache)
 {
 	uint32_t idle = pl_globals.config.flow_idle_ms ? pl_globals.config.flow_idle_ms : IDLE_MS;
-	uint64_t live = flow_cache_live(cache), size = pl_globals.config.cache_size;
+	uint64_t live = flow_cache_live(cache), size = flow_cache_size(cache);
 
-	if (!size || live * 4 <= size * 3)
+	if (live * 4 <= size * 3)
 		return idle;
-	return EVS_MIN(idle, live * 10 <= size * 9 ? IDLE_MS_FULL : IDLE_MS_MOST);
+	return EVS_MIN(idle, live * 16 <= size * 13 ? IDLE_MS_FULL : IDLE_MS_MOST);
 }
 
 /* Where the sweep over a worker's cache is. */
