@@ -2,9 +2,10 @@
 /*
  * What does a guest's frame cost? A guest of this process sends from one ring and receives in
  * another; one thread plays guest and worker, so that nobody waits. For each size: cycles of taking
- * frames from the guest (evs' own reader, and DPDK's), of giving them to it, and of nothing but
- * copying as many bytes once. Frames of more than 9,000 bytes are TCP segments with a request.
- * Usage: micro_vhu [windows]. The best window counts. Prints one JSON object.
+ * frames from the guest (evs' own reader, and DPDK's; split and packed rings), of giving them to
+ * it, and of nothing but copying as many bytes once. Frames of more than 9,000 bytes are TCP
+ * segments with a request. Usage: micro_vhu [windows]. The best window counts. Prints one JSON
+ * object.
  */
 #include <rte_ip.h>
 #include <rte_memcpy.h>
@@ -74,12 +75,12 @@ static void send_burst(void)
 /* All that came back may be filled again. */
 static void recycle(void)
 {
-	const struct vring_used *used = master_used(&m, 0);
-	uint16_t idx = __atomic_load_n(&used->idx, __ATOMIC_ACQUIRE);
+	uint32_t id, len;
 
-	while (m.used[0] != idx)
-		master_offer(&m, 0, (uint16_t)used->ring[m.used[0]++ % MASTER_RING_LEN].id);
-	m.used[1] = __atomic_load_n(&master_used(&m, 1)->idx, __ATOMIC_ACQUIRE);
+	while (master_take_back(&m, 0, &id, &len))
+		master_offer(&m, 0, (uint16_t)id);
+	while (master_take_back(&m, 1, &id, &len))
+		;
 }
 
 static void one_window(struct cost *best)
@@ -144,7 +145,7 @@ static struct cost measure(uint32_t size)
 	return best;
 }
 
-static void connect_guest(bool own)
+static void connect_guest(bool own, bool packed)
 {
 	const uint64_t features = 1ull << 32 | 1ull << VIRTIO_NET_F_MRG_RXBUF |
 	                          1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_GUEST_CSUM |
@@ -152,6 +153,7 @@ static void connect_guest(bool own)
 	                          1ull << VIRTIO_NET_F_GUEST_TSO4 | 1ull << VIRTIO_NET_F_GUEST_TSO6;
 	struct vhu *vhu;
 
+	setenv("VHU_RINGS", packed ? "packed" : "split", 1);
 	port = test_open(0, NULL);
 	evs_store_release(&echo_ports[0], NULL); /* we are the worker */
 	test_connect(&m, 0);
@@ -164,7 +166,8 @@ static void connect_guest(bool own)
 		vhu_rings_pause(vhu->served);
 		evs_store_relaxed(&vhu->served->is_ours, false);
 	}
-	master_avail(&m, 0)->flags = master_avail(&m, 1)->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	master_be_quiet(&m, 0, true);
+	master_be_quiet(&m, 1, true);
 	master_refill(&m, 0);
 }
 
@@ -177,13 +180,16 @@ int main(int argc, char **argv)
 	evs_store_relaxed(&worker_ends, true); /* we do its work */
 	pthread_join(test_worker, NULL);
 	printf("{\"question\": \"cycles a frame\"");
-	for (int own = 1; own >= 0; own--) {
-		connect_guest(own);
+	for (int kind = 0; kind < 4; kind++) {
+		const bool own = kind < 2, packed = kind & 1;
+
+		connect_guest(own, packed);
 		for (unsigned i = 0; i < EVS_ARRAY_LEN(sizes); i++) {
 			struct cost cost = measure(sizes[i]);
 
-			printf(", \"%s-%u\": {\"take\": %.0f, \"give\": %.0f, \"copy\": %.0f}",
-			       own ? "evs" : "library", sizes[i], cost.take, cost.give, cost.copy);
+			printf(", \"%s%s-%u\": {\"take\": %.0f, \"give\": %.0f, \"copy\": %.0f}",
+			       own ? "evs" : "library", packed ? "-packed" : "", sizes[i],
+			       cost.take, cost.give, cost.copy);
 			fflush(stdout);
 		}
 		master_close(&m);

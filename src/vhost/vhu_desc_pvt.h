@@ -17,10 +17,14 @@ struct vhu_buf {
 	uint8_t *bytes;         /* as many of it as lie together, if it is the only one; or NULL */
 	uint32_t size;
 	uint16_t id;
+	uint16_t place, span; /* of a packed ring: where it is, how many slots it takes */
 };
 
-/* What is to be done with each descriptor of a buffer; not 0 ends it. */
-typedef int vhu_desc_fn(const struct vhu_ring *ring, void *arg, const struct vring_desc *desc);
+/* What became of a buffer. len: bytes that were written. */
+struct vhu_used {
+	uint32_t len;
+	uint16_t id, place;
+};
 
 EVS_INLINE struct vring_desc vhu_desc_read(const struct vring_desc *from)
 {

@@ -31,6 +31,7 @@ struct room {
 		uint64_t gpa;
 		uint32_t size;
 	} pieces[PIECES_MAX];
+	struct vhu_used used[PIECES_MAX]; /* of its buffers, each of a piece at least */
 };
 
 EVS_INLINE void fill_header(const struct vhu_ring *ring, const struct rte_mbuf *m,
@@ -77,30 +78,31 @@ static int add_desc(const struct vhu_ring *ring, void *arg, const struct vring_d
 	return room->size == room->wanted;
 }
 
-/* Slots of the ring that a burst fills. */
+/* Slots of the ring that a burst fills, from the first one on. */
 struct stretch {
-	uint16_t used, end;
+	uint16_t filled, end;
 };
 
 /* Finds room for a frame in the next slots; returns how many buffers it takes, 0: none. */
-static uint16_t find_room(struct vhu_ring *ring, struct room *room, struct stretch *stretch)
+static uint16_t find_room(struct vhu_ring *ring, bool packed, struct room *room,
+                          struct stretch *stretch)
 {
-	uint16_t n = 0, at = stretch->used;
+	uint16_t n = 0, at = stretch->filled;
 
 	while (room->size < room->wanted) {
 		uint64_t before = room->size;
 		struct vhu_buf buf;
 
-		if (at >= stretch->end || (n && !ring->merges) || !vhu_bufs_find(ring, at, &buf, 1))
+		if (at >= stretch->end || (n && !ring->merges) ||
+		    !vhu_bufs_find(ring, packed, at, &buf, 1))
 			return 0;
-		vhu_buf_read(ring, &buf, VRING_DESC_F_WRITE);
-		if (vhu_buf_walk(ring, &buf, add_desc, room) < 0)
+		vhu_buf_read(ring, packed, &buf, VRING_DESC_F_WRITE);
+		if (ring->layout->walk(ring, &buf, add_desc, room) < 0)
 			return 0;
-		vhu_buf_use(ring, at, &buf, (uint32_t)(room->size - before));
-		at++;
-		n++;
+		room->used[n++] = vhu_buf_used(packed, &buf, (uint32_t)(room->size - before));
+		at = (uint16_t)(at + vhu_buf_span(packed, &buf));
 	}
-	stretch->used = at;
+	stretch->filled = at;
 	return n;
 }
 
@@ -137,15 +139,17 @@ static void put_lent(const struct vhu_ring *ring, struct room *room, const struc
 	}
 }
 
-static bool give_long(struct vhu_ring *ring, const struct rte_mbuf *m, struct stretch *stretch)
+static bool give_long(struct vhu_ring *ring, bool packed, const struct rte_mbuf *m,
+                      struct stretch *stretch)
 {
+	const uint16_t first = stretch->filled;
 	struct header header;
 	struct room room;
 	uint16_t n;
 
 	room.size = room.n_pieces = room.piece = 0;
 	room.wanted = (uint64_t)m->pkt_len + ring->hdr_size;
-	n = find_room(ring, &room, stretch);
+	n = find_room(ring, packed, &room, stretch);
 	if (n == 0)
 		return false;
 	fill_header(ring, m, n, &header);
@@ -154,6 +158,9 @@ static bool give_long(struct vhu_ring *ring, const struct rte_mbuf *m, struct st
 		put_lent(ring, &room, m);
 	for (; m && !(m->ol_flags & PKT_LENT); m = m->next)
 		put(ring, &room, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	for (uint16_t i = 0; i < n; i++)
+		vhu_buf_use(ring, packed, (uint16_t)(first + i), room.used[i]);
+	vhu_slots_reveal(ring, packed, (uint16_t)(stretch->filled - first));
 	return true;
 }
 
@@ -191,23 +198,51 @@ EVS_INLINE bool give_short(struct vhu_ring *ring, const struct rte_mbuf *m,
 	return true;
 }
 
+/* Frames that go the short way: how many. */
+EVS_INLINE uint16_t give_shorts(struct vhu_ring *ring, bool packed, struct rte_mbuf **mbufs,
+                                uint16_t n, struct stretch *stretch)
+{
+	struct vhu_buf bufs[PKT_BURST_MAX];
+	uint16_t given = 0;
+
+	n = EVS_MIN(n, EVS_MIN(stretch->end, (uint16_t)PKT_BURST_MAX));
+	n = vhu_bufs_find(ring, packed, 0, bufs, n);
+	for (uint16_t i = 0; i < n; i++)
+		vhu_buf_read(ring, packed, &bufs[i], VRING_DESC_F_WRITE);
+	while (given < n && give_short(ring, mbufs[given], &bufs[given], given + 1 < n))
+		given++;
+	for (uint16_t i = 0; i < given; i++)
+		vhu_buf_use(ring, packed, i,
+		            vhu_buf_used(packed, &bufs[i], mbufs[i]->pkt_len + ring->hdr_size));
+	stretch->filled = given;
+	if (given)
+		vhu_slots_reveal(ring, packed, given);
+	return given;
+}
+
+EVS_INLINE uint16_t give(struct vhu_ring *ring, bool packed, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct stretch stretch = {0, vhu_slots_waiting(ring, packed)};
+	uint16_t i = give_shorts(ring, packed, mbufs, n, &stretch);
+
+	while (i < n && give_long(ring, packed, mbufs[i], &stretch))
+		i++;
+	if (stretch.filled == 0)
+		return 0;
+	vhu_slots_take(ring, packed, stretch.filled);
+	if (packed)
+		vhu_packed_tell(ring, stretch.filled);
+	else
+		vhu_split_publish(ring, stretch.filled);
+	return i;
+}
+
 EVS_HOT uint16_t vhu_split_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n)
 {
-	struct stretch stretch = {0, vhu_slots_waiting(ring)};
-	struct vhu_buf bufs[PKT_BURST_MAX];
-	uint16_t i = 0, n_short = EVS_MIN(n, EVS_MIN(stretch.end, (uint16_t)PKT_BURST_MAX));
+	return give(ring, false, mbufs, n);
+}
 
-	n_short = vhu_bufs_find(ring, 0, bufs, n_short);
-	for (uint16_t k = 0; k < n_short; k++)
-		vhu_buf_read(ring, &bufs[k], VRING_DESC_F_WRITE);
-	for (; i < n_short && give_short(ring, mbufs[i], &bufs[i], i + 1 < n_short); i++)
-		vhu_buf_use(ring, i, &bufs[i], mbufs[i]->pkt_len + ring->hdr_size);
-	stretch.used = i;
-	while (i < n && give_long(ring, mbufs[i], &stretch))
-		i++;
-	if (stretch.used == 0)
-		return 0;
-	ring->last_avail = (uint16_t)(ring->last_avail + stretch.used);
-	vhu_split_publish(ring, stretch.used);
-	return i;
+EVS_HOT uint16_t vhu_packed_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n)
+{
+	return give(ring, true, mbufs, n);
 }

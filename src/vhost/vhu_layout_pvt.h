@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What taking and giving ask of a ring, whatever its layout. Threads: worker, under the ring's
- * lock.
+ * What taking and giving ask of a ring, whatever its layout: their bodies are inlined once for each
+ * layout, with `packed` constant. Threads: worker, under the ring's lock.
  *
  * A buffer lies in one or more slots of the ring, one after another. Slots are counted from the
  * first one that was not taken yet, or, of buffers that are used, from the first one that was not
@@ -10,25 +10,28 @@
 #ifndef VHU_LAYOUT_PVT_H
 #define VHU_LAYOUT_PVT_H
 
+#include "vhost/vhu_packed_pvt.h"
 #include "vhost/vhu_split_pvt.h"
 
 /* So many slots may be taken at most. Once a burst: the guest adds to them meanwhile. */
-EVS_INLINE uint16_t vhu_slots_waiting(const struct vhu_ring *ring)
+EVS_INLINE uint16_t vhu_slots_waiting(const struct vhu_ring *ring, bool packed)
 {
-	return vhu_split_waiting(ring);
+	return packed ? vhu_packed_waiting(ring) : vhu_split_waiting(ring);
 }
 
-/* Finds up to n buffers in the slots from `at` on, of which there are as many, and starts to fetch
+/* Finds up to n buffers in the slots from `at` on, of which no fewer wait, and starts to fetch
  * them: vhu_buf_read when all are known; direction: VRING_DESC_F_WRITE, or 0 to read from it. */
-EVS_INLINE uint16_t vhu_bufs_find(struct vhu_ring *ring, uint16_t at, struct vhu_buf *bufs,
-                                  uint16_t n)
+EVS_INLINE uint16_t vhu_bufs_find(struct vhu_ring *ring, bool packed, uint16_t at,
+                                  struct vhu_buf *bufs, uint16_t n)
 {
-	return vhu_split_find(ring, at, bufs, n);
+	return packed ? vhu_packed_find(ring, at, bufs, n) : vhu_split_find(ring, at, bufs, n);
 }
 
-EVS_INLINE void vhu_buf_read(const struct vhu_ring *ring, struct vhu_buf *buf, uint16_t direction)
+EVS_INLINE void vhu_buf_read(const struct vhu_ring *ring, bool packed, struct vhu_buf *buf,
+                             uint16_t direction)
 {
-	buf->desc = vhu_desc_read(&ring->desc[buf->id]);
+	if (!packed)
+		buf->desc = vhu_desc_read(&ring->desc[buf->id]);
 	buf->size = buf->desc.len;
 	buf->bytes = vhu_mem_at(ring->mem, buf->desc.addr, &buf->size);
 	if (evs_unlikely(!buf->bytes))
@@ -45,23 +48,51 @@ EVS_INLINE void vhu_buf_read(const struct vhu_ring *ring, struct vhu_buf *buf, u
 }
 
 /* It looks for what it has back by itself. */
-EVS_INLINE bool vhu_guest_polls(const struct vhu_ring *ring)
+EVS_INLINE bool vhu_guest_polls(const struct vhu_ring *ring, bool packed)
 {
-	return vhu_split_polls(ring);
+	return packed ? vhu_packed_polls(ring) : vhu_split_polls(ring);
 }
 
-/* One descriptor of a buffer after another. */
-EVS_INLINE int vhu_buf_walk(const struct vhu_ring *ring, const struct vhu_buf *buf, vhu_desc_fn *fn,
-                            void *arg)
+/* How many slots it takes. */
+EVS_INLINE uint16_t vhu_buf_span(bool packed, const struct vhu_buf *buf)
 {
-	return vhu_split_walk(ring, buf, fn, arg);
+	return packed ? buf->span : 1;
 }
 
-/* Says what became of the buffer in slot `at`. */
-EVS_INLINE void vhu_buf_use(struct vhu_ring *ring, uint16_t at, const struct vhu_buf *buf,
-                            uint32_t len)
+/* Says what became of the buffer in slot `at`; the guest sees it when it is published. */
+EVS_INLINE void vhu_buf_use(struct vhu_ring *ring, bool packed, uint16_t at, struct vhu_used used)
 {
-	vhu_split_use(ring, at, buf->id, len);
+	if (packed)
+		vhu_packed_use(ring, &used);
+	else
+		vhu_split_use(ring, at, &used);
+}
+
+EVS_INLINE struct vhu_used vhu_buf_used(bool packed, const struct vhu_buf *buf, uint32_t len)
+{
+	return (struct vhu_used){.len = len, .id = buf->id, .place = packed ? buf->place : 0};
+}
+
+EVS_INLINE void vhu_slots_take(struct vhu_ring *ring, bool packed, uint16_t n)
+{
+	ring->last_avail = packed ? vhu_packed_step(ring->size, ring->last_avail, n)
+	                          : (uint16_t)(ring->last_avail + n);
+}
+
+/* Of a packed ring n slots that are used: the guest may come to them as soon as it likes, and it
+ * is told later (vhu_packed_tell). Split rings do both at the end. */
+EVS_INLINE void vhu_slots_reveal(struct vhu_ring *ring, bool packed, uint16_t n)
+{
+	if (packed)
+		vhu_packed_reveal(ring, n);
+}
+
+EVS_INLINE void vhu_slots_publish(struct vhu_ring *ring, bool packed, uint16_t n)
+{
+	if (packed)
+		vhu_packed_publish(ring, n);
+	else
+		vhu_split_publish(ring, n);
 }
 
 #endif

@@ -16,7 +16,7 @@
 #define VHU_NO_DEVICE (-1)
 #define VHU_N_RINGS   (2 * VHU_MAX_PAIRS)
 /* Features whose rings the library serves. */
-#define VHU_NOT_OURS (1ull << VIRTIO_F_RING_PACKED | 1ull << VIRTIO_F_ACCESS_PLATFORM)
+#define VHU_NOT_OURS (1ull << VIRTIO_F_ACCESS_PLATFORM)
 
 /* What a connected guest is like [vhost w, ctl r, under vhu.lock]. */
 struct vhu_facts {
@@ -41,6 +41,7 @@ struct vhu_conn {
 	bool is_calling; /* the message handled now changes no more than who is called */
 	uint64_t rings;
 	uint64_t started; /* bitmap of those with a kick descriptor */
+	uint64_t resumed; /* likewise of packed ones whose place is known */
 	struct vhu_facts facts;
 	struct vhu *vhu;
 	bool is_ours;                        /* [vhost w, worker r] its rings are served here */
@@ -140,6 +141,9 @@ void vhu_open_log(uint32_t level);
 
 /* vhu_resume.c: [vhost] before the rings are served */
 void vhu_resume(int vid, const struct vhu_facts *facts);
+/* Where to go on in a packed ring that lies where it may, if the guest says `told`. */
+uint16_t vhu_resume_from(unsigned ring, uint64_t features, const struct rte_vhost_vring *vring,
+                         uint16_t told);
 struct vring_packed_desc;
 /* The device's place in a packed ring: index, and wrap counter in the highest bit. */
 uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size);

@@ -90,27 +90,43 @@ static bool is_simple(unsigned ring, uint64_t features)
 	return features & 1ull << needed;
 }
 
-static void resume(int vid, uint16_t i, struct rte_vhost_vring *ring)
+uint16_t vhu_resume_from(unsigned ring, uint64_t features, const struct rte_vhost_vring *vring,
+                         uint16_t told)
 {
-	const uint16_t place = vhu_resume_place((void *)ring->desc_packed, ring->size);
-	uint16_t avail = 0, used = 0;
+	uint16_t place;
 
-	if (rte_vhost_get_vring_base(vid, i, &avail, &used) || avail == place)
+	if (!is_simple(ring, features))
+		return told;
+	place = vhu_resume_place(vring->desc_packed, vring->size);
+	if (place != told)
+		EVS_LOG_LIMITED(vhost, INFO, "ring %u goes on at %u, not at %u", ring,
+		                place & ~WRAP, told & ~WRAP);
+	return place;
+}
+
+/* A ring that the library serves. */
+static void resume(int vid, uint16_t i, uint64_t features, const struct rte_vhost_vring *vring)
+{
+	uint16_t avail = 0, used = 0, place;
+
+	if (rte_vhost_get_vring_base(vid, i, &avail, &used))
 		return;
-	EVS_LOG_LIMITED(vhost, INFO, "ring %u of device %d goes on at %u, not at %u", i, vid,
-	                place & ~WRAP, avail & ~WRAP);
-	rte_vhost_set_vring_base(vid, i, place, place);
+	place = vhu_resume_from(i, features, vring, avail);
+	if (place != avail)
+		rte_vhost_set_vring_base(vid, i, place, place);
 }
 
 void vhu_resume(int vid, const struct vhu_facts *facts)
 {
+	const uint64_t theirs = 1ull << VIRTIO_F_RING_PACKED | VHU_NOT_OURS;
+
 	for (uint16_t i = 0; i < facts->n_rings; i++) {
 		struct rte_vhost_vring ring = {0};
 
 		if (rte_vhost_get_vhost_vring(vid, i, &ring) || !ring.desc || !ring.size)
 			continue;
-		if (facts->features & 1ull << VIRTIO_F_RING_PACKED && is_simple(i, facts->features))
-			resume(vid, i, &ring);
+		if ((facts->features & theirs) == theirs)
+			resume(vid, i, facts->features, &ring);
 		rte_vhost_vring_call(vid, i); /* who served it before may not have come to it */
 	}
 }

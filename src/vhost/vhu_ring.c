@@ -7,8 +7,23 @@
 #include "port/port.h"
 #include "vhost/vhu_layout_pvt.h"
 
-const struct vhu_layout vhu_split = {vhu_split_start, vhu_split_take, vhu_split_give,
-                                     vhu_split_publish, vhu_split_ask};
+const struct vhu_layout vhu_split = {
+        .start = vhu_split_start,
+        .take = vhu_split_take,
+        .give = vhu_split_give,
+        .walk = vhu_split_walk,
+        .publish = vhu_split_publish,
+        .ask = vhu_split_ask,
+};
+
+const struct vhu_layout vhu_packed = {
+        .start = vhu_packed_start,
+        .take = vhu_packed_take,
+        .give = vhu_packed_give,
+        .walk = vhu_packed_walk,
+        .publish = vhu_packed_publish,
+        .ask = vhu_packed_ask,
+};
 
 EVS_HOT uint16_t vhu_ring_take(struct vhu_ring *ring, const struct vhu_catch *c)
 {

@@ -64,8 +64,9 @@ struct vhu_ring {
 	bool keeps;   /* all that is open, or came last, are large frames of single descriptors */
 	uint8_t hdr_size;
 	uint16_t size, index;
-	uint16_t last_avail, last_used, last_call;
-	uint16_t n_open;       /* taken and not given back yet */
+	uint16_t last_avail, last_used; /* indices, of a packed ring places (vhu_packed_pvt.h) */
+	uint16_t last_call;
+	uint16_t n_open;       /* slots taken and not given back yet */
 	uint16_t n_quiet;      /* polls in vain since, while something is open */
 	uint16_t sparse;       /* bursts in which nothing is lent, as it was in vain */
 	uint32_t in_vain;      /* [worker of the queue] */
@@ -74,9 +75,19 @@ struct vhu_ring {
 	int vid;
 	int call_fd; /* our copy; -1: none */
 	int kick_fd; /* the library's; -1: none, or no eventfd */
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
+	uint64_t gpa; /* of a packed ring, where the guest sees it */
 	const struct vhu_mem *mem;
 	uint64_t n_calls; /* [worker w, ctl r] */
 } EVS_CACHE_ALIGNED;
@@ -90,6 +101,10 @@ struct vhu_catch {
 };
 
 struct rte_vhost_vring;
+struct vhu_buf;
+
+/* What is to be done with each descriptor of a buffer; not 0 ends it. */
+typedef int vhu_desc_fn(const struct vhu_ring *ring, void *arg, const struct vring_desc *desc);
 
 /* How a ring lies in the guest's memory; chosen when it is placed. All under the ring's lock. */
 struct vhu_layout {
@@ -98,13 +113,16 @@ struct vhu_layout {
 	/* [worker] as below */
 	uint16_t (*take)(struct vhu_ring *ring, const struct vhu_catch *c);
 	uint16_t (*give)(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
+	/* One descriptor of a buffer after another. */
+	int (*walk)(const struct vhu_ring *ring, const struct vhu_buf *buf, vhu_desc_fn *fn,
+	            void *arg);
 	/* The guest has n slots more back; it is called if it wants that. */
 	void (*publish)(struct vhu_ring *ring, uint16_t n);
 	/* The guest shall kick when the next slot is available, or shall not. NULL: it can not. */
 	void (*ask)(struct vhu_ring *ring, bool kicks);
 };
 
-extern const struct vhu_layout vhu_split;
+extern const struct vhu_layout vhu_split, vhu_packed;
 
 /* Guest's frames, with offload requests as port.h says. [worker] */
 uint16_t vhu_ring_take(struct vhu_ring *ring, const struct vhu_catch *c);
@@ -125,6 +143,9 @@ bool vhu_mem_holds(const struct vhu_mem *mem, const void *start, size_t size, ui
  * vhu_ring_disarm; see port_type.arm. [worker] */
 int vhu_ring_arm(struct vhu_ring *ring);
 void vhu_ring_disarm(struct vhu_ring *ring);
+
+/* Where the guest has what lies in its memory. [vhost] */
+uint64_t vhu_mem_gpa(const struct vhu_mem *mem, const void *at);
 
 /* Where `size` bytes at gpa are, or as many as lie together: *size is lowered. NULL: nowhere. */
 EVS_INLINE uint8_t *vhu_mem_at(const struct vhu_mem *mem, uint64_t gpa, uint32_t *size)

@@ -96,12 +96,38 @@ bool vhu_mem_holds(const struct vhu_mem *mem, const void *start, size_t size, ui
 	return false;
 }
 
+uint64_t vhu_mem_gpa(const struct vhu_mem *mem, const void *at)
+{
+	for (unsigned i = 0; i < mem->n; i++) {
+		uintptr_t offset = (uintptr_t)at - (uintptr_t)mem->region[i].hva;
+
+		if (offset < mem->region[i].size)
+			return mem->region[i].gpa + offset;
+	}
+	return 0;
+}
+
+/* A packed ring that starts: was it served before, and how far? */
+static void resume(struct vhu_conn *conn, struct vhu_ring *ring,
+                   const struct rte_vhost_vring *vring, uint64_t features)
+{
+	if (conn->resumed >> ring->index & 1)
+		return;
+	conn->resumed |= BIT(ring->index);
+	if (!vhu_mem_holds(ring->mem, vring->desc_packed,
+	                   vring->size * sizeof(struct vring_packed_desc), 16))
+		return;
+	ring->last_avail = vhu_resume_from(ring->index, features, vring, ring->last_avail);
+	ring->last_used = ring->last_avail;
+}
+
 static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 {
 	struct vhu_ring *ring = &conn->ring[index];
 	struct rte_vhost_vring vring = {0};
 
-	if (rte_vhost_get_vhost_vring(conn->vid, index, &vring) || !vring.size || !vring.desc ||
+	if (!(conn->started >> index & 1) || /* so it has its size and place */
+	    rte_vhost_get_vhost_vring(conn->vid, index, &vring) || !vring.size || !vring.desc ||
 	    rte_vhost_get_vring_base(conn->vid, index, &ring->last_avail, &ring->last_used))
 		return;
 	ring->vid = conn->vid;
@@ -116,7 +142,9 @@ static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	ring->hdr_size = features & LONG_HDR ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 	                                     : sizeof(struct virtio_net_hdr);
 	ring->has_called = false;
-	ring->layout = &vhu_split;
+	ring->layout = features & BIT(VIRTIO_F_RING_PACKED) ? &vhu_packed : &vhu_split;
+	if (ring->layout == &vhu_packed)
+		resume(conn, ring, &vring, features);
 	ring->is_placed = ring->layout->start(ring, &vring);
 	set_active(ring);
 }

@@ -35,6 +35,33 @@ bool vhu_split_start(struct vhu_ring *ring, const struct rte_vhost_vring *vring)
 	return true;
 }
 
+/* There are no more descriptors than their table has. */
+int vhu_split_walk(const struct vhu_ring *ring, const struct vhu_buf *buf, vhu_desc_fn *fn,
+                   void *arg)
+{
+	const struct vring_desc *table = ring->desc;
+	struct vring_desc desc = buf->desc;
+	uint32_t n = ring->size;
+	int ret;
+
+	if (desc.flags & VRING_DESC_F_INDIRECT) {
+		table = vhu_table_at(ring, &desc, &n);
+		if (!table)
+			return -EFAULT;
+		desc = vhu_desc_read(table);
+	}
+	for (uint32_t steps = 1;; steps++) {
+		if (desc.flags & VRING_DESC_F_INDIRECT)
+			return -EFAULT; /* a table in a table, or in a chain */
+		ret = fn(ring, arg, &desc);
+		if (ret || !(desc.flags & VRING_DESC_F_NEXT))
+			return ret;
+		if (desc.next >= n || steps >= n)
+			return -EFAULT;
+		desc = vhu_desc_read(&table[desc.next]);
+	}
+}
+
 static EVS_COLD void log_used(const struct vhu_ring *ring, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {

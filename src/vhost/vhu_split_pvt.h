@@ -28,38 +28,14 @@ EVS_INLINE uint16_t vhu_split_find(const struct vhu_ring *ring, uint16_t at, str
 	return n;
 }
 
-/* There are no more descriptors than their table has. */
-EVS_INLINE int vhu_split_walk(const struct vhu_ring *ring, const struct vhu_buf *buf,
-                              vhu_desc_fn *fn, void *arg)
-{
-	const struct vring_desc *table = ring->desc;
-	struct vring_desc desc = buf->desc;
-	uint32_t n = ring->size;
-	int ret;
-
-	if (desc.flags & VRING_DESC_F_INDIRECT) {
-		table = vhu_table_at(ring, &desc, &n);
-		if (!table)
-			return -EFAULT;
-		desc = vhu_desc_read(table);
-	}
-	for (uint32_t steps = 1;; steps++) {
-		if (desc.flags & VRING_DESC_F_INDIRECT)
-			return -EFAULT; /* a table in a table, or in a chain */
-		ret = fn(ring, arg, &desc);
-		if (ret || !(desc.flags & VRING_DESC_F_NEXT))
-			return ret;
-		if (desc.next >= n || steps >= n)
-			return -EFAULT;
-		desc = vhu_desc_read(&table[desc.next]);
-	}
-}
+int vhu_split_walk(const struct vhu_ring *ring, const struct vhu_buf *buf, vhu_desc_fn *fn,
+                   void *arg);
 
 /* The at-th entry that is not published yet. */
-EVS_INLINE void vhu_split_use(struct vhu_ring *ring, uint16_t at, uint16_t id, uint32_t len)
+EVS_INLINE void vhu_split_use(struct vhu_ring *ring, uint16_t at, const struct vhu_used *used)
 {
 	ring->used->ring[(ring->last_used + at) & (uint16_t)(ring->size - 1)] =
-	        (struct vring_used_elem){.id = id, .len = len};
+	        (struct vring_used_elem){.id = used->id, .len = used->len};
 }
 
 EVS_INLINE bool vhu_split_polls(const struct vhu_ring *ring)

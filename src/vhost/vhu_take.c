@@ -129,7 +129,7 @@ static enum pkt_drop take_long(struct vhu_ring *ring, struct rte_mbuf *m, const 
 		in.lent->n = 0;
 		in.lent->in_vain = NULL;
 	}
-	ret = buf->desc.flags & VHU_CHAINED ? vhu_buf_walk(ring, buf, take_desc, &in)
+	ret = buf->desc.flags & VHU_CHAINED ? ring->layout->walk(ring, buf, take_desc, &in)
 	                                    : take_desc(ring, &in, &buf->desc);
 	memcpy(hdr, in.hdr, sizeof(*hdr));
 	if (!ret && in.lent && in.lent->n) {
@@ -192,28 +192,29 @@ EVS_INLINE enum pkt_drop take_frame(struct vhu_ring *ring, struct rte_mbuf *m,
 }
 
 /* How many of the open buffers stay so until more come; see vhu_ring_pvt.h. */
-EVS_INLINE uint16_t to_keep(const struct vhu_ring *ring)
+EVS_INLINE uint16_t to_keep(const struct vhu_ring *ring, bool packed)
 {
-	if (evs_likely(!ring->keeps) || !ring->is_active || !vhu_guest_polls(ring))
+	if (evs_likely(!ring->keeps) || !ring->is_active || !vhu_guest_polls(ring, packed))
 		return 0;
 	return EVS_MIN(ring->n_open, EVS_MIN((uint16_t)KEEP, (uint16_t)(ring->size / 8)));
 }
 
 /* The guest has all but `keep` of the open buffers back. */
-EVS_INLINE void return_open(struct vhu_ring *ring, uint16_t keep)
+EVS_INLINE void return_open(struct vhu_ring *ring, bool packed, uint16_t keep)
 {
 	if (evs_likely(ring->n_open > keep))
-		vhu_split_publish(ring, (uint16_t)(ring->n_open - keep));
+		vhu_slots_publish(ring, packed, (uint16_t)(ring->n_open - keep));
 	ring->n_open = keep;
 }
 
 static EVS_HOT void settle(struct port_debt *debt)
 {
 	struct vhu_ring *ring = (void *)((uint8_t *)debt - offsetof(struct vhu_ring, debt));
+	const bool packed = ring->layout == &vhu_packed;
 
 	rte_spinlock_lock(&ring->lock);
 	ring->is_lent = false;
-	return_open(ring, to_keep(ring));
+	return_open(ring, packed, to_keep(ring, packed));
 	if (ring->in_vain)
 		ring->sparse = SPARSE;
 	ring->in_vain = 0;
@@ -221,18 +222,23 @@ static EVS_HOT void settle(struct port_debt *debt)
 }
 
 /* Buffers that are done with, but for what is lent; nothing is written to them. */
-EVS_INLINE void give_back(struct vhu_ring *ring, const struct vhu_buf *bufs, uint16_t n,
-                          uint64_t flags)
+EVS_INLINE void give_back(struct vhu_ring *ring, bool packed, const struct vhu_buf *bufs,
+                          uint16_t n, bool lent)
 {
-	for (uint16_t i = 0; i < n; i++)
-		vhu_buf_use(ring, (uint16_t)(ring->n_open + i), &bufs[i], 0);
-	ring->last_avail = (uint16_t)(ring->last_avail + n);
-	ring->n_open = (uint16_t)(ring->n_open + n);
+	uint16_t n_slots = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		vhu_buf_use(ring, packed, (uint16_t)(ring->n_open + i),
+		            vhu_buf_used(packed, &bufs[i], 0));
+		n_slots = (uint16_t)(n_slots + vhu_buf_span(packed, &bufs[i]));
+	}
+	vhu_slots_take(ring, packed, n_slots);
+	ring->n_open = (uint16_t)(ring->n_open + n_slots);
 	ring->n_quiet = 0;
 	if (ring->is_lent)
 		return;
-	if (evs_likely(!(flags & PKT_LENT))) {
-		return_open(ring, to_keep(ring));
+	if (evs_likely(!lent)) {
+		return_open(ring, packed, to_keep(ring, packed));
 		return;
 	}
 	ring->is_lent = true;
@@ -241,30 +247,30 @@ EVS_INLINE void give_back(struct vhu_ring *ring, const struct vhu_buf *bufs, uin
 }
 
 /* Nothing waits: a guest that is quiet gets what was kept back. */
-EVS_INLINE void be_quiet(struct vhu_ring *ring)
+EVS_INLINE void be_quiet(struct vhu_ring *ring, bool packed)
 {
 	if (evs_likely(ring->n_open == 0) || ring->is_lent)
 		return;
-	if (++ring->n_quiet >= QUIET || to_keep(ring) < ring->n_open)
-		return_open(ring, 0);
+	if (++ring->n_quiet >= QUIET || to_keep(ring, packed) < ring->n_open)
+		return_open(ring, packed, 0);
 }
 
-EVS_HOT uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c)
+EVS_INLINE uint16_t take(struct vhu_ring *ring, bool packed, const struct vhu_catch *c)
 {
 	struct vhu_buf bufs[PKT_BURST_MAX];
-	uint16_t n = vhu_slots_waiting(ring), kept = 0, chained = 0;
+	uint16_t n = vhu_slots_waiting(ring, packed), kept = 0, chained = 0;
 	uint64_t flags = 0, bytes = 0;
 
 	n = EVS_MIN(n, EVS_MIN(c->n, (uint16_t)PKT_BURST_MAX));
-	n = vhu_bufs_find(ring, 0, bufs, n);
+	n = vhu_bufs_find(ring, packed, 0, bufs, n);
 	if (n == 0) {
-		be_quiet(ring);
+		be_quiet(ring, packed);
 		return 0;
 	}
 	if (rte_pktmbuf_alloc_bulk(c->pool, c->mbufs, n))
 		return 0;
 	for (uint16_t i = 0; i < n; i++) {
-		vhu_buf_read(ring, &bufs[i], 0);
+		vhu_buf_read(ring, packed, &bufs[i], 0);
 		chained |= bufs[i].desc.flags & VRING_DESC_F_NEXT;
 	}
 	for (uint16_t i = 0; i < n; i++) {
@@ -281,6 +287,16 @@ EVS_HOT uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c
 	}
 	ring->sparse -= ring->sparse != 0;
 	ring->keeps = !chained && bytes >= (uint64_t)n * LEND_MIN && (ring->keeps || !ring->n_open);
-	give_back(ring, bufs, n, flags);
+	give_back(ring, packed, bufs, n, flags & PKT_LENT);
 	return kept;
+}
+
+EVS_HOT uint16_t vhu_split_take(struct vhu_ring *ring, const struct vhu_catch *c)
+{
+	return take(ring, false, c);
+}
+
+EVS_HOT uint16_t vhu_packed_take(struct vhu_ring *ring, const struct vhu_catch *c)
+{
+	return take(ring, true, c);
 }

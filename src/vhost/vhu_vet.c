@@ -147,6 +147,7 @@ static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)
 	if (msg->state.index >= VHU_N_RINGS)
 		return "no such ring";
 	conn->started &= ~(1ull << msg->state.index);
+	conn->resumed &= ~(1ull << msg->state.index);
 	vhu_kick_set(conn, msg->state.index, -1);
 	return NULL;
 }
@@ -154,7 +155,7 @@ static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)
 static const char *check_reset(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	(void)msg;
-	conn->started = 0;
+	conn->started = conn->resumed = 0;
 	conn->has_memory = false;
 	return NULL;
 }

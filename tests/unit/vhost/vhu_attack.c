@@ -206,7 +206,7 @@ static bool step(struct master *m)
 
 static void attack(const char *path)
 {
-	uint64_t features = FEATURES | (any(3) ? 0 : PACKED) | (any(3) ? 0 : IN_ORDER);
+	uint64_t features = FEATURES | (any(2) ? 0 : PACKED) | (any(3) ? 0 : IN_ORDER);
 	const struct timeval patience = {.tv_usec = 200000};
 	struct master m;
 

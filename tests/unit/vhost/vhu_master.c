@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -17,6 +18,10 @@
 #define RING_BYTES  0x4000u
 #define BUFS_OFFSET 0x100000u
 #define HDR_SIZE    sizeof(struct virtio_net_hdr_mrg_rxbuf)
+#define PACKED      (1ull << 34)
+#define WRAP        0x8000u
+#define AVAIL       (1u << VRING_PACKED_DESC_F_AVAIL)
+#define USED        (1u << VRING_PACKED_DESC_F_USED)
 
 static uint64_t offset_of(unsigned ring, unsigned i)
 {
@@ -37,6 +42,21 @@ struct vring_avail *master_avail(struct master *m, unsigned ring)
 struct vring_used *master_used(struct master *m, unsigned ring)
 {
 	return (void *)(m->mem + ring * RING_BYTES + 0x2000);
+}
+
+struct vring_packed_desc *master_packed(struct master *m, unsigned ring)
+{
+	return (void *)(m->mem + ring * RING_BYTES + 0x1000);
+}
+
+struct vring_packed_desc_event *master_event(struct master *m, unsigned ring)
+{
+	return (void *)(m->mem + ring * RING_BYTES + 0x2000);
+}
+
+static void *indirect_table(struct master *m, unsigned ring)
+{
+	return m->mem + ring * RING_BYTES + 0x3000;
 }
 
 uint8_t *master_buf(struct master *m, unsigned ring, unsigned i)
@@ -136,9 +156,14 @@ bool master_set_vring(struct master *m, unsigned ring)
 	msg.addr.desc = (uintptr_t)master_desc(m, ring);
 	msg.addr.avail = (uintptr_t)master_avail(m, ring);
 	msg.addr.used = (uintptr_t)master_used(m, ring);
+	if (m->packed) {
+		msg.addr.desc = (uintptr_t)master_packed(m, ring);
+		msg.addr.avail = (uintptr_t)master_event(m, ring);
+		msg.addr.used = (uintptr_t)(master_event(m, ring) + 1);
+	}
 	return send_state(m, MASTER_SET_VRING_NUM, ring, MASTER_RING_LEN) &&
-	       send_state(m, MASTER_SET_VRING_BASE, ring, 0) && master_send(m, &msg, -1) &&
-	       send_u64(m, MASTER_SET_VRING_CALL, ring, m->event_fd) &&
+	       send_state(m, MASTER_SET_VRING_BASE, ring, m->packed ? WRAP : 0) &&
+	       master_send(m, &msg, -1) && send_u64(m, MASTER_SET_VRING_CALL, ring, m->event_fd) &&
 	       send_u64(m, MASTER_SET_VRING_KICK, ring, m->event_fd);
 }
 
@@ -153,16 +178,27 @@ static bool set_memory(struct master *m)
 	return master_send(m, &msg, m->mem_fd);
 }
 
+static bool wants_packed(void)
+{
+	const char *rings = getenv("VHU_RINGS");
+
+	return rings && !strcmp(rings, "packed");
+}
+
 bool master_start(struct master *m, uint64_t features, unsigned n_rings)
 {
 	struct master_msg msg = {.request = MASTER_GET_FEATURES, .flags = 1};
 
 	if (!master_send(m, &msg, -1) || !master_receive(m, &msg))
 		return false;
-	m->features = msg.u64 & (features | 1ull << 30);
+	features |= 1ull << 30 | (wants_packed() ? PACKED : 0);
+	m->features = msg.u64 & features;
+	m->packed = m->features & PACKED;
 	memset(m->mem, 0, BUFS_OFFSET);
 	memset(m->next, 0, sizeof(m->next));
 	memset(m->used, 0, sizeof(m->used));
+	for (unsigned ring = 0; ring < MASTER_RINGS; ring++)
+		m->place[ring] = m->back[ring] = WRAP;
 	if (!send_u64(m, MASTER_SET_FEATURES, m->features, -1) ||
 	    !send_u64(m, MASTER_SET_OWNER, 0, -1) || !set_memory(m))
 		return false;
@@ -172,12 +208,89 @@ bool master_start(struct master *m, uint64_t features, unsigned n_rings)
 	return true;
 }
 
+static uint16_t step(uint16_t place, unsigned n)
+{
+	unsigned index = (place & ~WRAP) + n;
+
+	return (uint16_t)(index < MASTER_RING_LEN ? (place & WRAP) | index
+	                                          : (~place & WRAP) | (index - MASTER_RING_LEN));
+}
+
+/* The first one's flags come last. */
+static void offer_packed(struct master *m, unsigned ring, uint16_t head)
+{
+	const struct vring_desc *table = master_desc(m, ring);
+	struct vring_packed_desc *first = &master_packed(m, ring)[m->place[ring] & ~WRAP];
+	uint16_t i = head % MASTER_RING_LEN, first_flags = 0, n = 0;
+	struct vring_desc desc;
+
+	do {
+		uint16_t place = step(m->place[ring], n);
+		struct vring_packed_desc *to = &master_packed(m, ring)[place & ~WRAP];
+
+		desc = table[i];
+		desc.flags = (uint16_t)(desc.flags & ~(AVAIL | USED));
+		desc.flags = (uint16_t)(desc.flags | (place & WRAP ? AVAIL : USED));
+		to->addr = desc.addr;
+		to->len = desc.len;
+		to->id = head;
+		if (n++ == 0)
+			first_flags = desc.flags;
+		else
+			to->flags = desc.flags;
+		i = desc.next;
+	} while (desc.flags & VRING_DESC_F_NEXT && i < MASTER_RING_LEN && n < MASTER_RING_LEN);
+	__atomic_store_n(&first->flags, first_flags, __ATOMIC_RELEASE);
+	m->span[ring][head % MASTER_RING_LEN] = n;
+	m->place[ring] = step(m->place[ring], n);
+}
+
 void master_offer(struct master *m, unsigned ring, uint16_t head)
 {
 	struct vring_avail *avail = master_avail(m, ring);
 
+	if (m->packed) {
+		offer_packed(m, ring, head);
+		m->next[ring]++;
+		return;
+	}
 	avail->ring[m->next[ring] % MASTER_RING_LEN] = head;
 	__atomic_store_n(&avail->idx, ++m->next[ring], __ATOMIC_RELEASE);
+}
+
+void master_offer_indirect(struct master *m, unsigned ring, uint16_t head)
+{
+	struct vring_packed_desc *packed = indirect_table(m, ring);
+	struct vring_desc *split = indirect_table(m, ring), *desc = &master_desc(m, ring)[head];
+	const struct vring_desc first = *desc;
+	uint32_t n = 0;
+	bool more;
+
+	do {
+		more = desc->flags & VRING_DESC_F_NEXT;
+		if (m->packed)
+			packed[n] = (struct vring_packed_desc){
+			        desc->addr, desc->len, 0xffff,
+			        (uint16_t)(desc->flags & VRING_DESC_F_WRITE)};
+		else
+			split[n] = (struct vring_desc){desc->addr, desc->len, desc->flags,
+			                               (uint16_t)(n + 1)};
+		n++;
+		desc = &master_desc(m, ring)[desc->next];
+	} while (more);
+	desc = &master_desc(m, ring)[head];
+	*desc = (struct vring_desc){MASTER_GPA + (uint64_t)((uint8_t *)split - m->mem), n * 16,
+	                            VRING_DESC_F_INDIRECT, 0};
+	master_offer(m, ring, head);
+	*desc = m->packed ? first : *desc;
+}
+
+void master_be_quiet(struct master *m, unsigned ring, bool quiet)
+{
+	if (m->packed)
+		master_event(m, ring)->flags = quiet ? 1 : 0;
+	else
+		master_avail(m, ring)->flags = quiet ? VRING_AVAIL_F_NO_INTERRUPT : 0;
 }
 
 void master_refill(struct master *m, unsigned ring)
@@ -204,16 +317,41 @@ void master_transmit(struct master *m, unsigned ring, const struct virtio_net_hd
 	master_offer(m, ring, i);
 }
 
-unsigned master_reap(struct master *m, unsigned ring, uint32_t *id, uint32_t *len)
+static bool take_back_packed(struct master *m, unsigned ring, uint32_t *id, uint32_t *len)
+{
+	const uint16_t place = m->back[ring], marks = place & WRAP ? AVAIL | USED : 0;
+	const struct vring_packed_desc *desc = &master_packed(m, ring)[place & ~WRAP];
+	const uint16_t flags = __atomic_load_n(&desc->flags, __ATOMIC_ACQUIRE);
+
+	if ((flags & (AVAIL | USED)) != marks || place == m->place[ring])
+		return false;
+	*id = desc->id;
+	*len = flags & VRING_DESC_F_WRITE ? desc->len : 0;
+	m->used[ring]++;
+	m->back[ring] = step(place, m->span[ring][*id % MASTER_RING_LEN]);
+	return true;
+}
+
+bool master_take_back(struct master *m, unsigned ring, uint32_t *id, uint32_t *len)
 {
 	const struct vring_used *used = master_used(m, ring);
-	uint16_t idx = __atomic_load_n(&used->idx, __ATOMIC_ACQUIRE);
-	unsigned n = (uint16_t)(idx - m->used[ring]);
+	const struct vring_used_elem *elem = &used->ring[m->used[ring] % MASTER_RING_LEN];
 
-	if (n > 0) {
-		*id = used->ring[(uint16_t)(idx - 1) % MASTER_RING_LEN].id;
-		*len = used->ring[(uint16_t)(idx - 1) % MASTER_RING_LEN].len;
-	}
-	m->used[ring] = idx;
+	if (m->packed)
+		return take_back_packed(m, ring, id, len);
+	if (__atomic_load_n(&used->idx, __ATOMIC_ACQUIRE) == m->used[ring])
+		return false;
+	*id = elem->id;
+	*len = elem->len;
+	m->used[ring]++;
+	return true;
+}
+
+unsigned master_reap(struct master *m, unsigned ring, uint32_t *id, uint32_t *len)
+{
+	unsigned n = 0;
+
+	while (master_take_back(m, ring, id, len))
+		n++;
 	return n;
 }

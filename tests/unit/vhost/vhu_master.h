@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest of our own: the other side of a vhost-user socket, with split rings in a memfd, which
- * does as it should, or whatever a test makes it do.
+ * A guest of our own: the other side of a vhost-user socket, with rings in a memfd, which does as
+ * it should, or whatever a test makes it do. If the environment has VHU_RINGS=packed, its rings are
+ * packed ones where that is offered. Tests describe chains alike for both: in a table of
+ * descriptors as that of a split ring, whose chains are written into a packed ring when offered.
  * Threads: the test's. Owner: struct master is the caller's.
  */
 #ifndef VHU_MASTER_H
@@ -69,8 +71,13 @@ struct master {
 	int event_fd;
 	uint8_t *mem;
 	uint64_t features;
+	bool packed;
 	uint16_t next[MASTER_RINGS]; /* free-running avail index */
 	uint16_t used[MASTER_RINGS]; /* and of what was taken back */
+	/* Of packed rings: places, with the wrap counter in the highest bit, and by id how many
+	 * slots a buffer takes. */
+	uint16_t place[MASTER_RINGS], back[MASTER_RINGS];
+	uint16_t span[MASTER_RINGS][MASTER_RING_LEN];
 };
 
 /* Connects to a listening evs. */
@@ -90,8 +97,16 @@ struct vring_avail *master_avail(struct master *m, unsigned ring);
 struct vring_used *master_used(struct master *m, unsigned ring);
 uint8_t *master_buf(struct master *m, unsigned ring, unsigned i);
 uint64_t master_buf_gpa(unsigned ring, unsigned i);
+struct vring_packed_desc *master_packed(struct master *m, unsigned ring);
+struct vring_packed_desc_event *master_event(struct master *m, unsigned ring); /* of the driver */
 /* Offers descriptor chain `head`. */
 void master_offer(struct master *m, unsigned ring, uint16_t head);
+/* The same chain as an indirect table; one such at a time. */
+void master_offer_indirect(struct master *m, unsigned ring, uint16_t head);
+/* Wants no interrupts, or wants them. */
+void master_be_quiet(struct master *m, unsigned ring, bool quiet);
+/* The next buffer that came back. */
+bool master_take_back(struct master *m, unsigned ring, uint32_t *id, uint32_t *len);
 /* Fills the ring that we receive from. */
 void master_refill(struct master *m, unsigned ring);
 /* Sends a frame with a header of `hdr_size` bytes on ring 1, 3, …. */
