@@ -49,7 +49,7 @@
 
 #define FLOW_INDEX_NONE  UINT32_MAX
 #define FLOW_REFS_INLINE 5
-#define FLOW_REFS_MAX    64 /* a translation with more is not cached */
+#define FLOW_REFS_MAX    250 /* three for each of 64 ends; beyond, any change ends the flow */
 
 /* What a cached flow depends on; objects belong to the room that names them. */
 enum flow_ref_kind {
@@ -98,7 +98,7 @@ struct flow_xlate {
 	struct flow_prog_builder prog;
 	struct flow_ref refs[FLOW_REFS_MAX];
 	uint32_t n_refs;
-	bool cacheable; /* false: run it once (too many references, no memory) */
+	bool cacheable; /* false: run it once */
 };
 
 enum flow_state { FLOW_FREE, FLOW_LIVE, FLOW_DEAD, FLOW_UNLINKED };

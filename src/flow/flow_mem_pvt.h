@@ -4,7 +4,7 @@
  * Threads: control maps and unmaps; one worker allocates and frees blocks, without system calls.
  *
  * A region is address space; pages appear when they are touched. The arena hands out blocks of
- * 64 bytes to 4 KB, powers of two, from free lists, then from the untouched end, then by splitting
+ * 64 bytes to 16 KB, powers of two, from free lists, then from the untouched end, then by splitting
  * a larger free block. Blocks are never merged: the sizes in use are few and steady.
  */
 #ifndef FLOW_MEM_PVT_H
@@ -13,7 +13,7 @@
 #include "base/evs_base.h"
 
 #define FLOW_ARENA_MIN_SHIFT 6
-#define FLOW_ARENA_MAX_SHIFT 12
+#define FLOW_ARENA_MAX_SHIFT 14
 #define FLOW_ARENA_N_CLASSES (FLOW_ARENA_MAX_SHIFT - FLOW_ARENA_MIN_SHIFT + 1)
 
 struct flow_region {

@@ -155,6 +155,29 @@ def test_lists_and_static_entries(lab):
     evsd.check_accounts()
 
 
+def test_many_ends(lab):
+    """A list of 64: each gets its copy, and the underlay's rule counts them all."""
+    evsd = host(lab)
+    a, iface = lab.tap_guest(evsd, "a", f"{A}/24", bridge="phy", quiet=True)
+    ends = [f"192.168.7.{n}" for n in range(101, 165)]
+    for n, end in enumerate(ends):
+        evsd.call("neigh.add", bridge="phy", address=end, mac=f"02:00:00:00:07:{n:02x}")
+    port(evsd, flood=",".join(ends))
+    guest, guest_iface = lab.tap_guest(evsd, "g", mtu=1450, quiet=True)
+    ofctl = Ofctl(evsd, "phy")
+    ofctl.add("priority=9,udp,nw_dst=192.168.7.0/24,actions=NORMAL")
+    everyone = Ether(src=guest.mac(guest_iface), dst="ff:ff:ff:ff:ff:ff") / IP(src="10.0.0.1", dst="10.0.0.255") / UDP(sport=1003) / b"to all"
+    with lab.capture(a, iface, "udp port 4789") as at:
+        for n in range(1, 6):  # a burst has room in the tap device
+            guest.send(guest_iface, *[everyone] * 2)
+            wait_for(lambda n=n: len(inner(at, 1003)) == 128 * n, "a copy each", interval=0.1)
+        assert {p[IP].dst for p in inner(at, 1003)} == set(ends)
+        cached = [f for f in evsd.call("cache.dump") if f["match"].startswith("in_port=g,") and "eth_dst=ff" in f["match"]]
+        assert cached and max(f["pkts"] for f in cached) > 1, cached
+    wait_for(lambda: "n_packets=640," in ofctl("dump-flows", "udp"), "all are counted", interval=0.2)
+    evsd.check_accounts()
+
+
 def test_what_does_not_fit(lab):
     """Lists and entries that make no sense are refused, and say why."""
     evsd = host(lab)
