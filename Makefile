@@ -98,7 +98,7 @@ install: all ## into DESTDIR/PREFIX (/usr/local)
 	@DESTDIR=$(DESTDIR) $(MESON) install -C build
 
 clean: ## remove what the verbs made
-	@rm -rf build build-asan build-tsan build-fuzz build-cover build-test build-vm
+	@rm -rf build build-asan build-tsan build-bench build-fuzz build-cover build-test build-vm
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10

@@ -14,7 +14,6 @@ import fnmatch
 import functools
 import os
 import platform
-import shutil
 import sys
 import time
 
@@ -29,7 +28,7 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", action="append", metavar="PATTERN",
                         help="one or more of: " + ", ".join(s.name for s in SCENARIOS))
-    benchlab.add_options(parser, "ovs,vpp,limit" if shutil.which("vpp") else "ovs,limit")
+    benchlab.add_options(parser, ("ovs", "vpp", "limit"))
     parser.add_argument("--repeat", type=int, default=3, help="turns of each switch, where they take turns")
     parser.add_argument("--seconds", type=float, default=1, help="of each measurement")
     parser.add_argument("--warm-up", type=float, default=1, help="seconds before the first")
@@ -90,7 +89,8 @@ class Runs:
 def main():
     options, runs, start = arguments(), Runs(), time.monotonic()
     wanted = chosen(options.scenario)
-    with benchlab.opened(options, 2 + len(options.also)) as lab:
+    at_once = 1 + len(options.also) + len(set(options.against.split(",")) - {"limit", "none"})
+    with benchlab.opened(options, at_once) as lab:
         for scenario in wanted:
             print("-- %s: %s" % (scenario.name, scenario.help), flush=True)
             runs.take(lab, scenario, options.repeat)

@@ -113,7 +113,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=5, help="pairs of windows")
     parser.add_argument("--flows", type=int, default=10000)
     parser.add_argument("--rates", type=int, nargs="+", default=[1000, 10000])
-    benchlab.add_options(parser, "ovs", 400)
+    benchlab.add_options(parser, ("ovs",), 400)
     options = parser.parse_args()
     with benchlab.opened(options) as lab:
         benchlab.save(options, {name: measure(lab.make(name), lab.folder, options)

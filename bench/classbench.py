@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--rules", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--warm-up", type=float, default=2)
-    benchlab.add_options(parser, "ovs", 400)
+    benchlab.add_options(parser, ("ovs",), 400)
     options = parser.parse_args()
     result = {}
     with benchlab.opened(options) as lab:

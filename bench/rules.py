@@ -104,7 +104,7 @@ def main():
     parser.add_argument("--rules", type=int, default=100000)
     parser.add_argument("--flows", type=int, default=10000)
     parser.add_argument("--near", action="store_true", help="rules among the traffic's addresses")
-    benchlab.add_options(parser, "ovs", 400)
+    benchlab.add_options(parser, ("ovs",), 400)
     options = parser.parse_args()
     with benchlab.opened(options) as lab:
         benchlab.save(options, {name: measure(lab.make(name), lab.folder, options)

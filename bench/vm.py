@@ -29,6 +29,8 @@ MEMORY_MB = 192  # of the switch
 
 
 class Case:
+    against = ("ovs", "limit")
+
     def __init__(self, kind, size, ring="split"):
         self.kind, self.size = kind, size
         self.options = {"split": "", "in-order": "in_order=1", "packed": "packed_vq=1"}[ring]
@@ -72,15 +74,16 @@ class Case:
 
 
 class Large(Case):
-    """One way: nothing that sends back would ask for segmentation again."""
+    """One way: nothing that sends back would ask for segmentation again; nor does testpmd `io`, which
+    drops what a guest asks of its frames."""
+
+    against = ("ovs",)
 
     def __init__(self, size):
         super().__init__("tso", size)
 
     @contextlib.contextmanager
     def open(self, lab, name):
-        if name == "limit":
-            raise RuntimeError("testpmd io drops what a guest asks of its frames")
         guests = Generator(os.path.abspath(lab.options.build), tempfile.mkdtemp(dir=lab.folder),
                            lab.options.control_cpu, 2, "tso:%d" % self.size, benchlab.GUESTS_MB)
         switch = lab.make(name, MEMORY_MB)
@@ -112,7 +115,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES])
-    benchlab.add_options(parser, "ovs,limit", MEMORY_MB)
+    benchlab.add_options(parser, ("ovs", "limit"), MEMORY_MB)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1, help="of each turn")
     parser.add_argument("--warm-up", type=float, default=1)
@@ -153,7 +156,7 @@ def main():
     with benchlab.opened(options, 1 + len(options.also) + 1) as lab:
         for case in CASES:
             if not options.case or case.name in options.case:
-                in_turns(lab, case.open, lab.names(), options.repeat, functools.partial(tell, case.name),
+                in_turns(lab, case.open, lab.names(case.against), options.repeat, functools.partial(tell, case.name),
                          afresh=True)
     print()
     report(result)

@@ -18,18 +18,22 @@ OTHERS = {"ovs": Ovs, "vpp": Vpp, "limit": Testpmd}
 GUESTS_MB = 192  # of huge pages, for the guests or the generator of a switch
 
 
-def switches(text):
-    """The value of --against."""
-    for name in text.split(","):
-        if name not in OTHERS and name != "none":
-            raise argparse.ArgumentTypeError("%s is none of %s, none" % (name, ", ".join(OTHERS)))
-    return text
+def switches(known):
+    """The type of --against."""
+    def read(text):
+        for name in text.split(","):
+            if name not in known and name != "none":
+                raise argparse.ArgumentTypeError("%s is none of %s, none" % (name, ", ".join(known)))
+        return text
+    return read
 
 
 def add_options(parser, against, memory_mb=1024):
-    """Those that every comparison of switches has. against: what there is beside evs."""
-    parser.add_argument("--against", default=against, type=switches,
-                        help="of %s; or none; default: %%(default)s" % ", ".join(OTHERS))
+    """Those that every comparison of switches has. against: what there may be beside evs; VPP only where it
+    is installed, or asked for."""
+    default = ",".join(name for name in against if name != "vpp" or shutil.which("vpp"))
+    parser.add_argument("--against", default=default, type=switches(against),
+                        help="of %s; or none; default: %%(default)s" % ", ".join(against))
     parser.add_argument("--build", default="build", help="folder of evsd and evsctl")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=BUILD",
                         help="measure another build of evs, too")

@@ -45,11 +45,11 @@ def _rounds(lab, opener, names, repeat, tell):
 def in_turns(lab, opener, names, repeat, tell, afresh=False):
     """opener(lab, name): a context manager of (what can pause and resume, a function that measures).
     tell(name, values, error=None) is called after each turn. afresh: all are started anew for each
-    round, since a process may be slower than the next of its kind, by where its memory lies. The limit
-    knows nothing that it could forget, and has its turn first and once."""
+    round, since a process may be slower than the next of its kind. The limit knows nothing that it could
+    forget, and has its turn first and once."""
     others = [name for name in names if name != "limit"]
     if "limit" in names:
         _rounds(lab, opener, ["limit"], 1, tell)
     for _ in range(repeat if afresh else 1):
         _rounds(lab, opener, others, 1 if afresh else repeat, tell)
-        others.append(others.pop(0))  # who starts first gets other memory than who starts last
+        others.append(others.pop(0))  # who starts first may have an advantage
