@@ -12,6 +12,7 @@
  * descriptor may be closed by others before we add it: that changes something too, so the set
  * does not stay.
  */
+#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 int pmd_wake_init(struct pmd_worker *w)
 {
 	w->wake.epoll_fd = -1;
+	w->wake.epoch = UINT64_MAX;
 	w->wake.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return w->wake.event_fd < 0 ? -errno : 0;
 }
@@ -93,6 +95,7 @@ static bool arm_again(struct pmd_worker *w, const struct pmd_poll *poll)
 		if (poll->rxq[i]->is_armed || !poll->rxq[i]->can_arm)
 			continue;
 		w->wake.by_events &= arm(w, poll->rxq[i], false);
+		poll->rxq[i]->can_arm = poll->rxq[i]->is_armed; /* until the next port_wake */
 		any = true;
 	}
 	return any;
@@ -100,9 +103,9 @@ static bool arm_again(struct pmd_worker *w, const struct pmd_poll *poll)
 
 bool pmd_wake_prepare(struct pmd_worker *w)
 {
+	uint64_t now = epoch(w); /* of no newer list than the one that is read now */
 	const struct pmd_poll *poll = evs_load_acquire(&w->poll);
-	uint64_t now = epoch(w);
-	bool any = now != w->wake.epoch || w->wake.epoll_fd < 0;
+	bool any = now != w->wake.epoch;
 
 	if (any)
 		make_set(w, poll);
@@ -130,8 +133,9 @@ void pmd_wake_wait(struct pmd_worker *w, const struct timespec *most)
 {
 	struct epoll_event event;
 
-	if (may_wait(w))
-		epoll_pwait2(w->wake.epoll_fd, &event, 1, most, NULL);
+	if (may_wait(w) && epoll_pwait2(w->wake.epoll_fd, &event, 1, most, NULL) < 0 &&
+	    errno != EINTR)
+		nanosleep(most, NULL); /* there was no descriptor left for a set */
 	evs_store_relaxed(&w->wake.is_asleep, false);
 }
 

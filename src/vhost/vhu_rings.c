@@ -24,15 +24,19 @@ static const uint64_t offloads[2] = {
                 BIT(VIRTIO_NET_F_HOST_UFO),
 };
 
-static void set_active(struct vhu_ring *ring)
+/* Returns whether it is. port_wake follows then: frames may be there, and no worker has armed it.
+ */
+static bool set_active(struct vhu_ring *ring)
 {
+	bool is_active;
+
 	rte_spinlock_lock(&ring->lock);
 	ring->is_active = ring->is_placed && ring->is_enabled;
 	if (!ring->is_active && !ring->is_lent)
 		vhu_ring_return(ring);
+	is_active = ring->is_active;
 	rte_spinlock_unlock(&ring->lock);
-	if (ring->is_active)
-		port_wake(); /* frames may be there, and the worker has not armed it so */
+	return is_active;
 }
 
 /* Until the worker has given back what it holds of the ring, which takes it a turn of its loop. It
@@ -121,7 +125,8 @@ static void resume(struct vhu_conn *conn, struct vhu_ring *ring,
 	ring->last_used = ring->last_avail;
 }
 
-static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
+/* Returns whether the ring is active then. */
+static bool place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 {
 	struct vhu_ring *ring = &conn->ring[index];
 	struct rte_vhost_vring vring = {0};
@@ -129,7 +134,7 @@ static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	if (!(conn->started >> index & 1) || /* so it has its size and place */
 	    rte_vhost_get_vhost_vring(conn->vid, index, &vring) || !vring.size || !vring.desc ||
 	    rte_vhost_get_vring_base(conn->vid, index, &ring->last_avail, &ring->last_used))
-		return;
+		return false;
 	ring->vid = conn->vid;
 	ring->index = index;
 	ring->size = vring.size;
@@ -146,12 +151,13 @@ static void place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	if (ring->layout == &vhu_packed)
 		resume(conn, ring, &vring, features);
 	ring->is_placed = ring->layout->start(ring, &vring);
-	set_active(ring);
+	return set_active(ring);
 }
 
 void vhu_rings_place(struct vhu_conn *conn)
 {
 	uint64_t features = 0;
+	bool any = false;
 
 	rte_vhost_get_negotiated_features(conn->vid, &features);
 	evs_store_relaxed(&conn->is_ours, !(features & VHU_NOT_OURS));
@@ -159,7 +165,9 @@ void vhu_rings_place(struct vhu_conn *conn)
 		return;
 	for (uint16_t i = 0; i < VHU_N_RINGS; i++)
 		if (!conn->ring[i].is_placed)
-			place(conn, i, features);
+			any |= place(conn, i, features);
+	if (any)
+		port_wake();
 }
 
 void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable)
@@ -167,5 +175,6 @@ void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable)
 	if (index >= VHU_N_RINGS)
 		return;
 	conn->ring[index].is_enabled = enable;
-	set_active(&conn->ring[index]);
+	if (set_active(&conn->ring[index]))
+		port_wake();
 }

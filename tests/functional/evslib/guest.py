@@ -101,15 +101,17 @@ class Guest:
             self._start(ring)
 
     def close(self):
+        if self.fd is None:
+            return
         self.sock.close()
         if self.listener:
             self.listener.close()
             os.unlink(self.path)
         self.words.release()
         self.mem.close()
-        os.close(self.fd)
-        os.close(self.event)
-        os.close(self.kick)
+        for fd in (self.fd, self.event, self.kick):
+            os.close(fd)
+        self.fd = None
 
     def _tell(self, request, payload, fd=None):
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
@@ -155,8 +157,10 @@ class Guest:
         self.words[(at + 2) // 2] = self.avail[ring] & 0xffff
 
     def wants_kick(self):
-        """Has the switch asked to be told of the next frame? (split rings: used->flags, 2.6.8)"""
-        return not self.packed and not self.words[(RING_BYTES + 0x2000) // 2] & 1
+        """Has the switch asked to be told of the next frame? (used->flags, 2.6.8; the device's events, 2.7.14)"""
+        if self.packed:
+            return self.words[(RING_BYTES + 0x2002) // 2] & 3 != 1
+        return not self.words[(RING_BYTES + 0x2000) // 2] & 1
 
     def _returned(self, ring):
         if self.packed:
