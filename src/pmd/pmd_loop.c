@@ -187,6 +187,8 @@ static EVS_HOT unsigned decapsulate(struct pmd_worker *w, struct pmd_view *v, un
 	struct pmd_decap_rest rest;
 
 	n = own_burst(w, v, n); /* packets of tunnels are read to their end */
+	if (evs_unlikely(n == 0))
+		return 0;
 	n = pmd_decap_take(w, v, n, &rest);
 	stage(w, sample, PMD_STAGE_DECAP, mark);
 	if (evs_likely(n)) {
