@@ -47,11 +47,15 @@ static EVS_COLD uint32_t retry(struct pmd_view *v, uint16_t txq, struct rte_mbuf
 
 	if (port->drop_full != PKT_DROP_GUEST_RING_FULL)
 		return all & ~(uint32_t)((UINT64_C(1) << at) - 1);
-	for (unsigned i = 0, last = at; i < MAX_RETRIES && at < n; i++) {
+	for (unsigned tries = 0, last = at; tries < MAX_RETRIES && at < n;) {
 		if (last == 0) {
 			if (mbufs[at]->pkt_len <= STANDARD_LEN)
 				break;
 			aside |= UINT32_C(1) << at++;
+			if (at == n)
+				break;
+		} else {
+			tries++;
 		}
 		last = evs_load_acquire(&port->tx)(v->port, txq, mbufs + at, (uint16_t)(n - at));
 		at += last;
