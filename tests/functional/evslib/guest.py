@@ -195,6 +195,13 @@ class Guest:
             wait_for(lambda: self._returned(1), "the switch takes the frame", interval=0.001)
             self.reap()
 
+    def enable(self, ring, is_enabled):
+        self._tell(SET_VRING_ENABLE, struct.pack("<II", ring, is_enabled))
+
+    def returned(self):
+        """Has the switch taken what was sent last, of which nothing was taken back?"""
+        return self._returned(1)
+
     def reap(self):
         """Takes back what the switch has taken; whether all of it."""
         while self._returned(1):
