@@ -18,7 +18,7 @@
  *
  * Rings: of guest queue pair q, ring 2q is what the guest receives (we transmit), 2q + 1 what it
  * transmits. Any worker may send: it uses the enabled pair of its number modulo their count; two
- * workers in one ring are serialised by the library, once per burst.
+ * workers in one ring are serialised by its lock, once per burst.
  */
 #ifndef VHU_H
 #define VHU_H

@@ -46,7 +46,7 @@ static EVS_COLD uint16_t check_burst(struct port *port, uint16_t queue, struct r
 	return kept;
 }
 
-/* Rings of the library: packed, or behind an IOMMU. */
+/* Rings of the library: behind an IOMMU. */
 static uint16_t library_rx(struct port *port, uint16_t queue, int vid, struct rte_mbuf **mbufs,
                            uint16_t n)
 {

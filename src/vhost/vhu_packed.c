@@ -5,6 +5,7 @@
  */
 #include <rte_vhost.h>
 
+#include "base/evs_log.h"
 #include "vhost/vhu_layout_pvt.h"
 
 static bool can_start(const struct vhu_ring *ring, const struct rte_vhost_vring *vring)
@@ -62,6 +63,8 @@ EVS_COLD bool vhu_packed_chain(struct vhu_ring *ring, struct vhu_buf *buf, uint3
 		buf->span = (uint16_t)n;
 		return n <= room;
 	}
+	EVS_LOG_LIMITED(vhost, WARN, "a guest's ring %u rests: a chain in it has no end",
+	                ring->index);
 	ring->is_active = false;
 	return false;
 }
@@ -148,7 +151,7 @@ EVS_INLINE void mark(const struct vhu_ring *ring, uint16_t place, uint16_t writt
 	__atomic_store_n(&vhu_packed_at(ring, place)->flags, flags, order);
 }
 
-EVS_HOT void vhu_packed_reveal(struct vhu_ring *ring, uint16_t n)
+EVS_INLINE void reveal_some(struct vhu_ring *ring, uint16_t n)
 {
 	const uint16_t written = ring->index & 1 ? 0 : VRING_DESC_F_WRITE;
 	const uint16_t first = ring->last_used;
@@ -162,6 +165,13 @@ EVS_HOT void vhu_packed_reveal(struct vhu_ring *ring, uint16_t n)
 	ring->last_used = vhu_packed_step(ring->size, place, 1);
 	if (evs_unlikely(ring->log))
 		log_used(ring, first, n);
+}
+
+EVS_HOT void vhu_packed_reveal(struct vhu_ring *ring, uint16_t n)
+{
+	for (; evs_unlikely(n > VHU_MARKS_MAX); n = (uint16_t)(n - VHU_MARKS_MAX))
+		reveal_some(ring, VHU_MARKS_MAX);
+	reveal_some(ring, n);
 }
 
 EVS_HOT void vhu_packed_tell(struct vhu_ring *ring, uint16_t n)

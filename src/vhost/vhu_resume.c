@@ -15,8 +15,8 @@
  *
  * That holds while each buffer takes one descriptor: with indirect descriptors, and towards the
  * guest with mergeable buffers, as all common drivers have them. Else what QEMU says stands.
- * A device that was killed while it gave back a burst can have left out the first one of it (the
- * library writes that last). All from there on is given back then, as empty.
+ * A device that was killed while it gave back a burst can have left out the first one of it (which
+ * is written last). All from there on is given back then, as empty.
  */
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -24,29 +24,25 @@
 #include <rte_vhost.h>
 
 #include "base/evs_log.h"
+#include "vhost/vhu_packed_pvt.h"
 #include "vhost/vhu_pvt.h"
-
-#define AVAIL     (1u << VRING_PACKED_DESC_F_AVAIL)
-#define USED      (1u << VRING_PACKED_DESC_F_USED)
-#define WRAP      (1u << 15) /* of a base, beside the index */
-#define BURST_MAX 64         /* descriptors given back at once */
 
 static bool is_avail_set(const struct vring_packed_desc *desc)
 {
-	return evs_load_relaxed(&desc->flags) & AVAIL;
+	return evs_load_relaxed(&desc->flags) & VHU_AVAIL;
 }
 
 static bool is_used(const struct vring_packed_desc *desc)
 {
 	const uint16_t flags = evs_load_relaxed(&desc->flags);
 
-	return !(flags & AVAIL) == !(flags & USED);
+	return !(flags & VHU_AVAIL) == !(flags & VHU_USED);
 }
 
 static void give_back(struct vring_packed_desc *desc)
 {
 	desc->len = 0;
-	evs_store_release(&desc->flags, is_avail_set(desc) ? AVAIL | USED : 0);
+	evs_store_release(&desc->flags, is_avail_set(desc) ? VHU_AVAIL | VHU_USED : 0);
 }
 
 /* Descriptors that the driver made available since the one after which it began this lap. */
@@ -71,13 +67,13 @@ uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size)
 
 	while (n_avail < size && !is_used(&ring[(driver + size - 1 - n_avail) % size]))
 		n_avail++;
-	for (unsigned i = n_avail + 1; i < size && i <= n_avail + BURST_MAX; i++)
+	for (unsigned i = n_avail + 1; i < size && i <= n_avail + VHU_MARKS_MAX; i++)
 		if (!is_used(&ring[(driver + size - 1 - i) % size]))
 			gap = i + 1 - n_avail;
 	place = (driver + size - n_avail) % size;
 	for (unsigned i = 1; i <= gap; i++) /* the oldest last, for which the driver waits */
 		give_back(&ring[(place + size - i) % size]);
-	return (uint16_t)(place | (wrap == (n_avail <= driver) ? WRAP : 0));
+	return (uint16_t)(place | (wrap == (n_avail <= driver) ? VHU_WRAP : 0));
 }
 
 /* Does each buffer of the ring take one descriptor? */
@@ -100,7 +96,7 @@ uint16_t vhu_resume_from(unsigned ring, uint64_t features, const struct rte_vhos
 	place = vhu_resume_place(vring->desc_packed, vring->size);
 	if (place != told)
 		EVS_LOG_LIMITED(vhost, INFO, "ring %u goes on at %u, not at %u", ring,
-		                place & ~WRAP, told & ~WRAP);
+		                place & ~VHU_WRAP, told & ~VHU_WRAP);
 	return place;
 }
 

@@ -69,7 +69,7 @@ int vhu_ring_arm(struct vhu_ring *ring)
 
 	rte_spinlock_lock(&ring->lock);
 	if (ring->is_active) {
-		fd = ring->layout->ask && ring->kick_fd >= 0 ? ring->kick_fd : PORT_ARM_NEVER;
+		fd = ring->kick_fd >= 0 ? ring->kick_fd : PORT_ARM_NEVER;
 		if (fd >= 0)
 			ring->layout->ask(ring, true);
 	}
@@ -80,7 +80,7 @@ int vhu_ring_arm(struct vhu_ring *ring)
 void vhu_ring_disarm(struct vhu_ring *ring)
 {
 	rte_spinlock_lock(&ring->lock);
-	if (ring->is_active && ring->layout->ask)
+	if (ring->is_active)
 		ring->layout->ask(ring, false);
 	rte_spinlock_unlock(&ring->lock);
 }

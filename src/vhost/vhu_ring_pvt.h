@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rings that evs serves itself: split ones, without IOMMU. Others are the library's business.
- * Threads: workers take, under the ring's lock, for which they never wait, or give, for which they
- * wait for each other; vhost places and removes.
+ * Rings that evs serves itself: split and packed ones, without IOMMU. The library serves the
+ * others. Threads: workers take, under the ring's lock, for which they never wait, or give, for
+ * which they wait for each other; vhost places and removes.
  *
  * Why. The library turns the virtio-net header into flags before anybody could hold it against
  * the frame (it knows one VLAN tag, and writes checksums where it is told to), copies by 16 bytes,
@@ -118,7 +118,7 @@ struct vhu_layout {
 	            void *arg);
 	/* The guest has n slots more back; it is called if it wants that. */
 	void (*publish)(struct vhu_ring *ring, uint16_t n);
-	/* The guest shall kick when the next slot is available, or shall not. NULL: it can not. */
+	/* The guest shall kick when the next slot is available, or shall not. */
 	void (*ask)(struct vhu_ring *ring, bool kicks);
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rings that evs reads itself: placed as the library has them, taken away for each message; see
- * vhu_ring_pvt.h. Threads: vhost.
+ * The rings that evs serves itself: placed as the library has them, taken away for messages that
+ * change them; see vhu_ring_pvt.h. Threads: vhost.
  */
 #include <fcntl.h>
 #include <rte_vhost.h>
@@ -24,19 +24,20 @@ static const uint64_t offloads[2] = {
                 BIT(VIRTIO_NET_F_HOST_UFO),
 };
 
-/* Returns whether it is. port_wake follows then: frames may be there, and no worker has armed it.
- */
+/* Returns whether it has become so. port_wake follows then: frames may be there, and no worker has
+ * armed it. */
 static bool set_active(struct vhu_ring *ring)
 {
-	bool is_active;
+	bool is_new;
 
 	rte_spinlock_lock(&ring->lock);
+	is_new = !ring->is_active;
 	ring->is_active = ring->is_placed && ring->is_enabled;
+	is_new &= ring->is_active;
 	if (!ring->is_active && !ring->is_lent)
 		vhu_ring_return(ring);
-	is_active = ring->is_active;
 	rte_spinlock_unlock(&ring->lock);
-	return is_active;
+	return is_new;
 }
 
 /* Until the worker has given back what it holds of the ring, which takes it a turn of its loop. It
@@ -125,7 +126,7 @@ static void resume(struct vhu_conn *conn, struct vhu_ring *ring,
 	ring->last_used = ring->last_avail;
 }
 
-/* Returns whether the ring is active then. */
+/* Returns whether the ring has become active. */
 static bool place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 {
 	struct vhu_ring *ring = &conn->ring[index];
