@@ -161,8 +161,10 @@ int ctl_port_open(struct ctl_bridge *bridge, struct ctl_port_spec *spec, struct 
 
 fail_datapath:
 	pl_commit();
-	if (port->port)
+	if (port->pl) /* workers may have seen it; else the name is free at once */
 		evs_rcu_call(destroy_later, port->port);
+	else if (port->port)
+		port_destroy(port->port);
 fail_port:
 	free(port);
 	return ret;
