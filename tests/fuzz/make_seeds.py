@@ -155,7 +155,7 @@ def settings():
 
 
 def rings(flags, order, sizes, chained):
-    """A guest's memory as vhu_split_fuzz reads it: a ring of 4 that sends, one of 4 that receives, the bytes."""
+    """A guest's memory as vhu_ring_fuzz reads it: a ring of 4 that sends, one of 4 that receives, the bytes."""
     gpa, at, header = 0x1000, 0x100, 12 if flags & 8 else 10
     memory, descs = bytearray(0x6000), []
     for size in sizes:
@@ -171,11 +171,28 @@ def rings(flags, order, sizes, chained):
     return seed + memory
 
 
+def packed_rings(flags, order, sizes):
+    """The same with packed rings of 8, wrap counters set; the guest polls."""
+    gpa, at, header = 0x1000, 0x100, 12 if flags & 8 else 10
+    out, into = [], []
+    for size in sizes:
+        out.append((gpa + at, header + size, len(out), 1 << 7))
+        at += header + size
+    into = [(gpa + 0x3000 + i * 0x600, 0x600, i, 1 << 7 | 2) for i in range(8)]
+    seed = struct.pack("<BBBBHHHH", order, flags | 16, 1, 0, 0x8000, 0x8000, 0, 0)
+    for table in (out + [(0, 0, 0, 0)] * (8 - len(out)), into):
+        seed += struct.pack("<HH", 0, 1) + b"".join(struct.pack("<QIHH", *desc) for desc in table) + bytes(4)
+    return seed + bytes(0x6000)
+
+
 def seeds():
+    for flags in (0, 12, 15):
+        for sizes in ([64], [1500, 900], [800] * 8):
+            yield "vhu_ring", packed_rings(flags, 1, sizes)
     for flags in (0, 2, 8, 11, 12, 15):
         for order in range(4):
             for sizes, chained in (([64], False), ([1500, 1500], False), ([1500], True), ([64, 1500, 9000], False)):
-                yield "vhu_split", rings(flags, order, sizes, chained)
+                yield "vhu_ring", rings(flags, order, sizes, chained)
     for setting in settings():
         yield "qos_read", setting.encode()
     for seed in tunnels():

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a guest's memory and rings: what is taken from one ring is given to another, once
- * as it is (lent frames are copied from guest to guest), once as a copy in between. Nothing outside
- * the guest's memory is touched, each frame is as long as it says, and every buffer comes back.
+ * Any bytes as a guest's memory and rings, split or packed: what is taken from one ring is given to
+ * another, once as it is (lent frames are copied from guest to guest), once as a copy in between.
+ * Nothing outside the guest's memory is touched, each frame is as long as it says, and every buffer
+ * comes back.
  * Rings lie in blocks of exactly their size, and the memory in two that only guests see as one.
  */
 #include "fuzz_pool.h"
@@ -50,28 +51,51 @@ static void *take_block(struct input *in, size_t size)
 	return block;
 }
 
+static void make_split(struct vhu_ring *ring, const struct choice *c, unsigned i, struct input *in)
+{
+	ring->layout = &vhu_split;
+	ring->last_avail = c->last_avail[i];
+	ring->last_used = c->last_used[i];
+	ring->avail =
+	        take_block(in, sizeof(struct vring_avail) + ring->size * sizeof(uint16_t) + 2);
+	ring->desc = take_block(in, ring->size * sizeof(struct vring_desc));
+	ring->used = take_block(in, sizeof(struct vring_used) +
+	                                    ring->size * sizeof(struct vring_used_elem) + 2);
+}
+
+/* Of any size, also one that is no power of two. */
+static void make_packed(struct vhu_ring *ring, const struct choice *c, unsigned i, struct input *in)
+{
+	const uint16_t place = c->last_avail[i];
+
+	ring->layout = &vhu_packed;
+	ring->size = (uint16_t)(ring->size - (c->n & 1));
+	ring->last_avail = (uint16_t)((place & 0x8000) | (place & 0x7fff) % ring->size);
+	ring->last_used = ring->last_avail;
+	ring->gpa = GPA;
+	ring->driver_event = take_block(in, sizeof(*ring->driver_event));
+	ring->packed = take_block(in, ring->size * sizeof(*ring->packed));
+	ring->device_event = take_block(in, sizeof(*ring->device_event));
+}
+
 static void make_ring(struct vhu_ring *ring, const struct choice *c, unsigned i,
                       const struct vhu_mem *mem, struct input *in)
 {
-	const uint16_t size = (uint16_t)(4u << c->size_log2 % 7);
-
 	memset(ring, 0, sizeof(*ring));
-	ring->size = size;
-	ring->layout = &vhu_split;
+	ring->index = (uint16_t)!i; /* the guest sends by the first one */
+	ring->size = (uint16_t)(4u << c->size_log2 % 7);
 	ring->is_active = ring->is_placed = ring->is_enabled = true;
 	ring->event_idx = c->flags & 1;
 	ring->offloads = c->flags & 2;
 	ring->merges = c->flags & 4;
 	ring->hdr_size = c->flags & 8 ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 	                              : sizeof(struct virtio_net_hdr);
-	ring->last_avail = c->last_avail[i];
-	ring->last_used = c->last_used[i];
 	ring->call_fd = -1;
 	ring->mem = mem;
-	ring->avail = take_block(in, sizeof(struct vring_avail) + size * sizeof(uint16_t) + 2);
-	ring->desc = take_block(in, size * sizeof(struct vring_desc));
-	ring->used = take_block(in, sizeof(struct vring_used) +
-	                                    size * sizeof(struct vring_used_elem) + 2);
+	if (c->flags & 16)
+		make_packed(ring, c, i, in);
+	else
+		make_split(ring, c, i, in);
 }
 
 static void free_ring(struct vhu_ring *ring)
@@ -118,7 +142,7 @@ static void forward(struct vhu_ring *from, struct vhu_ring *to, bool copies)
 		abort();
 	rte_pktmbuf_free_bulk(mbufs, kept);
 	port_settle();
-	if (from->n_open)
+	if (from->is_lent || from->n_open > EVS_MIN(from->size / 8, 32)) /* a few are kept back */
 		abort();
 }
 
@@ -140,6 +164,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mem.region[1].hva = take_block(&in, HALF);
 	for (unsigned i = 0; i < ROUNDS; i++)
 		forward(&from, &to, (c.order >> i & 1) != 0);
+	vhu_ring_return(&from);
+	if (from.n_open ||
+	    (from.layout == &vhu_split && (uint16_t)(from.last_used - c.last_used[0]) !=
+	                                          (uint16_t)(from.last_avail - c.last_avail[0])) ||
+	    (from.layout == &vhu_packed && from.last_used != from.last_avail))
+		abort();
 	free_ring(&from);
 	free_ring(&to);
 	free(mem.region[0].hva);
