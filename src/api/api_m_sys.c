@@ -62,14 +62,14 @@ const struct api_method api_worker_set = {
         .flags = API_WRITE,
         .help = "Show or set how workers sleep, share queues, and bound new flows",
         .more = "sleep: a worker without traffic naps, then waits until a port or control wakes it "
-                "(devices without interrupts: it looks so often that it costs 5 % of its CPU); "
+                "(ports that can not wake it: it looks every 20 to 95 us); "
                 "auto does so unless its CPU was isolated for polling. rebalance: seconds "
                 "between two looks at the load, 0 for none; where a worker is over 70 % busy and "
                 "would gain, queues move, without loss or reordering. miss-budget: new flows a "
                 "second that a port may start on a worker, 0 for any number; packets beyond it are "
                 "dropped as miss-budget.",
         .example = "worker set sleep=on rebalance=10 miss-budget=200000",
-        .params = PARAMS{{"sleep", API_CHOICE, API_NULL, "auto|on|off", "nap while idle"},
+        .params = PARAMS{{"sleep", API_CHOICE, API_NULL, "auto|on|off", "sleep while idle"},
                          {"rebalance", API_UINT, API_NULL, "SECONDS",
                           "distribute queues by load so often (10)", 0, 3600},
                          {"miss-budget", API_UINT, API_NULL, "N",

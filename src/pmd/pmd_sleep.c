@@ -4,10 +4,11 @@
  * Threads: worker.
  *
  * Soon after traffic a nap ends by time: nobody pays for waking. After WAIT_US the worker arms its
- * queues (pmd_wake.c) and waits for an event, a millisecond at a time: a guest pays for one kick
- * then, and no more until the worker has been idle for as long again. The bound keeps the CPU from
- * falling so deeply asleep that it is slow to wake (4.5 us soon after, 20 after 25 ms), and is a
- * second line behind events that get lost.
+ * queues (pmd_wake.c) and waits for an event, a fifth of a millisecond at a time: a guest pays for
+ * one kick then, and no more until the worker has been idle for as long again. The bound keeps the
+ * CPU from falling so deeply asleep that it is slow to wake (4.5 us soon after, 20 after 25 ms): so
+ * long the host of a virtual machine as a rule keeps a CPU that halts. It is also a second line
+ * behind events that get lost.
  *
  * Under load a pause of the sender is no reason to nap: on a CPU that others use, too, each nap may
  * cost a turn of theirs, which is milliseconds. So after LOAD_PKTS packets without a nap it spins
@@ -34,7 +35,7 @@
 #define NAP_MIN_NS   2000  /* first nap */
 #define NAP_MAX_NS   40000 /* soon after traffic */
 #define WAIT_US      2000  /* of idleness before it waits for events */
-#define WAIT_NS      1000000
+#define WAIT_NS      200000
 #define DEEP_US      100000 /* of idleness before naps may become longer */
 #define DEEP_MIN_NS  20000
 #define DEEP_MAX_NS  95000

@@ -91,7 +91,15 @@ class Ovs(Switch):
         mask = sum(1 << cpu for cpu in set(cpus))
         self.vsctl("set", "Open_vSwitch", ".", "other_config:pmd-cpu-mask=0x%x" % mask)
 
-    def give_own_worker(self, port, own, other):
+    def _move(self, wanted):
+        """wanted(port): the CPU that polls its first queue."""
         for name in self.vsctl("list-ports", "br0").split():
-            self.vsctl("set", "Interface", name, "other_config:pmd-rxq-affinity=\"0:%d\""
-                       % (own if name == port else other))
+            self.vsctl("set", "Interface", name,
+                       "other_config:pmd-rxq-affinity=\"0:%d\"" % wanted(name))
+
+    def give_own_worker(self, port, own, other):
+        self._move(lambda name: own if name == port else other)
+
+    def skew(self, cpu):
+        """All queues on one of the workers."""
+        self._move(lambda name: cpu)
