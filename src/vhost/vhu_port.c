@@ -266,6 +266,7 @@ int vhu_init(struct evs_error *err)
 	vhu_open_log(RTE_LOG_CRIT);
 	rte_log_set_level_pattern("lib.vhost.data", RTE_LOG_CRIT);
 	vhu_guard_init();
+	vhu_call_init();
 	port_type_add(&vhu_port_type);
 	return 0;
 }

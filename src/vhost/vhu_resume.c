@@ -123,6 +123,7 @@ void vhu_resume(int vid, const struct vhu_facts *facts)
 			continue;
 		if ((facts->features & theirs) == theirs)
 			resume(vid, i, facts->features, &ring);
-		rte_vhost_vring_call(vid, i); /* who served it before may not have come to it */
+		if (ring.callfd >= 0)
+			vhu_call(ring.callfd); /* who served it before may not have come to it */
 	}
 }

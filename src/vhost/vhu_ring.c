@@ -2,8 +2,6 @@
 /*
  * The door of a ring: its lock, and what its layout does behind it. Threads: worker.
  */
-#include <sys/eventfd.h>
-
 #include "port/port.h"
 #include "vhost/vhu_layout_pvt.h"
 
@@ -60,7 +58,7 @@ EVS_HOT void vhu_ring_call(struct vhu_ring *ring)
 	if (ring->call_fd < 0)
 		return;
 	evs_counter_add(&ring->n_calls, 1);
-	eventfd_write(ring->call_fd, 1);
+	vhu_call(ring->call_fd);
 }
 
 int vhu_ring_arm(struct vhu_ring *ring)

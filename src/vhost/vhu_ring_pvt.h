@@ -133,6 +133,10 @@ uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t 
 /* The guest has back what was kept; nothing is lent. Under the lock. [vhost] */
 void vhu_ring_return(struct vhu_ring *ring);
 
+/* vhu_call.c */
+void vhu_call_init(void);
+void vhu_call(int fd); /* an eventfd of a guest's; never waits for it. [any thread] */
+
 /* The guest is called. [worker] */
 void vhu_ring_call(struct vhu_ring *ring);
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <sys/eventfd.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "vhost/vhu_pvt.h"
@@ -340,6 +341,7 @@ static void test_calls_that_block(void **state)
 	do /* evs may have called before */
 		eventfd_read(m.event_fd, &sum);
 	while (eventfd_write(m.event_fd, UINT64_MAX - 1));
+	assert_int_equal(fcntl(m.event_fd, F_SETFL, 0), 0); /* it is ours as well as evs' */
 	for (unsigned i = 0; i < 10; i++)
 		master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
 	check_good();
