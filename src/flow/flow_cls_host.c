@@ -343,6 +343,8 @@ int flow_cls_merge(struct flow_cls *cls)
 	cls->left = malloc(cls->n_tuples * sizeof(cls->left[0]));
 	if (!tuples || !cls->left) {
 		free(tuples);
+		free(cls->left);
+		cls->left = NULL;
 		return -ENOMEM;
 	}
 	cls->is_merging = true;
