@@ -177,10 +177,11 @@ struct flow_found {
  * [worker] Finds the flows of the first n packets of the burst: found->flow[i], or NULL where the
  * result has bit i set: a miss. Counts packets and bytes to each flow found. Two packets of one
  * burst with the same missing key are both reported: look the second up again after the
- * first was installed, with flow_cache_lookup_one.
+ * first was installed, with flow_cache_lookup_fresh.
  */
 uint32_t flow_cache_lookup(struct flow_cache *cache, struct pkt_burst *burst, unsigned n,
                            struct flow_found *found, uint32_t now_ms);
+/* [worker] The same for one packet; the worker has bursts, tests and benchmarks ask for this. */
 struct flow *flow_cache_lookup_one(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
                                    uint32_t now_ms);
 
@@ -191,8 +192,7 @@ struct flow_fresh {
 };
 
 /* [worker] The first of them that packet i, counted as a miss, belongs to; counts it to the flow. A
- * few compares: in a flood of new flows most are in vain, and the tables know no other flows than
- * when the burst was looked up. */
+ * few compares: the tables know no other flows than when the burst was looked up. */
 struct flow *flow_cache_lookup_fresh(const struct flow_cache *cache, const struct flow_fresh *fresh,
                                      const struct pkt_burst *burst, unsigned i, uint32_t now_ms);
 
