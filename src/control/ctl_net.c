@@ -73,6 +73,8 @@ void ctl_port_event(const struct ctl_port *port, const char *event)
 
 void ctl_port_state_changed(struct ctl_port *port)
 {
+	if (port->port)
+		port_link_read(port->port); /* who took it up finds it up: its event comes later */
 	if (port->pl && port->port)
 		pl_port_state(port->pl, port->port->config, port->port->link.up);
 	else if (port->pl)

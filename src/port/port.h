@@ -223,6 +223,8 @@ void port_counters_deleted(struct port_counters *sum);
  * of some milliseconds runs behind it for devices that can not tell. */
 void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg);
 int port_link_fd(void);
+/* [ctl] Asks the device for its link now. Returns true if that changed. */
+bool port_link_read(struct port *port);
 void port_link_wake(void); /* [any thread] makes port_link_fd readable: look at link_check */
 
 void port_wake(void);            /* [any thread] what workers armed may be void now */

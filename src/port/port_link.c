@@ -100,10 +100,12 @@ static void run_timer(bool run)
 		timer_runs = run;
 }
 
-static bool read_link(struct port *port)
+bool port_link_read(struct port *port)
 {
 	struct port_link link = {.up = true};
 
+	if (!port->type->get_link)
+		return false;
 	port->type->get_link(port, &link);
 	if (link.up == port->link.up && link.full_duplex == port->link.full_duplex &&
 	    link.speed_mbps == port->link.speed_mbps)
@@ -130,7 +132,7 @@ void port_poll_links(void (*changed)(struct port *port, void *arg), void *arg)
 		if (!port->link_polled &&
 		    !__atomic_exchange_n(&port->link_check, false, __ATOMIC_ACQUIRE))
 			continue;
-		if (read_link(port) && changed)
+		if (port_link_read(port) && changed)
 			changed(port, arg);
 		polled |= port->link_polled; /* which the look itself may have set */
 	}
