@@ -17,6 +17,8 @@
 
 #define PIECES_MAX 256 /* of one frame */
 
+_Static_assert(PIECES_MAX <= VHU_MARKS_MAX, "a frame is revealed at once");
+
 /* What is written before a frame; a guest of old reads less of it. */
 struct header {
 	struct virtio_net_hdr_mrg_rxbuf vnet;

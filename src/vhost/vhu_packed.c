@@ -151,7 +151,9 @@ EVS_INLINE void mark(const struct vhu_ring *ring, uint16_t place, uint16_t writt
 	__atomic_store_n(&vhu_packed_at(ring, place)->flags, flags, order);
 }
 
-EVS_INLINE void reveal_some(struct vhu_ring *ring, uint16_t n)
+/* At once, as the guest sees it: of a frame in several buffers it wants all, of a chain it takes
+ * all for its own when it sees the first one. */
+EVS_HOT void vhu_packed_reveal(struct vhu_ring *ring, uint16_t n)
 {
 	const uint16_t written = ring->index & 1 ? 0 : VRING_DESC_F_WRITE;
 	const uint16_t first = ring->last_used;
@@ -167,21 +169,36 @@ EVS_INLINE void reveal_some(struct vhu_ring *ring, uint16_t n)
 		log_used(ring, first, n);
 }
 
-EVS_HOT void vhu_packed_reveal(struct vhu_ring *ring, uint16_t n)
-{
-	for (; evs_unlikely(n > VHU_MARKS_MAX); n = (uint16_t)(n - VHU_MARKS_MAX))
-		reveal_some(ring, VHU_MARKS_MAX);
-	reveal_some(ring, n);
-}
-
 EVS_HOT void vhu_packed_tell(struct vhu_ring *ring, uint16_t n)
 {
 	if (evs_unlikely(wants_call(ring, n)))
 		vhu_ring_call(ring);
 }
 
+/* Of n slots as many as are revealed at once: whole buffers, and no more than whoever serves the
+ * ring after us looks for, as long as none of them is a chain, of which it can tell nothing. */
+static EVS_COLD uint16_t part_of(const struct vhu_ring *ring, uint16_t n)
+{
+	uint16_t part = VHU_MARKS_MAX,
+	         last = vhu_packed_step(ring->size, ring->last_used, part - 1u);
+
+	while (part < n &&
+	       evs_load_relaxed(&vhu_packed_at(ring, last)->flags) & VRING_DESC_F_NEXT) {
+		last = vhu_packed_step(ring->size, last, 1);
+		part++;
+	}
+	return part;
+}
+
 EVS_HOT void vhu_packed_publish(struct vhu_ring *ring, uint16_t n)
 {
-	vhu_packed_reveal(ring, n);
+	uint16_t part;
+
+	for (uint16_t left = n; left; left = (uint16_t)(left - part)) {
+		part = left;
+		if (evs_unlikely(left > VHU_MARKS_MAX))
+			part = part_of(ring, left);
+		vhu_packed_reveal(ring, part);
+	}
 	vhu_packed_tell(ring, n);
 }

@@ -17,9 +17,9 @@
 #define VHU_WRAP  (1u << 15) /* of a place */
 #define VHU_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define VHU_USED  (1u << VRING_PACKED_DESC_F_USED)
-#define VHU_MARKS_MAX                                                                              \
-	64 /* slots marked before the first one of them, so far vhu_resume.c looks                 \
-	    */
+/* So many slots of single descriptors are marked before the first one of them, and so far does
+ * vhu_resume.c look. */
+#define VHU_MARKS_MAX 256
 
 /* n: at most the ring's size. */
 EVS_INLINE uint16_t vhu_packed_step(uint16_t size, uint16_t place, uint32_t n)

@@ -27,6 +27,8 @@
 #include "vhost/vhu_packed_pvt.h"
 #include "vhost/vhu_pvt.h"
 
+#define TRIES 100 /* looks at a ring whose driver goes on, until one is undisturbed */
+
 static bool is_avail_set(const struct vring_packed_desc *desc)
 {
 	return evs_load_relaxed(&desc->flags) & VHU_AVAIL;
@@ -59,21 +61,42 @@ static unsigned find_driver(const struct vring_packed_desc *ring, unsigned size,
 	return 0;
 }
 
+/* What the ring tells: where the driver is, how many descriptors before it are available, and how
+ * many of those before that begin with one that was left out. */
+struct tale {
+	unsigned driver, n_avail, gap;
+	bool wrap;
+};
+
+/* False: the driver has moved meanwhile, and what it offered looks like what was left out. */
+static bool read_tale(const struct vring_packed_desc *ring, unsigned size, struct tale *t)
+{
+	bool wrap;
+
+	t->driver = find_driver(ring, size, &t->wrap);
+	t->n_avail = t->gap = 0;
+	while (t->n_avail < size && !is_used(&ring[(t->driver + size - 1 - t->n_avail) % size]))
+		t->n_avail++;
+	for (unsigned i = t->n_avail + 1; i < size && i <= t->n_avail + VHU_MARKS_MAX; i++)
+		if (!is_used(&ring[(t->driver + size - 1 - i) % size]))
+			t->gap = i + 1 - t->n_avail;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return find_driver(ring, size, &wrap) == t->driver && wrap == t->wrap;
+}
+
 uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size)
 {
-	unsigned n_avail = 0, gap = 0, place;
-	bool wrap;
-	const unsigned driver = find_driver(ring, size, &wrap);
+	struct tale t;
+	unsigned place, n = 0;
 
-	while (n_avail < size && !is_used(&ring[(driver + size - 1 - n_avail) % size]))
-		n_avail++;
-	for (unsigned i = n_avail + 1; i < size && i <= n_avail + VHU_MARKS_MAX; i++)
-		if (!is_used(&ring[(driver + size - 1 - i) % size]))
-			gap = i + 1 - n_avail;
-	place = (driver + size - n_avail) % size;
-	for (unsigned i = 1; i <= gap; i++) /* the oldest last, for which the driver waits */
+	while (!read_tale(ring, size, &t) && n < TRIES)
+		n++;
+	if (n == TRIES)
+		t.gap = 0; /* nothing is better than the wrong ones */
+	place = (t.driver + size - t.n_avail) % size;
+	for (unsigned i = 1; i <= t.gap; i++) /* the oldest last, for which the driver waits */
 		give_back(&ring[(place + size - i) % size]);
-	return (uint16_t)(place | (wrap == (n_avail <= driver) ? VHU_WRAP : 0));
+	return (uint16_t)(place | (t.wrap == (t.n_avail <= t.driver) ? VHU_WRAP : 0));
 }
 
 /* Does each buffer of the ring take one descriptor? */
@@ -123,7 +146,10 @@ void vhu_resume(int vid, const struct vhu_facts *facts)
 			continue;
 		if ((facts->features & theirs) == theirs)
 			resume(vid, i, facts->features, &ring);
+		/* Who served it before may not have come to that. Whether the guest wants it can
+		 * not be told without the place up to which it was called; once too often is
+		 * harmless. */
 		if (ring.callfd >= 0)
-			vhu_call(ring.callfd); /* who served it before may not have come to it */
+			vhu_call(ring.callfd);
 	}
 }

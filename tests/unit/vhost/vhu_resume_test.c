@@ -10,9 +10,12 @@
 #include <cmocka.h>
 
 #include <linux/virtio_ring.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "vhost/vhu_packed_pvt.h"
 #include "vhost/vhu_pvt.h"
 
 #define LEN_MAX 256
@@ -106,11 +109,125 @@ static void test_interrupted_burst(void **state)
 	}
 }
 
+/* A ring over several pages: when one of them that is guarded is touched for the first time,
+ * something happens before, once. */
+#define PER_PAGE 256u /* descriptors */
+#define WIDE_LEN (3 * PER_PAGE)
+
+static struct vring_packed_desc *wide, seen[WIDE_LEN];
+static void (*on_touch)(void);
+
+static void on_segv(int signo)
+{
+	if (!on_touch || mprotect(wide, sizeof(seen), PROT_READ | PROT_WRITE)) {
+		signal(signo, SIG_DFL);
+		return;
+	}
+	on_touch();
+	on_touch = NULL;
+}
+
+static void make_wide(void)
+{
+	struct sigaction action = {.sa_handler = on_segv, .sa_flags = SA_NODEFER};
+
+	wide = mmap(NULL, sizeof(seen), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(wide != MAP_FAILED);
+	assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
+}
+
+static void guard(unsigned page, int allowed, void (*then)(void))
+{
+	on_touch = then;
+	assert_int_equal(mprotect(wide + page * PER_PAGE, PER_PAGE * sizeof(*wide), allowed), 0);
+}
+
+static void free_wide(void)
+{
+	assert_null(on_touch); /* it has happened */
+	signal(SIGSEGV, SIG_DFL);
+	munmap(wide, sizeof(seen));
+}
+
+static void set_flags(unsigned from, unsigned to, uint16_t flags)
+{
+	for (unsigned i = from; i < to; i++)
+		wide[i].flags = flags;
+}
+
+static void look(void)
+{
+	memcpy(seen, wide, sizeof(seen));
+}
+
+/* What the guest sees when it has the first descriptor of many back, and what is found if the
+ * device is killed just before that. */
+static void test_returned_together(void **state)
+{
+	static const struct {
+		unsigned n, chain, chain_end, together;
+	} cases[] = {
+	        {2, 0, 0, 2},         {100, 0, 0, 100},     {256, 0, 0, 256},
+	        {300, 0, 0, 256},     {300, 8, 60, 256},    {300, 250, 255, 256},
+	        {300, 250, 260, 261}, {257, 255, 256, 257}, {300, 60, 68, 256},
+	        {400, 200, 399, 400},
+	};
+	const unsigned first = PER_PAGE - 1; /* alone on its page */
+
+	for (unsigned c = 0; c < EVS_ARRAY_LEN(cases); c++) {
+		struct vring_packed_desc_event never = {.flags = VHU_EVENT_NEVER};
+		struct vhu_ring ring = {.index = 1, .size = WIDE_LEN, .call_fd = -1};
+
+		make_wide();
+		ring.packed = wide;
+		ring.driver_event = &never;
+		ring.last_used = (uint16_t)(VHU_WRAP | first);
+		set_flags(0, first, VHU_AVAIL | VHU_USED);
+		set_flags(first, first + cases[c].n, VHU_AVAIL);
+		set_flags(first + cases[c].chain, first + cases[c].chain_end,
+		          VHU_AVAIL | VRING_DESC_F_NEXT);
+		guard(0, PROT_READ, look);
+		vhu_packed_publish(&ring, (uint16_t)cases[c].n);
+		assert_int_equal(ring.last_used, VHU_WRAP | (first + cases[c].n));
+		for (unsigned i = 1; i < cases[c].n; i++)
+			assert_int_equal(!(seen[first + i].flags & VHU_USED),
+			                 i >= cases[c].together);
+		for (unsigned i = 0; i < cases[c].n; i++)
+			assert_int_equal(wide[first + i].flags, VHU_AVAIL | VHU_USED);
+		if (!cases[c].chain)
+			assert_int_equal(vhu_resume_place(seen, WIDE_LEN),
+			                 VHU_WRAP | (first + cases[c].together));
+		free_wide();
+	}
+}
+
+#define SMALL_LEN (PER_PAGE + 128)
+
+static void move_driver(void)
+{
+	set_flags(200, 261, VHU_AVAIL);
+}
+
+/* A guest transmits while the ring is looked at: what it offers was not left out by anybody. */
+static void test_moving_driver(void **state)
+{
+	make_wide();
+	set_flags(0, 100, VHU_AVAIL | VHU_USED);
+	set_flags(100, 200, VHU_AVAIL);
+	guard(1, PROT_NONE, move_driver); /* the search for what was left out comes there */
+	assert_int_equal(vhu_resume_place(wide, SMALL_LEN), VHU_WRAP | 100);
+	for (unsigned i = 100; i < 261; i++)
+		assert_int_equal(wide[i].flags, VHU_AVAIL);
+	free_wide();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_at_any_moment),
 	        cmocka_unit_test(test_interrupted_burst),
+	        cmocka_unit_test(test_returned_together),
+	        cmocka_unit_test(test_moving_driver),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
