@@ -168,20 +168,61 @@ static uint16_t library_tx(struct vhu *vhu, uint16_t ring, int vid, struct rte_m
 	return rte_vhost_enqueue_burst(vid, ring, mbufs, n);
 }
 
+EVS_INLINE uint16_t give(struct vhu *vhu, uint16_t ring, int vid, struct rte_mbuf **mbufs,
+                         uint16_t n)
+{
+	struct vhu_conn *conn = evs_load_relaxed(&vhu->served);
+
+	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
+		return vhu_ring_give(&conn->ring[ring], mbufs, n);
+	return library_tx(vhu, ring, vid, mbufs, n);
+}
+
+/* Each frame to the ring of its flow; those that were taken come first in the end. */
+static EVS_HOT uint16_t spread(struct vhu *vhu, int vid, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct rte_mbuf *part[PKT_BURST_MAX], *rest[PKT_BURST_MAX], *refused[PKT_BURST_MAX];
+	uint16_t ring[PKT_BURST_MAX], sent = 0, n_refused = 0;
+
+	n = EVS_MIN(n, (uint16_t)PKT_BURST_MAX);
+	memcpy(rest, mbufs, n * sizeof(rest[0]));
+	for (uint16_t i = 0; i < n; i++)
+		ring[i] = vhu_steer(vhu, rest[i]);
+	for (uint16_t left = n; left;) {
+		uint16_t now = ring[0], n_part = 0, kept = 0, got;
+
+		for (uint16_t i = 0; i < left; i++) {
+			if (ring[i] == now) {
+				part[n_part++] = rest[i];
+			} else {
+				ring[kept] = ring[i];
+				rest[kept++] = rest[i];
+			}
+		}
+		left = kept;
+		got = give(vhu, now, vid, part, n_part);
+		memcpy(mbufs + sent, part, got * sizeof(part[0]));
+		sent += got;
+		memcpy(refused + n_refused, part + got, (n_part - got) * sizeof(part[0]));
+		n_refused += n_part - got;
+	}
+	memcpy(mbufs + sent, refused, n_refused * sizeof(refused[0]));
+	return sent;
+}
+
 EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct vhu *vhu = port->priv;
 	struct vhu_txq *txq = &vhu->txq[queue];
 	int vid = evs_load_acquire(&vhu->vid);
-	struct vhu_conn *conn = evs_load_relaxed(&vhu->served);
 	uint16_t ring = evs_load_relaxed(&txq->ring), sent;
 
 	if (vid < 0)
 		return 0;
-	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
-		sent = vhu_ring_give(&conn->ring[ring], mbufs, n);
+	if (evs_unlikely(ring == VHU_STEERED))
+		sent = spread(vhu, vid, mbufs, n);
 	else
-		sent = library_tx(vhu, ring, vid, mbufs, n);
+		sent = give(vhu, ring, vid, mbufs, n);
 	evs_counter_add(&txq->n_pkts, sent);
 	rte_pktmbuf_free_bulk(mbufs, sent);
 	return sent;

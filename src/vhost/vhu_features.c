@@ -20,6 +20,7 @@ static const struct {
 } names[] = {
         {"csum", BIT(VIRTIO_NET_F_CSUM), true},
         {"guest-csum", BIT(VIRTIO_NET_F_GUEST_CSUM), true},
+        {"gso", BIT(VIRTIO_NET_F_GSO), false}, /* of old: all of those below */
         {"tso", BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6), true},
         {"guest-tso", BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6), true},
         {"ufo", BIT(VIRTIO_NET_F_HOST_UFO), true},

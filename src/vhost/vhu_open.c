@@ -108,6 +108,8 @@ int vhu_open_parse(struct vhu *vhu, const struct port_args *args, struct evs_err
 		                     mode);
 	ret = parse_access(vhu, args, err);
 	if (!ret)
+		ret = vhu_steer_parse(vhu, args, err);
+	if (!ret)
 		ret = port_arg_bool(args, "iommu", &vhu->iommu, err);
 	if (!ret)
 		ret = port_arg_bool(args, "postcopy", &vhu->postcopy, err);

@@ -57,18 +57,6 @@ static bool follow_numa(struct port *port, struct vhu *vhu, int numa_node)
 	return true;
 }
 
-/* Spreads the workers over the rings that the guest receives from. */
-static void map_workers(struct vhu *vhu, uint64_t rings)
-{
-	uint16_t enabled[VHU_MAX_PAIRS], n = 0;
-
-	for (uint16_t pair = 0; pair < VHU_MAX_PAIRS; pair++)
-		if (rings >> (2 * pair) & 1)
-			enabled[n++] = (uint16_t)(2 * pair);
-	for (unsigned i = 0; n && i < EVS_MAX_WORKERS; i++)
-		evs_store_relaxed(&vhu->txq[i].ring, enabled[i % n]);
-}
-
 static uint16_t count_rxq(uint64_t rings)
 {
 	uint16_t n = 1;
@@ -93,7 +81,7 @@ static void apply(struct port *port, struct vhu *vhu)
 	vhu->rings_seen = rings;
 	vhu_get_facts(vhu, &facts);
 	has_moved = follow_numa(port, vhu, facts.numa_node);
-	map_workers(vhu, rings);
+	vhu_steer_map(vhu, rings);
 	n_rxq = count_rxq(rings);
 	if (n_rxq == port->n_rxq && !has_moved)
 		return;
@@ -141,6 +129,16 @@ static int vhu_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err)
 	(void)err;
 	change_pool(port, port->priv, mtu, port->numa_node);
 	return 0;
+}
+
+static int vhu_set(struct port *port, const struct port_args *args, struct evs_error *err)
+{
+	struct vhu *vhu = port->priv;
+	int ret = vhu_steer_parse(vhu, args, err);
+
+	if (!ret)
+		vhu_steer_map(vhu, vhu->rings_seen);
+	return ret;
 }
 
 static int vhu_set_mac(struct port *port, const struct rte_ether_addr *mac, struct evs_error *err)
@@ -235,6 +233,9 @@ static const struct port_option options[] = {
         {"socket-owner", "USER:GROUP", "of the socket, in mode=server; evsd's user by default", 0},
         {"socket-mode", "OCTAL", "of the socket, in mode=server, as 0660; by umask else", 0},
         {"features", "[-]NAME,...", "virtio features to offer or not to offer, as packed,-tso", 0},
+        {"tx-steering", "thread|hash",
+         "to a guest of many queues: a ring for each worker (default), or flows spread over all",
+         PORT_OPTION_CHANGEABLE},
         {"iommu", "on|off", "offer a guest's IOMMU; off by default", 0},
         {"postcopy", "on|off", "postcopy live migration; off by default", 0},
         {NULL, NULL, NULL, 0},
@@ -249,6 +250,7 @@ const struct port_type vhu_port_type = {
         .destroy = vhu_destroy,
         .arm = vhu_arm,
         .disarm = vhu_disarm,
+        .set = vhu_set,
         .set_mtu = vhu_set_mtu,
         .set_mac = vhu_set_mac,
         .get_link = vhu_get_link,

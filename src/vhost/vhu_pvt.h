@@ -15,6 +15,8 @@
 #define VHU_PATH_LEN  108
 #define VHU_NO_DEVICE (-1)
 #define VHU_N_RINGS   (2 * VHU_MAX_PAIRS)
+#define VHU_STEER_LEN 128        /* of the table from hash to ring */
+#define VHU_STEERED   UINT16_MAX /* instead of a worker's ring: vhu_steer says which */
 /* Features whose rings the library serves. */
 #define VHU_NOT_OURS (1ull << VIRTIO_F_ACCESS_PLATFORM)
 
@@ -54,7 +56,7 @@ struct vhu_conn {
 /* Of one worker's transmit queue. */
 struct vhu_txq {
 	uint64_t n_pkts; /* [worker w, ctl r] */
-	uint16_t ring;   /* [ctl w, worker r] */
+	uint16_t ring;   /* [ctl w, worker r] or VHU_STEERED */
 } EVS_CACHE_ALIGNED;
 
 /* Of a socket's file. */
@@ -87,11 +89,13 @@ struct vhu {
 	struct vhu_socket_id socket_id; /* of ours, in mode server */
 	bool is_client, is_closing, is_waiting, iommu, postcopy;
 	bool is_open; /* the library has the socket */
+	bool steers;  /* by hash */
 	bool is_lost; /* another one is in its place, or there can be none */
 	uid_t uid;    /* of a socket of ours; -1: as it comes */
 	gid_t gid;    /* likewise */
 	mode_t mode;  /* 0: as it comes */
 	char path[VHU_PATH_LEN];
+	uint16_t steer[VHU_STEER_LEN]; /* [ctl w, worker r] rings */
 	struct vhu_txq txq[EVS_MAX_WORKERS];
 };
 
@@ -100,6 +104,11 @@ uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint
 int vhu_arm(struct port *port, uint16_t queue);
 void vhu_disarm(struct port *port, uint16_t queue);
 uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
+
+/* vhu_steer.c */
+uint16_t vhu_steer(const struct vhu *vhu, const struct rte_mbuf *m); /* [worker] the frame's ring */
+void vhu_steer_map(struct vhu *vhu, uint64_t rings);                 /* [ctl] what the guest has */
+int vhu_steer_parse(struct vhu *vhu, const struct port_args *args, struct evs_error *err);
 
 /* vhu_announce.c */
 int vhu_announce_set(struct vhu *vhu, const struct rte_ether_addr *mac,

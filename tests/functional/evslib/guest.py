@@ -12,7 +12,7 @@ from .wait import wait_for
 CSUM, GUEST_CSUM, MRG_RXBUF, VERSION_1 = 1 << 0, 1 << 1, 1 << 15, 1 << 32
 GUEST_TSO4, GUEST_TSO6, GUEST_UFO = 1 << 7, 1 << 8, 1 << 10
 HOST_TSO4, HOST_TSO6, HOST_UFO = 1 << 11, 1 << 12, 1 << 14
-INDIRECT, PROTOCOL, PACKED = 1 << 28, 1 << 30, 1 << 34
+MQ, INDIRECT, PROTOCOL, PACKED = 1 << 22, 1 << 28, 1 << 30, 1 << 34
 MODERN = MRG_RXBUF | VERSION_1
 SENDS_ALL = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_UFO
 TAKES_TSO = GUEST_CSUM | GUEST_TSO4 | GUEST_TSO6
@@ -28,11 +28,13 @@ SET_VRING_ENABLE = 18
 
 LEN = 256
 GPA = 1 << 32
-RING_BYTES, BUF_SIZE, BUFS_AT = 0x4000, 4096, 0x10000
-SEND_AT = BUFS_AT + LEN * BUF_SIZE
+PAIRS_MAX = 16
+RING_BYTES, BUF_SIZE = 0x4000, 4096
+BUFS_AT = 2 * PAIRS_MAX * RING_BYTES
 SEND_SIZE = 0x12000  # of one frame to be sent, 64 KB and some
 N_SEND = 16
-MEMORY = SEND_AT + N_SEND * SEND_SIZE
+PAIR_BYTES = LEN * BUF_SIZE + N_SEND * SEND_SIZE
+MEMORY = BUFS_AT + PAIR_BYTES  # with one pair of rings
 
 
 class Header:
@@ -58,24 +60,26 @@ class Header:
 
 class Guest:
     """What both sides use at the same time is read and written at once, by `words`: struct goes byte by byte, and writes
-    zeroes first. Ring 0 is what it receives, ring 1 what it sends."""
+    zeroes first. Rings 0, 2, 4… are what it receives, 1, 3, 5… what it sends; `pair` counts both."""
 
-    def __init__(self, path, features, listen=False, base=MODERN):
+    def __init__(self, path, features, listen=False, base=MODERN, pairs=1):
         """listen: the guest's side makes the socket, and evs is the client. base: features that it wants besides; with
         PACKED it has packed rings, with 0 it is a guest as before virtio 1.0."""
         self.path, self.wanted, self.listener, self.sock = str(path), features | base, None, None
         self.packed, self.header_size = bool(base & PACKED), 12 if base & MODERN else 10
-        self.table = [{}, {}]  # of packed rings: what a buffer is
+        self.rings, self.size = range(2 * pairs), BUFS_AT + pairs * PAIR_BYTES
+        self.table = [{} for _ in self.rings]  # of packed rings: what a buffer is
         self.fd = os.memfd_create("guest")
-        os.ftruncate(self.fd, MEMORY)
-        self.mem = mmap.mmap(self.fd, MEMORY)
+        os.ftruncate(self.fd, self.size)
+        self.mem = mmap.mmap(self.fd, self.size)
         self.words = memoryview(self.mem).cast("H")
         self.event, self.kick = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2))
         self.n_kicks = 0
-        self.avail, self.used = [0, 0], [0, 0]  # buffers offered and taken back, ever
-        for i in range(LEN):
-            self._describe(0, i, BUFS_AT + i * BUF_SIZE, BUF_SIZE, 2)
-            self._offer(0, i)
+        self.avail, self.used = ([0 for _ in self.rings] for _ in range(2))  # buffers offered and taken back, ever
+        for pair in range(pairs):
+            for i in range(LEN):
+                self._describe(2 * pair, i, self._buffer(pair, i), BUF_SIZE, 2)
+                self._offer(2 * pair, i)
         if listen:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.settimeout(60)
@@ -96,8 +100,8 @@ class Guest:
         self.features = self._ask(GET_FEATURES) & self.wanted
         self._tell(SET_FEATURES, struct.pack("<Q", self.features))
         self._tell(SET_OWNER, b"")
-        self._tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, MEMORY, GPA, 0), self.fd)
-        for ring in (0, 1):
+        self._tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, self.size, GPA, 0), self.fd)
+        for ring in self.rings:
             self._start(ring)
 
     def close(self):
@@ -134,6 +138,9 @@ class Guest:
         if self.features & PROTOCOL:
             self._tell(SET_VRING_ENABLE, struct.pack("<II", ring, 1))
 
+    def _buffer(self, pair, i):
+        return BUFS_AT + pair * PAIR_BYTES + i * BUF_SIZE
+
     def _describe(self, ring, i, at, size, flags, following=0):
         self.table[ring][i] = (GPA + at, size, flags)
         if self.packed:
@@ -156,11 +163,12 @@ class Guest:
         self.avail[ring] += 1
         self.words[(at + 2) // 2] = self.avail[ring] & 0xffff
 
-    def wants_kick(self):
+    def wants_kick(self, pair=0):
         """Has the switch asked to be told of the next frame? (used->flags, 2.6.8; the device's events, 2.7.14)"""
+        at = (2 * pair + 1) * RING_BYTES
         if self.packed:
-            return self.words[(RING_BYTES + 0x2002) // 2] & 3 != 1
-        return not self.words[(RING_BYTES + 0x2000) // 2] & 1
+            return self.words[(at + 0x2002) // 2] & 3 != 1
+        return not self.words[(at + 0x2000) // 2] & 1
 
     def _returned(self, ring):
         if self.packed:
@@ -180,20 +188,21 @@ class Guest:
         self.used[ring] += 1
         return struct.unpack_from("<II", self.mem, at)
 
-    def send(self, frame, header=None, wait=True):
+    def send(self, frame, header=None, wait=True, pair=0):
         """Waits until the switch has taken it; where it goes then is another question."""
-        i = self.avail[1] % N_SEND
+        ring = 2 * pair + 1
+        i = self.avail[ring] % N_SEND
         data = bytes(header or Header()) + bytes(self.header_size - 10) + bytes(frame)
-        at = SEND_AT + i * SEND_SIZE
+        at = self._buffer(pair, LEN) + i * SEND_SIZE
         self.mem[at:at + len(data)] = data
-        self._describe(1, i, at, len(data), 0)
-        self._offer(1, i)
-        if self.wants_kick():
+        self._describe(ring, i, at, len(data), 0)
+        self._offer(ring, i)
+        if self.wants_kick(pair):
             os.eventfd_write(self.kick, 1)
             self.n_kicks += 1
         if wait:
-            wait_for(lambda: self._returned(1), "the switch takes the frame", interval=0.001)
-            self.reap()
+            wait_for(lambda: self._returned(ring), "the switch takes the frame", interval=0.001)
+            self.reap(pair)
 
     def enable(self, ring, is_enabled):
         self._tell(SET_VRING_ENABLE, struct.pack("<II", ring, is_enabled))
@@ -202,22 +211,27 @@ class Guest:
         """Has the switch taken what was sent last, of which nothing was taken back?"""
         return self._returned(1)
 
-    def reap(self):
+    def reap(self, pair=0):
         """Takes back what the switch has taken; whether all of it."""
-        while self._returned(1):
-            self._take(1)
-        return self.used[1] == self.avail[1]
+        ring = 2 * pair + 1
+        while self._returned(ring):
+            self._take(ring)
+        return self.used[ring] == self.avail[ring]
 
-    def receive(self):
+    def _receive(self, pair):
+        ring = 2 * pair
+        i, size = self._take(ring)
+        at = self._buffer(pair, i)
+        data = self.mem[at:at + size]
+        self._offer(ring, i)
+        return data
+
+    def receive(self, pair=0):
         """All frames that are there: [(Header, bytes)]."""
         result = []
-        while self._returned(0):
-            i, size = self._take(0)
-            data = self.mem[BUFS_AT + i * BUF_SIZE:BUFS_AT + i * BUF_SIZE + size]
-            self._offer(0, i)
+        while self._returned(2 * pair):
+            data = self._receive(pair)
             for _ in range(struct.unpack_from("<H", data, 10)[0] - 1 if self.header_size == 12 else 0):
-                i, size = self._take(0)
-                data += self.mem[BUFS_AT + i * BUF_SIZE:BUFS_AT + i * BUF_SIZE + size]
-                self._offer(0, i)
+                data += self._receive(pair)
             result.append((Header.parse(data), data[self.header_size:]))
         return result

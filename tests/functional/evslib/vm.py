@@ -22,7 +22,7 @@ def installed():
 class Vm:
     """vm.run("ping …") runs in the guest's shell, by its serial line."""
 
-    def __init__(self, socket, *, address=None, mac="52:54:00:00:00:01", mtu=None, vlan=None, queues=1,
+    def __init__(self, socket, *, address=None, mac="52:54:00:00:00:01", mtu=None, vlan=None, queues=1, cpus=None,
                  memory_mb=128, server=True, device="", options=(), incoming=None):
         subprocess.run([ROOT / "tools" / "make-guest"], check=True, stdout=subprocess.DEVNULL)
         words = [f"evs.{key}={value}" for key, value in
@@ -38,7 +38,7 @@ class Vm:
         self.argv = [
             "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-m", str(memory_mb),
             "-object", f"memory-backend-memfd,id=mem,size={memory_mb}M,share=on", "-numa", "node,memdev=mem",
-            "-smp", str(queues), "-nographic", "-nodefaults", "-serial", "stdio", "-monitor", "none",
+            "-smp", str(cpus or queues), "-nographic", "-nodefaults", "-serial", "stdio", "-monitor", "none",
             "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
             "-kernel", str(GUEST / "vmlinuz"), "-initrd", str(GUEST / "initramfs.gz"),
             "-append", " ".join(["console=ttyS0 quiet panic=-1", *words]),

@@ -72,6 +72,7 @@ static void test_refusals(void **state)
 	        {{1, {{"path", "relative"}}}, "absolute"},
 	        {{2, {{"path", "/tmp/x"}, {"mode", "peer"}}}, "client"},
 	        {{2, {{"path", "/tmp/x"}, {"iommu", "maybe"}}}, "on or off"},
+	        {{2, {{"path", "/tmp/x"}, {"tx-steering", "rss"}}}, "thread"},
 	        {{2, {{"path", "/tmp/evs-none"}, {"features", "x"}}}, "unknown virtio feature"},
 	        {{2, {{"path", "/nonexistent/dir/s"}, {"mode", "server"}}}, "directory"},
 	        {{2, {{"path", "/tmp/x"}, {"socket-mode", "0660"}}}, "mode=server"},
