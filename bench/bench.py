@@ -20,7 +20,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from evsbench import lab as benchlab, report  # noqa: E402
 from evsbench.table import SCENARIOS  # noqa: E402
-from evsbench.turns import in_turns  # noqa: E402
+from evsbench.turns import Turn, in_turns  # noqa: E402
 
 
 def arguments():
@@ -29,7 +29,8 @@ def arguments():
     parser.add_argument("--scenario", action="append", metavar="PATTERN",
                         help="one or more of: " + ", ".join(s.name for s in SCENARIOS))
     benchlab.add_options(parser, ("ovs", "vpp", "limit"))
-    parser.add_argument("--repeat", type=int, default=3, help="turns of each switch, where they take turns")
+    parser.add_argument("--repeat", type=int, default=3, help="starts of each switch, where a ratio has a target")
+    parser.add_argument("--turns", type=int, default=15, help="of each of these")
     parser.add_argument("--seconds", type=float, default=1, help="of each measurement")
     parser.add_argument("--warm-up", type=float, default=1, help="seconds before the first")
     parser.add_argument("--plot", metavar="FILE.png")
@@ -38,12 +39,11 @@ def arguments():
 
 
 def chosen(patterns):
-    """The scenarios that match, and those that their figures are made of."""
+    """The scenarios that match."""
     names = {s.name for s in SCENARIOS
              if not patterns or any(fnmatch.fnmatch(s.name, pattern) for pattern in patterns)}
     if not names:
         sys.exit("bench: no such scenario: " + ", ".join(patterns))
-    names.update(part for s in SCENARIOS if s.name in names for part in s.parts)
     return [s for s in SCENARIOS if s.name in names]
 
 
@@ -61,19 +61,24 @@ class Runs:
         for row in scenario.rows:
             value = values.get(row.name)
             if value is not None:
-                self.values.setdefault(scenario.title(row), {}).setdefault(name, []).append(value)
-                print("%-28s %-8s %9.3f %s" % (scenario.title(row), name, value, row.unit), flush=True)
+                new = value if isinstance(value, list) else [value]
+                self.values.setdefault(scenario.title(row), {}).setdefault(name, []).extend(new)
+                print("%-28s %-8s %s %s" % (scenario.title(row), name, report.spread(new), row.unit),
+                      flush=True)
 
     def take(self, lab, scenario, repeat):
         names = lab.names([name for name in scenario.against if name != "evs"])
         tell = functools.partial(self.tell, scenario)
         if scenario.opened:
-            in_turns(lab, scenario.opened, names, repeat, tell, scenario.has_ratio())
-        elif scenario.parts:
-            one, all_of_it = (self.values.get(part, {}) for part in scenario.parts)
-            for name in names:
-                for a, b in zip(one.get(name, []), all_of_it.get(name, [])):
-                    tell(name, {"": 100 * a / b})
+            in_turns(lab, scenario.opened, names, repeat,
+                     lambda name, rates=(), error=None: tell(name, {"": [rate / 1e6 for rate in rates]}, error),
+                     scenario.has_ratio())
+        elif scenario.together:
+            try:
+                for name, values in scenario.together(lab, names).items():
+                    tell(name, values)
+            except (RuntimeError, TimeoutError, OSError) as error:
+                tell(" or ".join(names), error=error)
         else:
             self.take_each(lab, scenario, names, tell)
 
@@ -89,7 +94,7 @@ class Runs:
 def main():
     options, runs, start = arguments(), Runs(), time.monotonic()
     wanted = chosen(options.scenario)
-    at_once = 1 + len(options.also) + len(set(options.against.split(",")) - {"limit", "none"})
+    at_once = max(3, 1 + len(options.also) + len(set(options.against.split(",")) - {"limit", "none"}))
     with benchlab.opened(options, at_once) as lab:
         for scenario in wanted:
             print("-- %s: %s" % (scenario.name, scenario.help), flush=True)
@@ -98,6 +103,8 @@ def main():
     print("\n" + text)
     if runs.failed:
         print("not measured, see above: " + ", ".join(sorted(runs.failed)))
+    print("%d of %d windows were taken again, since others had more than a tenth of the workers' time in them"
+          % (Turn.again, Turn.total))
     print("%.0f seconds" % (time.monotonic() - start))
     result = {"machine": {"cpu": report.cpu_name() or platform.machine(), "kernel": platform.release(),
                           "time": time.strftime("%F %T")},

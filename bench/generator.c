@@ -5,10 +5,12 @@
  * [FRAMES.pcap | tso:BYTES] Each line "RATE FLOWS SECONDS" on its input is a run, answered by one
  * JSON object. RATE: packets a second, 0: as many as go. FLOWS: five-tuples in turn, 0: each packet
  * has a new one. With a file its frames are sent in turn instead; with tso:BYTES TCP segments of so
- * many bytes, to be cut by whoever must. One thread; its CPU is busy only during runs.
+ * many bytes, to be cut by whoever must. SIGUSR1 ends a run early. One thread; its CPU is busy only
+ * during runs.
  */
 #include <inttypes.h>
 #include <pcap/pcap.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,7 @@ struct result {
 	double seconds;
 };
 
+static volatile sig_atomic_t ended;           /* the run shall end now */
 static struct rte_mempool *rx_pool, *tx_pool; /* small: what a CPU touches stays in its cache */
 static uint16_t n_ports;
 static uint32_t bins[N_BINS];
@@ -65,6 +68,12 @@ static void fail(const char *what)
 {
 	fprintf(stderr, "generator: %s\n", what);
 	exit(1);
+}
+
+static void end_run(int signal)
+{
+	(void)signal;
+	ended = 1;
 }
 
 static void open_port(uint16_t port)
@@ -257,7 +266,7 @@ static void run(double rate, uint64_t n_flows, double seconds, struct result *r)
 	uint64_t end = start + (uint64_t)(seconds * (double)hz), late = 0;
 
 	memset(bins, 0, sizeof(bins));
-	while (now < end) {
+	for (ended = 0; now < end && !ended;) {
 		uint64_t due = rate > 0 ? (uint64_t)((double)(now - start) * rate / (double)hz)
 		                        : r->sent + BURST;
 
@@ -309,6 +318,7 @@ int main(int argc, char **argv)
 		make_larges((uint32_t)atoi(argv[used + 1] + 4));
 	for (uint16_t i = 0; i < n_ports; i++)
 		open_port(i);
+	signal(SIGUSR1, end_run);
 	printf("ready\n");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {

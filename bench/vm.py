@@ -7,9 +7,8 @@
     tso     guest -> switch -> guest, TCP segments of 65,000 bytes, as many as go; those received count
 
 Both guests are virtio-user devices of one testpmd, which sends back what it receives. Packets are
-counted in the guests (vm-vm) or where they leave (pvp), by the drivers, in windows of 0.25 s, of
-which the best counts. All switches are measured in turn, round by round; ratios are taken within
-a round."""
+counted in the guests, by the drivers. All switches take turns, window by window (evsbench/turns.py);
+ratios are medians of pairs of windows."""
 import argparse
 import contextlib
 import functools
@@ -20,12 +19,15 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from evsbench import lab as benchlab, proc  # noqa: E402
+from evsbench import lab as benchlab  # noqa: E402
 from evsbench.guests import Generator, Guests  # noqa: E402
 from evsbench.scenarios import FORWARD, null_device, sink_device  # noqa: E402
+from evsbench.report import spread  # noqa: E402
 from evsbench.turns import in_turns  # noqa: E402
+from evsbench.windows import Meter, upper  # noqa: E402
 
 MEMORY_MB = 192  # of the switch
+LARGE_S = 0.1
 
 
 class Case:
@@ -47,7 +49,7 @@ class Case:
             guests.start()
             switch.start()
             self._connect(switch, guests)
-            yield [switch, guests], lambda: self._rate(switch, guests, lab.options)
+            yield [switch, guests], self._meter(switch, guests, lab.options).window
         finally:
             switch.stop()
             guests.stop()
@@ -61,16 +63,13 @@ class Case:
                 devices, rules = [null_device(0, self.size), guests.devices()[0]], None
         switch.load(devices, rules, self.mtu)
 
-    def _rate(self, switch, guests, options):
-        """Begins the loop, too: one that stood still may have lost packets."""
+    def _meter(self, switch, guests, options):
         guests.run(16 if self.kind == "vm-vm" else 0)
         time.sleep(options.warm_up)
-        telemetry = guests.telemetry()
-        windows = proc.rates(telemetry, options.seconds)
-        telemetry.close()
         if options.show_worker and hasattr(switch, "worker_show"):
             print(switch.worker_show())
-        return {"": max(windows) / 1e6}
+        telemetry = guests.telemetry()
+        return Meter(telemetry, telemetry.ethdevs(), switch.workers())
 
 
 class Large(Case):
@@ -93,17 +92,16 @@ class Large(Case):
             switch.start()
             switch.load(guests.devices(), FORWARD)
             guests.connected()
-            yield [switch, guests], lambda: self._best(guests, lab.options)
+            guests.run(0, 1, lab.options.warm_up)
+            yield [switch, guests], lambda: self._window(guests)
         finally:
             switch.stop()
             guests.stop()
 
-    def _best(self, guests, options):
+    def _window(self, guests):
         """Whole segments a second, though they come cut."""
-        guests.run(0, 1, options.warm_up)
-        seconds = 0.25
-        runs = [guests.run(0, 1, seconds) for _ in range(round(options.seconds / seconds))]
-        return {"": max(run["received_bytes"] for run in runs) / self.size / seconds / 1e6}
+        run = guests.run(0, 1, LARGE_S)
+        return run["received_bytes"] / self.size / LARGE_S, 0
 
 
 CASES = [Case("vm-vm", 64), Case("vm-vm", 64, "in-order"), Case("vm-vm", 64, "packed"),
@@ -116,8 +114,8 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES])
     benchlab.add_options(parser, ("ovs", "limit"), MEMORY_MB)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1, help="of each turn")
+    parser.add_argument("--repeat", type=int, default=3, help="starts of each switch")
+    parser.add_argument("--turns", type=int, default=15, help="of each of these")
     parser.add_argument("--warm-up", type=float, default=1)
     parser.add_argument("--show-worker", action="store_true", help="print evs' cycles per stage")
     return parser.parse_args()
@@ -133,25 +131,26 @@ def ratio(runs, to):
 
 def report(result):
     for name, runs in result.items():
-        line = "%-16s" % name + "".join("%8s %7.3f" % (who, max(rates)) for who, rates in runs.items())
+        line = "%-16s" % name + "".join("%8s %7.3f" % (who, upper(rates)) for who, rates in runs.items())
         for to in ("ovs", "limit"):
             if ratio(runs, to):
                 line += "   evs/%s %.2f" % (to, ratio(runs, to))
         print(line)
-    print("million packets a second, best window; ratios: median of the rounds")
+    print("million packets a second, what a tenth of the windows reach; ratios: median of the pairs")
 
 
 def main():
     options = arguments()
     result, failed = {}, []
 
-    def tell(case, name, values=None, error=None):
+    def tell(case, name, rates=None, error=None):
         if error:
             failed.append(case)
             print("%s: %s failed: %s" % (case, name, error), file=sys.stderr, flush=True)
             return
-        result.setdefault(case, {}).setdefault(name, []).append(values[""])
-        print("%-16s %-8s %8.3f Mpps" % (case, name, values[""]), flush=True)
+        rates = [rate / 1e6 for rate in rates]
+        result.setdefault(case, {}).setdefault(name, []).extend(rates)
+        print("%-16s %-8s %s Mpps" % (case, name, spread(rates)), flush=True)
 
     with benchlab.opened(options, 1 + len(options.also) + 1) as lab:
         for case in CASES:

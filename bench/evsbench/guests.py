@@ -3,6 +3,7 @@
 that generates packets (bench/generator.c)."""
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -132,8 +133,10 @@ class Generator:
         self.daemon.process.stdin.write(b"%d %d %f\n" % (rate, flows, seconds))
         self.daemon.process.stdin.flush()
 
-    def end(self):
-        """What came of the run: sent, received, pps, p50_us, p99_us, p999_us."""
+    def end(self, early=False):
+        """What came of the run: sent, received, pps, p50_us, p99_us, p999_us. early: it ends now."""
+        if early:
+            self.daemon.process.send_signal(signal.SIGUSR1)
         wait_for("the end of a run", lambda: len(self._answers()) > self.seen, 60)
         return json.loads(self._answers()[-1])
 

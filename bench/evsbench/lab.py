@@ -13,6 +13,7 @@ from . import hugepages, proc
 from .guests import Generator
 from .scenarios import OVERLAY_PORT
 from .switches import Evs, Ovs, Testpmd, Vpp
+from .windows import Meter, cpu_of
 
 OTHERS = {"ovs": Ovs, "vpp": Vpp, "limit": Testpmd}
 GUESTS_MB = 192  # of huge pages, for the guests or the generator of a switch
@@ -71,9 +72,11 @@ class Lab:
         against = self.options.against.split(",")
         return [name for name in known if name in against and name != "evs"] + list(self.builds)
 
-    def make(self, name, memory_mb=None):
-        """A switch that is not started yet, in a folder of its own."""
+    def make(self, name, memory_mb=None, swapped=False):
+        """A switch that is not started yet, in a folder of its own. swapped: its worker where control is
+        else, and the reverse."""
         cpus = (self.options.worker_cpu, self.options.control_cpu)
+        cpus = cpus[::-1] if swapped else cpus
         folder = tempfile.mkdtemp(dir=self.folder)
         memory_mb = memory_mb or self.options.memory
         if name in self.builds:
@@ -81,9 +84,9 @@ class Lab:
         return OTHERS[name](folder, cpus, memory_mb)
 
     @contextlib.contextmanager
-    def running(self, name, devices, rules, two_workers=False):
+    def running(self, name, devices, rules, two_workers=False, swapped=False):
         """A switch with its ports and rules."""
-        switch = self.make(name)
+        switch = self.make(name, swapped=swapped)
         try:
             switch.start()
             if two_workers:
@@ -120,20 +123,31 @@ class Lab:
         finally:
             generator.stop()
 
-    def rate(self, switch, ports=None, best=True, warm_up=None, seconds=None):
-        """Packets a second that the drivers of the ports sent (all: None), after the warm-up."""
+    @staticmethod
+    def meter(switch, ports=None, cpu=None):
+        """Of what the drivers of the ports send (all: None). cpu: where the worker is that serves them, if
+        there are others."""
         telemetry = switch.telemetry()
         proc.wait_for("the ports", telemetry.ethdevs)
+        found = telemetry.ethdevs()
+        return Meter(telemetry, [found[i] for i in ports] if ports else found,
+                     [thread for thread in switch.workers() if cpu is None or cpu_of(thread) == cpu])
+
+    def rate(self, switch, ports=None, best=True, warm_up=None, seconds=None):
+        """Packets a second that the drivers of the ports sent (all: None), after the warm-up."""
+        meter = self.meter(switch, ports)
         time.sleep(self.options.warm_up if warm_up is None else warm_up)
-        ports = [telemetry.ethdevs()[i] for i in ports] if ports else None
-        windows = sorted(proc.rates(telemetry, seconds or self.options.seconds, ports=ports))
-        telemetry.close()
-        return windows[-1] if best else windows[len(windows) // 2]
+        rate = meter.rate(seconds or self.options.seconds, best)
+        meter.telemetry.close()
+        return rate
 
 
 @contextlib.contextmanager
 def opened(options, at_once=1):
-    """A lab with memory for so many switches at once, each with guests."""
+    """A lab with memory for so many switches at once, each with guests. All that it starts goes before
+    whatever else the machine does."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
     folder = tempfile.mkdtemp(prefix="evsbench-")
     try:
         lab = Lab(options, folder)

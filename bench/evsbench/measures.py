@@ -9,23 +9,34 @@ from . import proc, traffic
 from .attacks import ATTACKS, VICTIM_RULES, overlay_rules
 from .scenarios import (FORWARD, FORWARD_UDP, acl, capture, null_device, one_way, replay_device,
                         sink_device)
+from .turns import Turn, alternate
 
 
 def throughput(setup):
-    """Packets a second of all ports, best window; for switches that take turns."""
+    """Packets a second of all ports; for switches that take turns."""
     @contextlib.contextmanager
     def opened(lab, name):
         s = setup(lab.folder)
         with lab.running(name, s["devices"], s["rules"]) as switch:
+            meter = lab.meter(switch)
             time.sleep(lab.options.warm_up)
-
-            def take():
-                rate = lab.rate(switch, warm_up=0)
-                if lab.options.show_worker and hasattr(switch, "worker_show"):
-                    print(switch.worker_show())
-                return {"": rate / 1e6}
-            yield [switch], take
+            if lab.options.show_worker and hasattr(switch, "worker_show"):
+                print(switch.worker_show())
+            yield [switch], meter.window
     return opened
+
+
+def kept(base, other, rows):
+    """What is left of the rate of the first set-up in the second, in percent; two switches of a kind take turns."""
+    def measure(lab, name):
+        with contextlib.ExitStack() as stack:
+            turns = {row: Turn(*stack.enter_context(throughput(setup)(lab, name)))
+                     for row, setup in zip(rows, (base, other))}
+            rates = alternate(turns, 2 * lab.options.turns)
+        values = {row: [rate / 1e6 for rate in rates[row]] for row in rows}
+        values["kept"] = [100 * less / rate for rate, less in zip(*rates.values())]
+        return values
+    return measure
 
 
 def million(n):
@@ -56,12 +67,7 @@ def misses(lab, name):
             return {"": rate / 1e6}
 
 
-TRIAL_S = 0.2
-
-
-def trials(generator, rate, n=8):
-    """Short runs: what others do to the machine in one is over in the next."""
-    return (generator.run(rate, 1000, TRIAL_S) for _ in range(n))
+TRIAL_S = 0.1
 
 
 def is_whole(run, rate):
@@ -70,11 +76,11 @@ def is_whole(run, rate):
 
 
 def holds(generator, rate):
-    """Is a quarter of the trials whole? Time that others take from switch or generator only ever makes
+    """Is a quarter of eight trials whole? Time that others take from switch or generator only ever makes
     more be lost."""
     good = 0
-    for run in trials(generator, rate):
-        good += is_whole(run, rate)
+    for _ in range(8):
+        good += is_whole(generator.run(rate, 1000, TRIAL_S), rate)
         if good == 2:
             return True
     return False
@@ -82,7 +88,7 @@ def holds(generator, rate):
 
 def no_drop_rate(generator):
     """Packets a second, by bisection; the first bound is twice what passes when far more is sent."""
-    low, high = 0, 2 * max(run["received"] for run in trials(generator, 0)) / TRIAL_S
+    low, high = 0, 2 * max(generator.run(0, 1000, TRIAL_S)["received"] for _ in range(8)) / TRIAL_S
     for _ in range(7):
         rate = (low + high) / 2
         if holds(generator, rate):
@@ -92,31 +98,37 @@ def no_drop_rate(generator):
     return low
 
 
-def latency(lab, name):
-    """Through two vhost ports and back to the generator, 1,000 flows: the no-drop rate; then the quantiles
-    of the time a packet takes, that of the best quarter of the whole trials, at parts of that rate. The
-    rate of the switch that comes first is the one for all: latencies compare at equal rates only."""
-    result = {}
-    with lab.generator(2) as generator:
-        rules = [rule.replace("in_port=2", "in_port=2,udp") for rule in FORWARD]
-        with lab.running(name, generator.devices(), rules):
+def latency(lab, names):
+    """Through two vhost ports and back to a generator of each switch, 1,000 flows: the no-drop rate; then, in
+    turns, the quantiles of the time a packet takes at parts of the lowest of these rates, since latencies
+    compare at equal rates only. Turns in which all switches were whole count."""
+    rules = [rule.replace("in_port=2", "in_port=2,udp") for rule in FORWARD]
+    turns, generators, rates = {}, {}, {}
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            generators[name] = generator = stack.enter_context(lab.generator(2))
+            switch = stack.enter_context(lab.running(name, generator.devices(), rules))
             generator.connected()
             generator.run(0, 1000, 1)
-            best = no_drop_rate(generator)
-            result["no-drop"] = best / 1e6
-            if name != "limit":
-                lab.latency_rate = getattr(lab, "latency_rate", 0) or best
-            if best == 0:
-                return result
-            for part in (10, 50, 90):
-                rate = getattr(lab, "latency_rate", best) * part / 100
-                runs = [run for run in trials(generator, rate) if is_whole(run, rate)]
-                if len(runs) < 2:
-                    continue
-                for quantile in ("p50", "p99", "p999"):
-                    times = sorted(run[quantile + "_us"] for run in runs)
-                    result["%d%%-%s" % (part, quantile)] = times[len(times) // 4]
+            rates[name] = no_drop_rate(generator)
+            turns[name] = Turn([switch, generator], None)
+        result = {name: {"no-drop": rate / 1e6} for name, rate in rates.items()}
+        for part in (10, 50, 90):
+            rate = min(rates.values()) * part / 100
+            for name, turn in turns.items():
+                turn.take = lambda generator=generators[name]: (generator.run(rate, 1000, TRIAL_S), 0)
+            runs = alternate(turns, lab.options.turns)
+            whole = [at_once for at_once in zip(*runs.values()) if all(is_whole(run, rate) for run in at_once)]
+            for quantile in ("p50", "p99", "p999") if whole else ():
+                for name, of_name in zip(runs, zip(*whole)):
+                    result[name]["%d%%-%s" % (part, quantile)] = [run[quantile + "_us"] for run in of_name]
     return result
+
+
+def best_quarter(generator, n, rate, seconds):
+    """Of n runs, {quantile: microseconds}: what others do to the machine only ever makes it longer."""
+    runs = [generator.run(rate, 16, seconds) for _ in range(n)]
+    return {quantile: sorted(run[quantile] for run in runs)[n // 4] for quantile in ("p50_us", "p99_us")}
 
 
 def idle(lab, name):
@@ -128,11 +140,11 @@ def idle(lab, name):
             generator.connected()
             generator.run(1000, 16, 0.5)
             time.sleep(0.5)
-            worker = switch.worker_run_time()
+            worker = switch.workers()[0] + "/schedstat"
             before, start = proc.run_time(worker), time.monotonic()
             time.sleep(max(lab.options.seconds, 2))
             cost = (proc.run_time(worker) - before) / (time.monotonic() - start)
-            soon, late = generator.run(40, 16, 2), generator.run(5, 16, 3)
+            soon, late = best_quarter(generator, 6, 40, 0.5), best_quarter(generator, 6, 5, 0.7)
             lost = 0
             for _ in range(10):
                 time.sleep(0.3)
@@ -158,50 +170,69 @@ def memory(lab, name):
 
 
 def two_workers(lab, name):
-    """1,000 flows each way, in turns all on one worker, and on two; best windows of all turns."""
+    """1,000 flows each way: one switch with two workers takes turns with two others, of which one has its
+    worker on the first CPU and one on the second. Taken: what control, the bench and others had of the
+    time of the two workers, which does not count."""
     path = one_way(1000)(lab.folder)["devices"][0].split("rx_pcap=")[1].split(",")[0]
-    devices = [replay_device(i, path) for i in range(2)]
-    with lab.running(name, devices, FORWARD, two_workers=True) as switch:
-        one = two = 0
-        for _ in range(4):
-            switch.skew(lab.options.worker_cpu)
-            one = max(one, lab.rate(switch))
-            switch.give_own_worker("p0", lab.options.worker_cpu, lab.options.control_cpu)
-            two = max(two, lab.rate(switch))
-        return {"": two / one}
+    devices, options = [replay_device(i, path) for i in range(2)], lab.options
+    with contextlib.ExitStack() as stack:
+        turns = {}
+        for role in ("first", "second", "both"):
+            switch = stack.enter_context(lab.running(name, devices, FORWARD, role == "both", role == "second"))
+            if role == "both":
+                switch.give_own_worker("p0", options.worker_cpu, options.control_cpu)
+            meter = lab.meter(switch)
+            time.sleep(options.warm_up)
+            turns[role] = Turn([switch], meter.window)
+        rates = alternate(turns, 6 * options.turns)
+        one = [(first + second) / 2 for first, second in zip(rates["first"], rates["second"])]
+        return {"": [both / alone for both, alone in zip(rates["both"], one)],
+                "taken": [100 * part for part in meter.taken]}
 
 
 def rebalance(lab, name):
-    """Two busy queues on one worker while the other has none; then the switch may move them."""
-    devices = [null_device(i) for i in range(2)]
+    """Two busy queues on one worker, on either in turn, while the other has none; then the switch may
+    move them."""
+    devices, cpus = [null_device(i) for i in range(2)], (lab.options.worker_cpu, lab.options.control_cpu)
     with lab.running(name, devices, FORWARD, two_workers=True) as switch:
-        switch.skew(lab.options.worker_cpu)
-        before = lab.rate(switch)
-        switch.let_rebalance()
-        time.sleep(2)
-        return {"": lab.rate(switch) / before}
+        before, after = [], []
+        for cpu in cpus:
+            switch.skew(cpu)
+            before.append(lab.rate(switch, best=False))
+            switch.let_rebalance()
+            time.sleep(2)
+            after.append(lab.rate(switch, best=False, warm_up=0))
+        return {"": sum(after) / sum(before)}
 
 
-def beside(lab, name, others, victims=1000, own_worker=False, generator=None):
-    """What is left of the rate from port 1 to port 2 when others = (devices, rules) come to the switch,
-    in percent. own_worker: nobody else is on port 1's worker; generator: sends through the others."""
-    def own():
-        if own_worker:
-            switch.give_own_worker("p0", lab.options.worker_cpu, lab.options.control_cpu)
-
+@contextlib.contextmanager
+def victim(lab, name, own_worker=False, victims=1000):
+    """A switch on which packets go from port 1 to port 2, not yet a turn. own_worker: nobody else is on port 1's worker."""
     devices = one_way(victims)(lab.folder)["devices"]
     with lab.running(name, devices, VICTIM_RULES, own_worker) as switch:
-        own()
-        alone = lab.rate(switch, ports=[1], best=False)
-        lab.add(switch, *others)
-        own()
-        if generator:
-            generator.connected()
-            generator.begin(1953, 0, lab.options.seconds + lab.options.warm_up + 1)
-        rate = lab.rate(switch, ports=[1], best=False)
-        if generator:
-            generator.end()
-        return 100 * rate / alone
+        if own_worker:
+            switch.give_own_worker("p0", lab.options.worker_cpu, lab.options.control_cpu)
+        yield switch
+
+
+def beside(lab, name, others, own_worker=False, generator=None):
+    """What is left of the rate from port 1 to port 2 of a switch where others = (devices, rules) are, of that
+    of the same switch where they are not, in percent, turn by turn. generator: sends through the others."""
+    with victim(lab, name, own_worker) as alone:
+        turns = {"alone": Turn([alone], lab.meter(alone, [1], lab.options.worker_cpu).window)}
+        with victim(lab, name, own_worker) as attacked:
+            lab.add(attacked, *others)
+            if own_worker:
+                attacked.give_own_worker("p0", lab.options.worker_cpu, lab.options.control_cpu)
+            parts = [attacked]
+            if generator:
+                generator.connected()
+                generator.begin(1953, 0, 600)
+                parts.append(generator)
+            time.sleep(2 * lab.options.warm_up)  # the attack has filled what it fills
+            turns["beside"] = Turn(parts, lab.meter(attacked, [1], lab.options.worker_cpu).window)
+            rates = alternate(turns, lab.options.turns * 2)
+    return [100 * less / rate for less, rate in zip(rates["beside"], rates["alone"])]
 
 
 def attack(kind, own_worker=False, slow=False):
@@ -222,25 +253,27 @@ def attack(kind, own_worker=False, slow=False):
 
 def scan(sweep, rules, devices):
     """Flows that work beside a generator that sweeps through headers, each of which it sends once, as
-    fast as they are taken. Percent: of the throughput without it; of the victim's packets, those that
-    the first cache knew meanwhile: what it did not know, less what was swept. sweep: rules for port 3."""
+    fast as they are taken. Percent: of the throughput without it, turn by turn; of the victim's packets, those
+    that the first cache knew meanwhile: what it did not know, less what was swept. sweep: rules for port 3."""
     def measure(lab, name):
-        with lab.generator(1) as generator:
-            with lab.running(name, devices(lab.folder), rules()) as switch:
-                alone = lab.rate(switch, ports=[1], best=False)
-                lab.add(switch, generator.devices() + [sink_device(3)], sweep())
+        with lab.generator(1) as generator, lab.running(name, devices(lab.folder), rules()) as alone:
+            time.sleep(lab.options.warm_up)
+            turns = {"alone": Turn([alone], lab.meter(alone, [1], lab.options.worker_cpu).window)}
+            with lab.running(name, devices(lab.folder), rules()) as swept:
+                lab.add(swept, generator.devices() + [sink_device(3)], sweep())
                 generator.connected()
-                telemetry = switch.telemetry()
-                victim = [telemetry.ethdevs()[1]]
-                victims, strangers = telemetry.sent(victim), switch.n_strangers()
-                generator.begin(0, 0, lab.options.seconds + 3 * lab.options.warm_up)
-                rate = lab.rate(switch, ports=[1], best=False, warm_up=2 * lab.options.warm_up)
-                swept = generator.end()["sent"]
-                strangers = switch.n_strangers() - strangers
-                victims = telemetry.sent(victim) - victims
-                telemetry.close()
-                return {"": 100 * rate / alone, "swept": swept / 1e6,
-                        "hits": 100 - 100 * max(strangers - swept, 0) / victims}
+                meter = lab.meter(swept, [1])
+                sent, strangers = meter.telemetry.sent(meter.ports), swept.n_strangers()
+                generator.begin(0, 0, 600)
+                time.sleep(2 * lab.options.warm_up)
+                turns["beside"] = Turn([swept, generator], meter.window)
+                rates = alternate(turns, 2 * lab.options.turns)
+                turns["beside"].resume()
+                n_swept = generator.end(early=True)["sent"]
+                strangers = swept.n_strangers() - strangers
+                sent = meter.telemetry.sent(meter.ports) - sent
+        return {"": [100 * less / rate for less, rate in zip(rates["beside"], rates["alone"])],
+                "swept": n_swept / 1e6, "hits": 100 - 100 * max(strangers - n_swept, 0) / sent}
     return measure
 
 

@@ -118,14 +118,16 @@ def run_time(path):
         return int(file.read().split()[0]) / 1e9
 
 
-def thread_run_time(pid, prefix):
-    """The path of the run time of the first thread with such a name."""
-    folder = "/proc/%d/task" % pid
+def threads(pid, prefix):
+    """The folders in /proc of the threads with such a name, the oldest first."""
+    folder, found = "/proc/%d/task" % pid, []
     for tid in sorted(os.listdir(folder), key=int):
         with open("%s/%s/comm" % (folder, tid)) as comm:
             if comm.read().startswith(prefix):
-                return "%s/%s/schedstat" % (folder, tid)
-    raise RuntimeError("no thread is called %s..." % prefix)
+                found.append("%s/%s" % (folder, tid))
+    if not found:
+        raise RuntimeError("no thread is called %s..." % prefix)
+    return found
 
 
 def memory(pid):

@@ -7,6 +7,8 @@ repeat]}}}; a title names a scenario and its row.
 import math
 import statistics
 
+from .windows import lower, upper
+
 ORDER = ("evs", "ovs", "vpp", "limit")  # of columns; other builds of evs come after them
 
 
@@ -16,6 +18,15 @@ def cpu_name():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return None
+
+
+def spread(values):
+    """Their median and, of several, the middle half."""
+    middle = "%9.3f" % statistics.median(values)
+    if len(values) < 4:
+        return middle
+    low, _, high = statistics.quantiles(values, n=4)
+    return "%s (%.3f-%.3f, %d turns)" % (middle, low, high, len(values))
 
 
 def ratios(ours, theirs):
@@ -41,21 +52,39 @@ def builds(names):
     return [name for name in names if name not in ORDER]
 
 
-def row_line(title, row, runs, names):
+def shown(row):
+    """Which of its values stands for a row."""
+    if row.unit in ("us", "bytes", "packets"):
+        return lower
+    return upper if row.unit in ("Mpps", "M/s") else statistics.median
+
+
+def compared(ours, theirs, paired):
+    """Their ratio, with the middle half of the pairs, if they are pairs."""
+    pairs = ratios(ours, theirs)
+    if not pairs:
+        return ""
+    if not paired or len(ours) != len(theirs) or len(pairs) < 4:
+        ratio = statistics.median(ours) / statistics.median(theirs) if statistics.median(theirs) else math.inf
+        return "%.2f" % ratio
+    return "%.2f (%.2f-%.2f)" % tuple(statistics.quantiles(pairs, n=4)[i] for i in (1, 0, 2))
+
+
+def row_line(scenario, row, runs, names):
     """One line of the table, and whether its target is missed."""
-    best = min if row.unit in ("us", "bytes", "packets") else max
+    best, ours = shown(row), runs.get("evs", [])
     if row.target and row.target[0] != "ovs":
         best = statistics.median  # by which it is judged
-    line = "%-28s%-8s" % (title, row.unit)
+    line = "%-28s%-8s" % (scenario.title(row), row.unit)
     for name in names:
         values = runs.get(name)
         line += "%11s" % ("%.4g" % best(values) if values else "-")
     for name in ["ovs"] + builds(names):
-        pair = ratios(runs.get("evs", []), runs.get(name, []))
-        line += "%24s" % ("%.2f (%.2f-%.2f)" % (statistics.median(pair), min(pair), max(pair))
-                          if pair else "")
+        line += "%24s" % compared(ours, runs.get(name, []), scenario.is_paired())
     text, met = judge(row.target, runs)
     line += "%12s  %s" % (text, {None: "", True: "met", False: "MISSED"}[met])
+    if len(ours) >= 4 and row.unit in ("%", "times"):
+        line += "  (%.4g-%.4g)" % tuple(statistics.quantiles(ours, n=4)[::2])
     return line.rstrip(), met is False
 
 
@@ -73,11 +102,11 @@ def table(runs, scenarios):
             title = scenario.title(row)
             if title not in runs:
                 continue
-            line, bad = row_line(title, row, runs[title], names)
+            line, bad = row_line(scenario, row, runs[title], names)
             lines.append(line)
             missed += [title] if bad else []
-    lines.append("best of the repeats, their median where a target is of evs alone; "
-                 "ratios: median (range) of the repeats")
+    lines.append("rates: what the best tenth of the windows reach; the median where a target is of evs alone; "
+                 "ratios: median of the pairs; in brackets: the middle half, of pairs or of evs' own values")
     lines.append("missed: " + ", ".join(missed) if missed else "every target that was measured is met")
     return "\n".join(lines), missed
 
@@ -94,7 +123,7 @@ def plot(result, path):
     width = 0.8 / max(len(names), 1)
     figure, axes = pyplot.subplots(figsize=(12, 4.8))
     for k, name in enumerate(names):
-        values = [max(row.get(name, [math.nan])) for row in runs.values()]
+        values = [upper(row.get(name, [math.nan])) for row in runs.values()]
         bars = axes.bar([i + k * width for i in range(len(runs))], values, width, label=name)
         axes.bar_label(bars, fmt="%.3g", fontsize=6)
     axes.set_xticks([i + 0.4 - width / 2 for i in range(len(runs))], list(runs), fontsize=7,

@@ -4,12 +4,14 @@ import json
 import os
 
 from ..guests import guest_path
-from ..proc import run, thread_run_time, wait_for
+from ..proc import run, wait_for
 from ..traffic import MAC_A, MAC_B
 from .switch import Switch
 
 
 class Evs(Switch):
+    WORKERS = "evs-w"
+
     def __init__(self, folder, cpus, memory_mb, build="build", name="evs"):
         super().__init__(folder, name, cpus, memory_mb)
         self.build = build
@@ -56,9 +58,6 @@ class Evs(Switch):
         return "\n".join("%.1f cycles a packet: %s" % (worker["cycles-per-pkt"], ", ".join(
             "%s %.1f" % stage for stage in worker["stage-cycles-per-pkt"].items() if stage[1]))
             for worker in json.loads(self.ctl("--json", "worker", "show")))
-
-    def worker_run_time(self):
-        return thread_run_time(self.pid(), "evs-w")
 
     def n_cached(self):
         return sum(row["flows"] for row in json.loads(self.ctl("--json", "cache", "show")))

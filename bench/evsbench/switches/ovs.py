@@ -4,7 +4,7 @@ import os
 import re
 
 from ..guests import guest_path
-from ..proc import run, thread_run_time, wait_for
+from ..proc import run, wait_for
 from ..traffic import MAC_A, MAC_B
 from .switch import Switch
 
@@ -13,6 +13,8 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
 class Ovs(Switch):
+    WORKERS = "pmd-c"
+
     def __init__(self, folder, cpus, memory_mb, name="ovs"):
         super().__init__(folder, name, cpus, memory_mb)
         self.tso = False  # to be set before the start
@@ -73,9 +75,6 @@ class Ovs(Switch):
         control = ["ovs-appctl", "-t", self.folder + "/vswitchd.ctl"]
         wait_for("the route", lambda: "phy" in run([*control, "ovs/route/show"]))
         run([*control, "tnl/neigh/set", "phy", tunnel.remote, MAC_B.hex(":")])
-
-    def worker_run_time(self):
-        return thread_run_time(self.pid(), "pmd-c")
 
     def n_cached(self):
         shown = run(["ovs-appctl", "-t", self.folder + "/vswitchd.ctl", "upcall/show"])

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all adapters have: daemons, the last of which is the switch itself."""
+import itertools
 import os
 
-from ..proc import Daemon, Telemetry, run
+from ..proc import Daemon, Telemetry, run, threads
 
 
 class Switch:
     """daemons: in the order in which they were started; n_ports: how many it has, all at once or
-    load by load."""
+    load by load; WORKERS: how the names of the threads begin that serve them."""
+
+    WORKERS = ""
+    _numbers = itertools.count(1)  # several of a kind may run at once
 
     def __init__(self, folder, name, cpus, memory_mb):
         self.name, self.folder = name, os.path.join(folder, name)
         self.worker_cpu, self.control_cpu = cpus
-        self.prefix = "evsbench-%s-%d" % (name, os.getpid())
+        self.prefix = "evsbench-%s-%d-%d" % (name, os.getpid(), next(self._numbers))
         self.memory_mb, self.daemons, self.n_ports = memory_mb, [], 0
         os.makedirs(self.folder, exist_ok=True)
 
@@ -34,6 +38,9 @@ class Switch:
         for daemon in self.daemons:
             daemon.check()
         return Telemetry(self.prefix)
+
+    def workers(self):
+        return threads(self.pid(), self.WORKERS)
 
     def pid(self):
         return self.daemons[-1].process.pid

@@ -7,6 +7,8 @@ from .switch import Switch
 
 
 class Testpmd(Switch):
+    WORKERS = "rte-worker"
+
     def __init__(self, folder, cpus, memory_mb, name="limit"):
         super().__init__(folder, name, cpus, memory_mb)
 

@@ -22,6 +22,8 @@ dpdk {{ no-pci telemetry file-prefix {prefix} {vdevs} }}
 
 
 class Vpp(Switch):
+    WORKERS = "vpp_wk"
+
     def __init__(self, folder, cpus, memory_mb, name="vpp"):
         super().__init__(folder, name, cpus, memory_mb)
 
