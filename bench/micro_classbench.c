@@ -166,11 +166,12 @@ static void search_all(const struct table *table, const struct classbench *set)
 	}
 	qsort(cycles, set->n_packets, sizeof(cycles[0]), compare_u64);
 	printf("\"search_ns_p50\": %.0f, \"search_ns_p99\": %.0f, \"rejected\": %.1f, "
-	       "\"probed\": %.1f, \"compared\": %.1f, \"hit_rate\": %.3f",
+	       "\"probed\": %.1f, \"filtered\": %.1f, \"compared\": %.1f, \"hit_rate\": %.3f",
 	       (double)evs_clock_tsc_to_ns(cycles[set->n_packets / 2] * 100) / 100,
 	       (double)evs_clock_tsc_to_ns(cycles[set->n_packets / 100 * 99] * 100) / 100,
 	       (double)cost.n_rejected / set->n_packets, (double)cost.n_probed / set->n_packets,
-	       (double)cost.n_compared / set->n_packets, (double)hits / set->n_packets);
+	       (double)cost.n_filtered / set->n_packets, (double)cost.n_compared / set->n_packets,
+	       (double)hits / set->n_packets);
 }
 
 static void run(const char *kind, unsigned n_rules)

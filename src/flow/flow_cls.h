@@ -10,10 +10,10 @@
  * value; rules with equal match hang on one chain by falling priority. With few masks each has a
  * table of its own. With more, tables are shared: rules are hashed by fewer bits than
  * their masks have (flow_cls_host.c), so that a search probes few tables and compares some rules
- * in each. The tables stand in an array sorted by their highest priority, so that a search ends
- * when no later one can win. Each table knows the bits on which all its rules agree: a packet
- * that differs there is turned away by a compare, without a probe, and only that word counts as
- * looked at.
+ * in each: first with a filter that stands beside the slot, addresses and ports, then wholly. The
+ * tables stand in an array sorted by their highest priority, so that a search ends when no later
+ * one can win. Each table knows the bits on which all its rules agree: a packet that differs there
+ * is turned away by a compare, without a probe, and only that word counts as looked at.
  *
  * Versions. A rule exists in versions [added, removed). The writer adds and removes in the next
  * version, readers search in the published one; who publishes versions is not this file's business.
@@ -22,7 +22,7 @@
  *
  * Cost. A search: per table two cache lines in a row, a hash over the words of its mask and one
  * prefetched probe; probes of eight tables overlap. A change: O(1) amortised. A rule: 48 bytes and
- * its match.
+ * its match, two to three slots of 8 bytes, of 32 where tables are shared.
  */
 #ifndef FLOW_CLS_H
 #define FLOW_CLS_H
@@ -38,7 +38,8 @@ struct flow_cls_array;
 struct flow_cls_cost {
 	uint32_t n_rejected; /* tables left out: the packet differs from all of their rules */
 	uint32_t n_probed;   /* tables */
-	uint32_t n_compared; /* rules */
+	uint32_t n_filtered; /* rules turned away by their filters */
+	uint32_t n_compared; /* rules compared wholly */
 };
 
 /* Embedded as the last member of the caller's rule, which is allocated with

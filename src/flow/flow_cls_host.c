@@ -102,19 +102,41 @@ static uint64_t *table_find(const struct flow_cls_tuple *host, const struct flow
 
 		if (slot == SLOT_EMPTY)
 			return NULL;
-		if (slot_in_use(slot) && slot >> 48 == hash >> 16 && rule->hash == hash &&
-		    rule->tuple == tuple && !memcmp(rule->values, values, size))
+		if (slot_has_hash(slot, hash) && rule->hash == hash && rule->tuple == tuple &&
+		    !memcmp(rule->values, values, size))
 			return &host->slots[i];
 	}
 }
 
-static uint64_t *free_slot(uint64_t *slots, uint32_t mask, uint32_t hash)
+static uint32_t free_slot(const uint64_t *slots, uint32_t mask, uint32_t hash)
 {
 	uint32_t i = hash & mask;
 
 	while (slot_in_use(slots[i]))
 		i = (i + 1) & mask;
-	return &slots[i];
+	return i;
+}
+
+/* A filter may be written under the eyes of readers that know a rule which had the slot before:
+ * that one is in no version of theirs. */
+static void filter_set(struct flow_cls_filter *filter, const struct flow_cls_rule *head)
+{
+	const struct flow_cls_tuple *tuple = head->tuple;
+	struct flow_cls_filter f = {0};
+
+	for (uint32_t i = 0; i < tuple->n_words; i++) {
+		if (tuple->words[i].index == FLOW_CLS_ADDRESSES) {
+			f.address_mask = tuple->words[i].mask;
+			f.addresses = head->values[i];
+		} else if (tuple->words[i].index == FLOW_CLS_PORTS) {
+			f.port_mask = (uint32_t)tuple->words[i].mask;
+			f.ports = (uint32_t)head->values[i];
+		}
+	}
+	evs_store_relaxed(&filter->address_mask, f.address_mask);
+	evs_store_relaxed(&filter->addresses, f.addresses);
+	evs_store_relaxed(&filter->port_mask, f.port_mask);
+	evs_store_relaxed(&filter->ports, f.ports);
 }
 
 /* Whether as many heads as may be share these bits. */
@@ -129,41 +151,51 @@ static bool run_is_full(const struct flow_cls_tuple *host, uint32_t hash)
 
 		if (slot == SLOT_EMPTY)
 			return false;
-		n += slot_in_use(slot) && slot >> 48 == hash >> 16;
+		n += slot_has_hash(slot, hash);
 	}
 	return true;
 }
 
-static void table_set(struct flow_cls_tuple *host, uint64_t *slots, uint32_t size)
+static void table_set(struct flow_cls_tuple *host, uint64_t *slots, uint32_t size, bool is_shared)
 {
 	uint64_t *old = host->slots;
 
 	host->slots = slots;
+	host->filters = is_shared ? (struct flow_cls_filter *)(slots + size) : NULL;
 	host->slot_mask = size - 1;
 	host->n_gone = 0;
-	evs_store_release(&host->probe->table,
-	                  (uint64_t)(uintptr_t)slots | (uint64_t)__builtin_ctz(size) << 56);
+	evs_store_release(&host->probe->table, table_make(slots, size, is_shared));
 	evs_rcu_free(old);
 }
 
-/* Makes room for one more head: at most half of the slots are other than empty. */
-static int table_reserve(struct flow_cls_tuple *host)
+/* Makes room for one more head: at most half of the slots are other than empty. is_shared: it may
+ * be another tuple's. */
+static int table_reserve(struct flow_cls_tuple *host, bool is_shared)
 {
 	uint32_t size = host->slots ? host->slot_mask + 1 : 0, more = EVS_MAX(size, TABLE_MIN);
+	struct flow_cls_filter *filters;
 	uint64_t *slots;
 
-	if ((host->n_heads + host->n_gone + 1) * 2 <= size)
+	if ((host->n_heads + host->n_gone + 1) * 2 <= size && is_shared == !!host->filters)
 		return 0;
 	while (more < (host->n_heads + 1) * 3)
 		more *= 2;
-	slots = calloc(more, sizeof(slots[0]));
+	slots = calloc(more, sizeof(slots[0]) + (is_shared ? sizeof(filters[0]) : 0));
 	if (!slots)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < size; i++)
-		if (slot_in_use(host->slots[i]))
-			*free_slot(slots, more - 1, slot_rule(host->slots[i])->hash) =
-			        host->slots[i];
-	table_set(host, slots, more);
+	filters = is_shared ? (struct flow_cls_filter *)(slots + more) : NULL;
+	for (uint32_t i = 0; i < size; i++) {
+		const struct flow_cls_rule *head = slot_rule(host->slots[i]);
+		uint32_t to;
+
+		if (!slot_in_use(host->slots[i]))
+			continue;
+		to = free_slot(slots, more - 1, head->hash);
+		slots[to] = host->slots[i];
+		if (filters)
+			filter_set(&filters[to], head);
+	}
+	table_set(host, slots, more, is_shared);
 	return 0;
 }
 
@@ -237,8 +269,9 @@ void flow_cls_host_raise(struct flow_cls *cls, struct flow_cls_tuple *host, uint
 
 static int head_put(struct flow_cls *cls, struct flow_cls_tuple *host, struct flow_cls_rule *head)
 {
+	int rc = table_reserve(host, host->filters || head->tuple != host);
 	uint64_t *slot;
-	int rc = table_reserve(host);
+	uint32_t at;
 
 	if (rc)
 		return rc;
@@ -247,9 +280,10 @@ static int head_put(struct flow_cls *cls, struct flow_cls_tuple *host, struct fl
 		host->max_priority = 0;
 	flow_cls_host_raise(cls, host, head->priority);
 	cls->unsorted |= !host->in_array;
-	if (head->tuple != host)
-		evs_store_relaxed(&host->probe->is_shared, true);
-	slot = free_slot(host->slots, host->slot_mask, head->hash);
+	at = free_slot(host->slots, host->slot_mask, head->hash);
+	if (host->filters)
+		filter_set(&host->filters[at], head);
+	slot = &host->slots[at];
 	host->n_gone -= *slot == SLOT_GONE;
 	host->n_heads++;
 	evs_store_release(slot, slot_make(head, head->hash));
@@ -321,6 +355,7 @@ static int move_out(struct flow_cls *cls, struct flow_cls_tuple *tuple)
 	tuple->own.table = 0;
 	tuple->probe = &tuple->own;
 	tuple->slots = NULL;
+	tuple->filters = NULL;
 	tuple->n_heads = tuple->n_gone = 0;
 	tuple->host[FLOW_CLS_EXACT] = NULL;
 	tuple->start = 0;

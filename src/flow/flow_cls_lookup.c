@@ -17,6 +17,7 @@
 struct probe {
 	const struct flow_cls_probe *entry;
 	const uint64_t *slots;
+	const struct flow_cls_filter *filters; /* NULL: the table is not shared */
 	uint32_t slot_mask;
 	uint32_t hash;
 };
@@ -140,6 +141,37 @@ EVS_INLINE bool matches(const struct search *s, const struct flow_cls_rule *rule
 	return true;
 }
 
+/* Parts of the packet in which rules differed from it. */
+struct differed {
+	uint64_t addresses;
+	bool ports;
+};
+
+/* Whether the head of a slot is none of the packet's by what its filter tells. */
+EVS_INLINE bool turns_away(const struct flow_cls_filter *filter, const uint64_t *key,
+                           struct differed *differed)
+{
+	uint64_t addresses = (key[FLOW_CLS_ADDRESSES] ^ evs_load_relaxed(&filter->addresses)) &
+	                     evs_load_relaxed(&filter->address_mask);
+	uint32_t ports = ((uint32_t)key[FLOW_CLS_PORTS] ^ evs_load_relaxed(&filter->ports)) &
+	                 evs_load_relaxed(&filter->port_mask);
+
+	if (addresses)
+		differed->addresses |= half_of(addresses);
+	else if (ports)
+		differed->ports = true;
+	else
+		return false;
+	return true;
+}
+
+static void note_differed(const struct search *s, const struct differed *differed)
+{
+	note_half(s, FLOW_CLS_ADDRESSES, differed->addresses);
+	if (differed->ports)
+		note_half(s, FLOW_CLS_PORTS, UINT32_MAX);
+}
+
 /* The first of a chain that exists in the version becomes the best. */
 EVS_INLINE void take(struct search *s, struct flow_cls_rule *rule)
 {
@@ -152,7 +184,7 @@ EVS_INLINE void take(struct search *s, struct flow_cls_rule *rule)
 /* Looks at the rules with the hash of the packet. */
 EVS_INLINE void look(struct search *s, const struct probe *probe)
 {
-	bool is_shared = evs_load_relaxed(&probe->entry->is_shared);
+	struct differed differed = {0};
 
 	if (s->wc)
 		note_probe(probe->entry, s->wc);
@@ -161,21 +193,28 @@ EVS_INLINE void look(struct search *s, const struct probe *probe)
 		struct flow_cls_rule *rule;
 
 		if (slot == SLOT_EMPTY)
-			return;
-		if (!slot_in_use(slot) || slot >> 48 != probe->hash >> 16)
+			break;
+		if (!slot_has_hash(slot, probe->hash) ||
+		    (s->best && slot_is_below(slot, s->best->priority)))
 			continue;
+		if (probe->filters && turns_away(&probe->filters[i], s->key, &differed)) {
+			if (s->cost)
+				s->cost->n_filtered++;
+			continue;
+		}
 		rule = slot_rule(slot);
 		if (s->best && rule->priority <= s->best->priority)
 			continue;
 		if (s->cost)
 			s->cost->n_compared++;
-		if (!matches(s, rule, is_shared))
+		if (!matches(s, rule, probe->filters != NULL))
 			continue;
 		take(s, rule);
-		/* A guest's head may have come since: it is not visible yet, ours may follow. */
-		if (!is_shared && rule->tuple == probe->entry->tuple)
-			return;
+		if (!probe->filters)
+			return; /* no other head has this match */
 	}
+	if (s->wc && probe->filters)
+		note_differed(s, &differed);
 }
 
 /* Whether no rule from this entry of the array on can be better. */
@@ -199,9 +238,12 @@ EVS_INLINE bool prepare(struct search *s, const struct flow_cls_probe *entry, st
 	probe->hash = hash_key(entry, s->key);
 	table = evs_load_acquire(&entry->table);
 	probe->entry = entry;
-	probe->slots = (const uint64_t *)(table & SLOT_PTR_MASK);
-	probe->slot_mask = (1u << (table >> 56)) - 1;
+	probe->slots = table_slots(table);
+	probe->slot_mask = table_size(table) - 1;
+	probe->filters = table_filters(table);
 	__builtin_prefetch(&probe->slots[probe->hash & probe->slot_mask]);
+	if (probe->filters)
+		__builtin_prefetch(&probe->filters[probe->hash & probe->slot_mask]);
 	return true;
 }
 

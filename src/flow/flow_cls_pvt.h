@@ -15,8 +15,8 @@
 #include "pkt/pkt_hash.h"
 
 /*
- * A slot is a rule's address with 16 bits of its hash on top, so that a probe that
- * misses seldom touches a rule. 0: never used; SLOT_GONE: a rule was here.
+ * A slot is a rule's address with the upper bytes of its priority and its hash on top, so that a
+ * probe that misses seldom touches a rule. 0: never used; SLOT_GONE: a rule was here.
  */
 #define SLOT_EMPTY    0u
 #define SLOT_GONE     1u
@@ -27,19 +27,22 @@
  * branch that depends on how many they have. */
 #define FLOW_CLS_WORDS 4
 
+/* The words that nearly all filters tell rules apart by: IPv4 addresses; ports, half a word. */
+#define FLOW_CLS_ADDRESSES (offsetof(struct pkt_key_base, ip_src) / sizeof(uint64_t))
+#define FLOW_CLS_PORTS     (offsetof(struct pkt_key_base, tp_src) / sizeof(uint64_t))
+
 /* How coarse the mask of a host is: see flow_cls_relax. The last one is the tuple's own mask. */
 #define FLOW_CLS_LEVELS 4
 #define FLOW_CLS_EXACT  (FLOW_CLS_LEVELS - 1)
 
 /* What a search reads of a host: an entry of the array, two cache lines. */
 struct flow_cls_probe {
-	uint64_t table; /* address of slots, log2 of their number on top [ctl w, worker r] */
+	uint64_t table; /* see table_make [ctl w, worker r] */
 	const struct flow_cls_tuple *tuple;
 	uint16_t max_priority; /* of heads, or more; of when the array was made */
 	uint8_t n_words;
-	bool is_shared;                /* has heads of other tuples [ctl w, worker r] */
 	uint8_t index[FLOW_CLS_WORDS]; /* of the 64-bit words in struct flow_key */
-	uint64_t zero;
+	uint8_t zero[9];
 	uint64_t mask[FLOW_CLS_WORDS];
 	uint64_t common_mask[FLOW_CLS_WORDS]; /* bits on which all heads agree: only shrinks
 	                                         [ctl w, worker r] */
@@ -50,6 +53,13 @@ static_assert(sizeof(struct flow_cls_probe) == 2 * EVS_CACHE_LINE, "two lines");
 struct flow_cls_array {
 	uint32_t len;
 	struct flow_cls_probe probes[] EVS_CACHE_ALIGNED;
+};
+
+/* Of a head in a shared table: enough of its match to turn most packets away without a look at the
+ * rule and its tuple, which are lines far apart. [ctl w, worker r] */
+struct flow_cls_filter {
+	uint64_t address_mask, addresses;
+	uint32_t port_mask, ports;
 };
 
 struct flow_cls_word {
@@ -73,6 +83,8 @@ struct flow_cls_tuple {
 	struct flow_cls_tuple *next;      /* in flow_cls.buckets */
 	/* as a host */
 	uint64_t *slots; /* NULL: it is none */
+	struct flow_cls_filter
+	        *filters; /* of the slots, behind them; NULL: no other tuple's heads */
 	uint32_t slot_mask;
 	uint32_t n_heads; /* slots in use */
 	uint32_t n_gone;
@@ -94,7 +106,44 @@ EVS_INLINE bool slot_in_use(uint64_t slot)
 
 EVS_INLINE uint64_t slot_make(const struct flow_cls_rule *rule, uint32_t hash)
 {
-	return (uint64_t)(uintptr_t)rule | (uint64_t)(hash >> 16) << 48;
+	return (uint64_t)(uintptr_t)rule | (uint64_t)(rule->priority >> 8) << 48 |
+	       (uint64_t)(hash >> 24) << 56;
+}
+
+EVS_INLINE bool slot_has_hash(uint64_t slot, uint32_t hash)
+{
+	return slot_in_use(slot) && slot >> 56 == hash >> 24;
+}
+
+/* Whether no rule of the chain has this priority or more. */
+EVS_INLINE bool slot_is_below(uint64_t slot, uint16_t priority)
+{
+	return (slot >> 48 & 0xff) < priority >> 8;
+}
+
+/* A table in one word, so that readers see all of it change at once: address of the slots, above it
+ * log2 of their number, above that whether filters stand behind them. */
+EVS_INLINE uint64_t table_make(const uint64_t *slots, uint32_t size, bool has_filters)
+{
+	return (uint64_t)(uintptr_t)slots | (uint64_t)__builtin_ctz(size) << 56 |
+	       (uint64_t)has_filters << 63;
+}
+
+EVS_INLINE const uint64_t *table_slots(uint64_t table)
+{
+	return (const uint64_t *)(table & SLOT_PTR_MASK);
+}
+
+EVS_INLINE uint32_t table_size(uint64_t table)
+{
+	return 1u << (table >> 56 & 63);
+}
+
+EVS_INLINE const struct flow_cls_filter *table_filters(uint64_t table)
+{
+	return table >> 63
+	               ? (const struct flow_cls_filter *)(table_slots(table) + table_size(table))
+	               : NULL;
 }
 
 EVS_INLINE const uint64_t *key_words(const struct flow_key *key)

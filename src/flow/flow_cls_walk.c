@@ -95,8 +95,7 @@ static bool walk_table(const struct flow_cls_tuple *host, struct ask *ask)
 
 static bool may_concern(const struct ask *ask, const struct flow_cls_tuple *host)
 {
-	return host->n_heads &&
-	       (!ask->narrower || host->probe->is_shared || mask_covers(host, ask->mask));
+	return host->n_heads && (!ask->narrower || host->filters || mask_covers(host, ask->mask));
 }
 
 /* visit may remove rules, not unlink them: tuples stay. */
