@@ -19,14 +19,14 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "functional"))
 
 from evslib import Lab, wait_for  # noqa: E402
-from evslib.guest import Guest  # noqa: E402
+from evslib.guest import MQ, PROTOCOL, Guest  # noqa: E402
 
 FRAME = bytes.fromhex("ffffffffffff525400000001 88b5") + bytes(50)
 
 
 class Bench:
-    def __init__(self, lab, mode):
-        self.lab, self.mode = lab, mode
+    def __init__(self, lab, mode, pairs):
+        self.lab, self.mode, self.pairs = lab, mode, pairs
         self.evsd = lab.evsd(config=True)
         for n in (0, 1):
             self.evsd.call("port.add", bridge="br0", name=f"g{n}", type="vhost-user", path=self.path(n), mode=mode)
@@ -36,7 +36,7 @@ class Bench:
         return str(self.lab.dir / f"g{n}")
 
     def guest(self, n):
-        return Guest(self.path(n), 0, listen=self.mode == "client")
+        return Guest(self.path(n), MQ | PROTOCOL, listen=self.mode == "client", pairs=self.pairs)
 
     def exchange(self):
         """Offers frames until one arrives; what is under way from before does not count."""
@@ -49,6 +49,9 @@ class Bench:
             time.sleep(0.0005)
 
     def footprint(self):
+        """When all rings are there: frames pass from the first one on."""
+        for n in (0, 1):
+            wait_for(lambda n=n: self.evsd.port(f"g{n}")["rx-queues"] == self.pairs, "all queues are served")
         proc = pathlib.Path(f"/proc/{self.evsd.process.pid}")
         status = (proc / "status").read_text()
         return {"descriptors": len(os.listdir(proc / "fd")),
@@ -119,12 +122,13 @@ def main():
     parser.add_argument("what", choices=("gap", "guest", "cycles"))
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--mode", choices=("client", "server"), default="client", help="what evsd is")
+    parser.add_argument("--pairs", type=int, default=1, help="of rings, of each guest; 16 at most")
     args = parser.parse_args()
     lab = Lab()
     try:
-        bench = Bench(lab, args.mode)
+        bench = Bench(lab, args.mode, args.pairs)
         rows = {"gap": gap, "guest": guest_back, "cycles": cycles}[args.what](bench, args.rounds)
-        print(json.dumps({"what": args.what, "mode": args.mode, **summary(rows)}))
+        print(json.dumps({"what": args.what, "mode": args.mode, "pairs": args.pairs, **summary(rows)}))
     finally:
         lab.close()
 

@@ -68,7 +68,7 @@ class Vm:
         assert info["status"] == "completed", info
         return info
 
-    def wait_ready(self, timeout=90):
+    def wait_ready(self, timeout=300):
         self._read_until("EVS-GUEST-READY", timeout)
         return self
 
