@@ -36,8 +36,8 @@ static EVS_COLD uint64_t refuse(struct pmd_worker *w, struct pmd_view *v,
 }
 
 /* A guest's ring may have room again in a moment; a frame that is longer than others may be so than
- * the guest's buffers, which is not the fault of those behind it. Returns the mask of those that
- * were not taken. */
+ * the guest's buffers, which is not the fault of those behind it; those that are no shorter have no
+ * better chance. Returns the mask of those that were not taken. */
 static EVS_COLD uint32_t retry(struct pmd_view *v, uint16_t txq, struct rte_mbuf **mbufs,
                                unsigned at, unsigned n)
 {
@@ -49,9 +49,12 @@ static EVS_COLD uint32_t retry(struct pmd_view *v, uint16_t txq, struct rte_mbuf
 		return all & ~(uint32_t)((UINT64_C(1) << at) - 1);
 	for (unsigned tries = 0, last = at; tries < MAX_RETRIES && at < n;) {
 		if (last == 0) {
-			if (mbufs[at]->pkt_len <= STANDARD_LEN)
+			uint32_t refused = mbufs[at]->pkt_len;
+
+			if (refused <= STANDARD_LEN)
 				break;
-			aside |= UINT32_C(1) << at++;
+			while (at < n && mbufs[at]->pkt_len >= refused)
+				aside |= UINT32_C(1) << at++;
 			if (at == n)
 				break;
 		} else {

@@ -70,7 +70,7 @@ struct pmd_rxq {
 	uint64_t busy_tsc;
 	/* [the polling worker] */
 	bool is_armed; /* has an edge when frames come, see pmd_wake.c */
-	bool can_arm;
+	bool can_arm;  /* the last attempt to arm it succeeded; tried again at the next port_wake */
 } EVS_CACHE_ALIGNED;
 
 /* What a worker polls: immutable. */

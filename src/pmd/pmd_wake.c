@@ -70,7 +70,7 @@ static bool arm(struct pmd_worker *w, struct pmd_rxq *rxq, bool is_new)
 
 	if (type && type->arm && !evs_load_acquire(&rxq->gate))
 		fd = type->arm(rxq->port, rxq->queue);
-	rxq->is_armed = fd >= 0;
+	rxq->is_armed = rxq->can_arm = fd >= 0;
 	return fd == PORT_ARM_SILENT || (fd >= 0 && (!is_new || add(w, fd)));
 }
 
@@ -80,10 +80,8 @@ static void make_set(struct pmd_worker *w, const struct pmd_poll *poll)
 		close(w->wake.epoll_fd);
 	w->wake.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake.by_events = add(w, w->wake.event_fd) && add(w, port_wake_fd());
-	for (unsigned i = 0; i < poll->n; i++) {
+	for (unsigned i = 0; i < poll->n; i++)
 		w->wake.by_events &= arm(w, poll->rxq[i], true);
-		poll->rxq[i]->can_arm = poll->rxq[i]->is_armed;
-	}
 }
 
 /* Those that had frames since they were armed. Returns whether there were any. */
@@ -95,7 +93,6 @@ static bool arm_again(struct pmd_worker *w, const struct pmd_poll *poll)
 		if (poll->rxq[i]->is_armed || !poll->rxq[i]->can_arm)
 			continue;
 		w->wake.by_events &= arm(w, poll->rxq[i], false);
-		poll->rxq[i]->can_arm = poll->rxq[i]->is_armed; /* until the next port_wake */
 		any = true;
 	}
 	return any;

@@ -429,6 +429,24 @@ static void test_too_long_for_guest(void **state)
 	expect_account((struct pmd_account){.rx = PKT_BURST_MAX, .tx = 24, .dropped = 8});
 }
 
+/* A full ring is not asked again for a frame that is no shorter than one that it refused. */
+static void test_long_and_full(void **state)
+{
+	struct rte_mbuf *burst[PKT_BURST_MAX];
+
+	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
+	b->port.drop_full = PKT_DROP_GUEST_RING_FULL;
+	b->port.mtu = 9000;
+	b->tx_room = b->tx_calls = 0;
+	for (uint32_t i = 0; i < PKT_BURST_MAX; i++)
+		burst[i] = env_frame(1, i, 1600 + i / 8 * 100 % 200);
+	assert_int_equal(rte_ring_sp_enqueue_bulk(a->in[0], (void **)burst, PKT_BURST_MAX, NULL),
+	                 PKT_BURST_MAX);
+	expect_drops(b, PKT_DROP_GUEST_RING_FULL, PKT_BURST_MAX);
+	assert_int_equal(b->tx_calls, 1);
+	expect_account((struct pmd_account){.rx = PKT_BURST_MAX, .dropped = PKT_BURST_MAX});
+}
+
 /* A frame whose UDP checksum its sender left to the device. */
 static struct rte_mbuf *frame_unfinished(uint32_t seq)
 {
@@ -720,6 +738,7 @@ int main(void)
 	        TEST(test_controller_flood),
 	        TEST(test_tx_drops),
 	        TEST(test_too_long_for_guest),
+	        TEST(test_long_and_full),
 	        TEST(test_offload_by_port),
 	        TEST(test_offload_that_lies),
 	        TEST(test_segmentation),

@@ -42,6 +42,7 @@ struct fake {
 	unsigned order;      /* tells the thread sanitizer what the rings order: see wire_sync */
 	unsigned tx_room;    /* packets that tx takes at once */
 	uint32_t tx_longest; /* and of what length */
+	unsigned tx_calls;
 };
 
 static struct rte_mempool *env_pool;
@@ -71,6 +72,7 @@ static uint16_t fake_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 {
 	struct fake *f = (struct fake *)port;
 
+	f->tx_calls++;
 	n = (uint16_t)EVS_MIN((unsigned)n, f->tx_room);
 	for (uint16_t i = 0; i < n; i++)
 		if (mbufs[i]->pkt_len > f->tx_longest)
