@@ -129,6 +129,7 @@ struct flow {
 	struct flow_ref refs[FLOW_REFS_INLINE];
 } EVS_CACHE_ALIGNED;
 
+static_assert(FLOW_REFS_MAX <= UINT8_MAX, "n_refs");
 static_assert(offsetof(struct flow, key) == EVS_CACHE_LINE, "hot line");
 static_assert(sizeof(struct flow) == 5 * EVS_CACHE_LINE, "an odd number of lines");
 

@@ -212,7 +212,7 @@ int flow_cls_publish(struct flow_cls *cls)
 	if (!cls->unsorted)
 		return 0;
 	n = count_hosts(cls);
-	if (n > cls->merge_above && !cls->is_merging && !cls->left) {
+	if (n > cls->merge_above && !cls->is_merging) {
 		int rc = flow_cls_merge(cls);
 
 		if (rc)

@@ -89,7 +89,8 @@ void flow_cls_remove(struct flow_cls *cls, struct flow_cls_rule *rule, uint64_t 
  * freed after a grace period. A rule whose insertion was never published may be unlinked at once.
  */
 void flow_cls_unlink(struct flow_cls *cls, struct flow_cls_rule *rule);
-/* [ctl] Makes searches of the coming version find all tuples: before that version is published. */
+/* [ctl] Makes searches of the coming version find all tuples: before that version is published.
+ * 0; -ENOMEM: they do not, and no version may be published any more. */
 int flow_cls_publish(struct flow_cls *cls);
 
 /* [worker, ctl] The rule of the highest priority that matches key in `version`, or NULL. Ors into

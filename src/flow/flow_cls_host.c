@@ -380,7 +380,7 @@ int flow_cls_merge(struct flow_cls *cls)
 		free(tuples);
 		free(cls->left);
 		cls->left = NULL;
-		return -ENOMEM;
+		return 0; /* searches go on as they do, and the next array tries again */
 	}
 	cls->is_merging = true;
 	for (uint32_t i = 0; i < cls->n_buckets; i++)

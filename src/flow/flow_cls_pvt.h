@@ -180,7 +180,8 @@ uint64_t *flow_cls_head_slot(const struct flow_cls_rule *rule);
 int flow_cls_head_add(struct flow_cls *cls, struct flow_cls_rule *head);
 /* The host has a rule of this priority. */
 void flow_cls_host_raise(struct flow_cls *cls, struct flow_cls_tuple *host, uint16_t priority);
-/* Many masks: finds coarser hosts for what is hashed by its own mask. 0 or -ENOMEM. */
+/* Many masks: finds coarser hosts for what is hashed by its own mask. 0, also if there is no memory
+ * to begin; -ENOMEM: rules were lost. */
 int flow_cls_merge(struct flow_cls *cls);
 /* The mask of a level: a subset of the given one. */
 void flow_cls_relax(const struct flow_key *mask, unsigned level, struct flow_key *relaxed);

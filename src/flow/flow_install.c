@@ -156,8 +156,6 @@ static struct flow *find_same(struct flow_cache *cache, const struct flow_bucket
 	return NULL;
 }
 
-_Static_assert(FLOW_REFS_MAX <= UINT8_MAX, "flow.n_refs");
-
 static size_t more_refs_size(uint32_t n_refs)
 {
 	return n_refs > FLOW_REFS_INLINE ? (n_refs - FLOW_REFS_INLINE) * sizeof(struct flow_ref)
