@@ -14,8 +14,10 @@
  * to asks evs_task_after first, and again where it goes on after a wait of its own, since a task
  * may have begun by then. Where the change is made stands assert(!evs_task_is_elsewhere()). Who
  * waits is served in order, before whoever asks later; so nobody keeps the others away by one task
- * after the other. Outside of tasks breathing does nothing, so what breathes may be called from
- * anywhere.
+ * after the other. Who is served has the turn until its function returns, and may ask in it as
+ * often as it has something to change: a transaction is not torn apart, and a session changes as
+ * much as in any turn. What it puts off to a later turn is behind those who wait. Outside of tasks
+ * breathing does nothing, so what breathes may be called from anywhere.
  */
 #ifndef EVS_TASK_H
 #define EVS_TASK_H

@@ -77,7 +77,8 @@ static void done_and_on(void *arg)
 static void go_on(void *arg)
 {
 	note(arg);
-	assert_false(evs_task_after(never, NULL)); /* its turn has come */
+	for (unsigned i = 0; i < 3; i++)
+		assert_false(evs_task_after(never, NULL)); /* its turn has come: all of it */
 }
 
 static void test_order(void **state)
