@@ -11,15 +11,23 @@
 #include "base/evs_rcu.h"
 #include "flow/flow_cls_pvt.h"
 
-#define MERGE_ABOVE 4 /* tables to probe */
+#define MERGE_ABOVE 4  /* tables to probe */
+#define HINTS_MIN   64 /* tables that are worth hints */
 
 static struct flow_cls_array *array_create(uint32_t len)
 {
-	size_t size = sizeof(struct flow_cls_array) + len * sizeof(struct flow_cls_probe);
-	struct flow_cls_array *array = aligned_alloc(EVS_CACHE_LINE, size);
+	size_t size = sizeof(struct flow_cls_array) + len * sizeof(struct flow_cls_probe),
+	       hints = 0;
+	struct flow_cls_array *array;
 
-	if (array)
-		array->len = 0;
+	if (len >= HINTS_MIN)
+		hints = (len + FLOW_CLS_HINTS - 1) / FLOW_CLS_HINTS * sizeof(struct flow_cls_hints);
+	array = aligned_alloc(EVS_CACHE_LINE, size + hints);
+	if (!array)
+		return NULL;
+	array->len = 0;
+	array->hints = hints ? (struct flow_cls_hints *)((uint8_t *)array + size) : NULL;
+	memset((uint8_t *)array + size, 0, hints);
 	return array;
 }
 
@@ -171,6 +179,31 @@ static uint32_t count_hosts(const struct flow_cls *cls)
 	return n;
 }
 
+void flow_cls_array_hint(struct flow_cls_array *array, const struct flow_cls_probe *probe)
+{
+	uint32_t at = (uint32_t)(probe - array->probes), lane = at % FLOW_CLS_HINTS;
+	struct flow_cls_hints *hints = &array->hints[at / FLOW_CLS_HINTS];
+	uint32_t mask[FLOW_CLS_HINT_HALVES] = {0}, value[FLOW_CLS_HINT_HALVES] = {0};
+
+	for (unsigned i = 0; i < FLOW_CLS_WORDS && probe->mask[i]; i++) {
+		uint64_t common = probe->common_mask[i], agreed = probe->common_value[i];
+
+		if (probe->index[i] == FLOW_CLS_ADDRESSES) {
+			mask[0] = (uint32_t)common;
+			value[0] = (uint32_t)agreed;
+			mask[1] = (uint32_t)(common >> 32);
+			value[1] = (uint32_t)(agreed >> 32);
+		} else if (probe->index[i] == FLOW_CLS_PORTS) {
+			mask[2] = (uint32_t)common;
+			value[2] = (uint32_t)agreed;
+		}
+	}
+	for (unsigned half = 0; half < FLOW_CLS_HINT_HALVES; half++) {
+		evs_store_relaxed(&hints->mask[half][lane], mask[half]);
+		evs_store_relaxed(&hints->value[half][lane], value[half]);
+	}
+}
+
 static void array_fill(struct flow_cls_array *array, struct flow_cls *cls)
 {
 	for (uint32_t i = 0; i < cls->n_buckets; i++) {
@@ -186,6 +219,8 @@ static void array_fill(struct flow_cls_array *array, struct flow_cls *cls)
 	qsort(array->probes, array->len, sizeof(array->probes[0]), compare_probes);
 	for (uint32_t i = 0; i < array->len; i++)
 		((struct flow_cls_tuple *)array->probes[i].tuple)->probe = &array->probes[i];
+	for (uint32_t i = 0; array->hints && i < array->len; i++)
+		flow_cls_array_hint(array, &array->probes[i]);
 }
 
 /* Nobody finds these in the new array; who searches the old one still may. */

@@ -13,7 +13,9 @@
  * in each: first with a filter that stands beside the slot, addresses and ports, then wholly. The
  * tables stand in an array sorted by their highest priority, so that a search ends when no later
  * one can win. Each table knows the bits on which all its rules agree: a packet that differs there
- * is turned away by a compare, without a probe, and only that word counts as looked at.
+ * is turned away by a compare, without a probe, and only that word counts as looked at. With very
+ * many tables the agreed addresses and ports of 32 stand beside each other: those that differ in a
+ * bit which counts as looked at already are turned away by a few vectors.
  *
  * Versions. A rule exists in versions [added, removed). The writer adds and removes in the next
  * version, readers search in the published one; who publishes versions is not this file's business.

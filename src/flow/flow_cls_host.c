@@ -237,9 +237,11 @@ static void note_full(struct flow_cls_tuple *tuple, unsigned level)
 
 /* Shrinks the agreed bits to those that the new head shares. It is not visible yet, so readers may
  * see either state. */
-static void note_values(const struct flow_cls_tuple *host, const struct flow_cls_rule *head)
+static void note_values(const struct flow_cls *cls, const struct flow_cls_tuple *host,
+                        const struct flow_cls_rule *head)
 {
 	struct flow_cls_probe *probe = host->probe;
+	uint64_t shrunk = 0;
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < EVS_MIN(host->n_words, (uint32_t)FLOW_CLS_WORDS); i++) {
@@ -252,11 +254,14 @@ static void note_values(const struct flow_cls_tuple *host, const struct flow_cls
 			probe->common_mask[i] = probe->mask[i];
 			probe->common_value[i] = value;
 		} else {
-			evs_store_relaxed(&probe->common_mask[i],
-			                  probe->common_mask[i] &
-			                          ~(probe->common_value[i] ^ value));
+			uint64_t less = probe->common_mask[i] & (probe->common_value[i] ^ value);
+
+			shrunk |= less;
+			evs_store_relaxed(&probe->common_mask[i], probe->common_mask[i] & ~less);
 		}
 	}
+	if (shrunk && cls->array->hints && probe != &host->own)
+		flow_cls_array_hint(cls->array, probe);
 }
 
 void flow_cls_host_raise(struct flow_cls *cls, struct flow_cls_tuple *host, uint16_t priority)
@@ -275,7 +280,7 @@ static int head_put(struct flow_cls *cls, struct flow_cls_tuple *host, struct fl
 
 	if (rc)
 		return rc;
-	note_values(host, head);
+	note_values(cls, host, head);
 	if (host->n_heads == 0)
 		host->max_priority = 0;
 	flow_cls_host_raise(cls, host, head->priority);

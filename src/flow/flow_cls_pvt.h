@@ -50,8 +50,21 @@ struct flow_cls_probe {
 };
 static_assert(sizeof(struct flow_cls_probe) == 2 * EVS_CACHE_LINE, "two lines");
 
+/* Of 32 tables of the array the parts on which their heads agree, beside each other: a search
+ * turns most of many tables away by a few vectors, without a look at their entries. The masks are
+ * those of the entries: they only shrink. Halves of words: source address, destination address,
+ * ports. [ctl w, worker r] */
+#define FLOW_CLS_HINTS       32
+#define FLOW_CLS_HINT_HALVES 3
+
+struct flow_cls_hints {
+	uint32_t mask[FLOW_CLS_HINT_HALVES][FLOW_CLS_HINTS];
+	uint32_t value[FLOW_CLS_HINT_HALVES][FLOW_CLS_HINTS];
+} EVS_CACHE_ALIGNED;
+
 struct flow_cls_array {
 	uint32_t len;
+	struct flow_cls_hints *hints; /* behind the probes; NULL: too few of them */
 	struct flow_cls_probe probes[] EVS_CACHE_ALIGNED;
 };
 
@@ -170,6 +183,10 @@ bool flow_cls_tuple_has_mask(const struct flow_cls_tuple *tuple, const struct fl
 void flow_cls_tuple_check(struct flow_cls *cls, struct flow_cls_tuple *tuple);
 void flow_cls_tuple_destroy(void *tuple);
 void flow_cls_tuple_mask(const struct flow_cls_tuple *tuple, struct flow_key *mask);
+
+/* flow_cls.c [ctl] */
+/* The bits on which the heads of an entry agree are others now. */
+void flow_cls_array_hint(struct flow_cls_array *array, const struct flow_cls_probe *probe);
 
 /* flow_cls_host.c [ctl] */
 /* The slot of the head with these values, or NULL. */

@@ -16,8 +16,9 @@
 #include "base/evs_rcu.h"
 #include "flow/flow_cls.h"
 
-#define N_SHAPES 20
-#define N_RULES  600
+#define N_SHAPES   20
+#define MAX_SHAPES 200
+#define N_RULES    600
 
 struct test_rule {
 	struct flow_key key, mask;
@@ -27,7 +28,8 @@ struct test_rule {
 };
 
 static struct test_rule list[N_RULES];
-static struct flow_key shapes[N_SHAPES];
+static struct flow_key shapes[MAX_SHAPES];
+static unsigned n_shapes = N_SHAPES;
 static uint64_t seed;
 
 static uint32_t rnd(uint32_t n)
@@ -153,7 +155,7 @@ static void check_lookups(const struct flow_cls *cls, uint64_t version, unsigned
 
 static void add_rule(struct flow_cls *cls, struct test_rule *r, uint64_t version)
 {
-	const struct flow_key *shape = &shapes[rnd(N_SHAPES)];
+	const struct flow_key *shape = &shapes[rnd(n_shapes)];
 
 	random_key(&r->key);
 	r->mask = *shape;
@@ -175,7 +177,7 @@ static void drop_rule(struct flow_cls *cls, struct test_rule *r)
 
 static void make_shapes(void)
 {
-	for (unsigned i = 0; i < N_SHAPES; i++)
+	for (unsigned i = 0; i < n_shapes; i++)
 		(is_filter ? random_filter_shape : random_shape)(&shapes[i]);
 	memset(&shapes[0], 0, sizeof(shapes[0])); /* the rule for everything */
 }
@@ -187,6 +189,8 @@ static void run_lookups(uint64_t first_seed)
 	seed = first_seed;
 	make_shapes();
 	assert_int_equal(flow_cls_init(&cls), 0);
+	if (n_shapes > N_SHAPES)
+		cls.merge_above = UINT32_MAX;
 	for (uint64_t version = 1; version <= 60; version++) {
 		for (unsigned i = 0; i < 30; i++) {
 			struct test_rule *r = &list[rnd(N_RULES)];
@@ -206,6 +210,8 @@ static void run_lookups(uint64_t first_seed)
 				drop_rule(&cls, &list[i]);
 		evs_rcu_poll();
 	}
+	if (n_shapes > N_SHAPES)
+		assert_true(flow_cls_n_tables(&cls) > 64);
 	for (unsigned i = 0; i < N_RULES; i++)
 		if (list[i].rule)
 			drop_rule(&cls, &list[i]);
@@ -225,6 +231,18 @@ static void test_filters(void **state)
 	for (uint64_t first = 1; first <= 12; first++)
 		run_lookups(first);
 	is_filter = false;
+}
+
+/* So many tables that a search turns them away by blocks. */
+static void test_many_tables(void **state)
+{
+	n_shapes = MAX_SHAPES;
+	for (uint64_t first = 1; first <= 6; first++) {
+		is_filter = first & 1;
+		run_lookups(first);
+	}
+	is_filter = false;
+	n_shapes = N_SHAPES;
 }
 
 /* With many masks few tables are probed, however the rules came; and no run of rules that share the
@@ -525,10 +543,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_lookup),    cmocka_unit_test(test_filters),
-	        cmocka_unit_test(test_cost),      cmocka_unit_test(test_narrow),
-	        cmocka_unit_test(test_questions), cmocka_unit_test(test_threads),
-	        cmocka_unit_test(test_old_array),
+	        cmocka_unit_test(test_lookup),      cmocka_unit_test(test_filters),
+	        cmocka_unit_test(test_many_tables), cmocka_unit_test(test_cost),
+	        cmocka_unit_test(test_narrow),      cmocka_unit_test(test_questions),
+	        cmocka_unit_test(test_threads),     cmocka_unit_test(test_old_array),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
