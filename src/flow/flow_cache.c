@@ -11,7 +11,8 @@
 #define DEFAULT_MASKS     512
 /* Address space for programs, references and further lines, per flow of the pool. */
 #define ARENA_PER_FLOW 512
-#define ARENA_MIN      ((size_t)1 << 20)
+#define ARENA_MIN      ((size_t)1 << 24)
+
 static uint32_t power_of_two(uint32_t n, uint32_t otherwise, uint32_t min, uint32_t max)
 {
 	uint32_t power = min;
@@ -49,7 +50,7 @@ static int init_parts(struct flow_cache *cache, const struct flow_cache_config *
 	if (init_exact(cache, config) || flow_pool_init(&cache->pool, n_flows, node) ||
 	    flow_wide_init(&cache->wide, EVS_MIN(max_masks, FLOW_CACHE_MAX_MASKS), n_flows, node) ||
 	    flow_intern_init(&cache->intern, EVS_MIN(n_flows, 1u << 16), node) ||
-	    flow_region_map(&cache->arena.region, arena_size, false, node))
+	    flow_arena_init(&cache->arena, arena_size, node))
 		return -ENOMEM;
 	return 0;
 }
@@ -96,7 +97,7 @@ void flow_cache_destroy(struct flow_cache *cache)
 
 	if (!cache)
 		return;
-	flow_region_unmap(&cache->arena.region);
+	flow_arena_fini(&cache->arena);
 	flow_intern_fini(&cache->intern);
 	if (cache->wide.masks)
 		flow_wide_fini(&cache->wide);

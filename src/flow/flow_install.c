@@ -16,7 +16,6 @@
 
 /* A poll unlinks and frees so many flows at most. */
 #define POLL_FLOWS 64
-#define PORT_SHARE 8   /* a part of the pool */
 #define POLL_AHEAD 4   /* flows */
 #define REORDER_MS 250 /* masks are put in order after so long even if few packets came */
 
@@ -176,14 +175,16 @@ static bool fill_blocks(struct flow_cache *cache, struct flow *flow, const struc
 {
 	uint32_t n_inline = EVS_MIN(xlate->n_refs, (uint32_t)FLOW_REFS_INLINE);
 	size_t more_size = more_refs_size(xlate->n_refs);
+	struct flow_arena *arena = &cache->arena;
+	uint16_t port = wish->key.base.in_port;
 
 	flow->n_refs = (uint8_t)xlate->n_refs;
 	flow->ext_key = NULL;
 	flow->more_refs = NULL;
-	if (more_size && !(flow->more_refs = flow_arena_alloc(&cache->arena, more_size)))
+	if (more_size && !(flow->more_refs = flow_arena_alloc(arena, port, more_size)))
 		return false;
 	if (wish->lines &&
-	    !(flow->ext_key = flow_arena_alloc(&cache->arena, sizeof(wish->key.ext)))) {
+	    !(flow->ext_key = flow_arena_alloc(arena, port, sizeof(wish->key.ext)))) {
 		release_blocks(cache, flow);
 		return false;
 	}
@@ -199,7 +200,7 @@ static bool fill_blocks(struct flow_cache *cache, struct flow *flow, const struc
  * eighth of the pool is for ports with less than an eighth of it. */
 static bool may_take(const struct flow_cache *cache, uint16_t port)
 {
-	uint32_t share = cache->pool.n_flows / PORT_SHARE;
+	uint32_t share = cache->pool.n_flows / FLOW_PORT_SHARE;
 
 	return flow_pool_n_free(&cache->pool) > share ||
 	       cache->port_flows[port & PKT_PORT_MAX] < share;
@@ -237,7 +238,8 @@ static struct flow *make_flow(struct flow_cache *cache, const struct wish *wish,
 static struct flow *get_flow(struct flow_cache *cache, const struct wish *wish,
                              struct flow_mask *mask, const struct flow_xlate *xlate)
 {
-	struct flow_prog *prog = flow_intern_get(&cache->intern, &cache->arena, &xlate->prog);
+	struct flow_prog *prog = flow_intern_get(&cache->intern, &cache->arena,
+	                                         wish->key.base.in_port, &xlate->prog);
 	uint64_t hash = wish->hash;
 	struct flow *flow;
 

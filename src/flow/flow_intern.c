@@ -42,7 +42,7 @@ static uint16_t simple_port(const struct flow_prog_builder *b)
 }
 
 struct flow_prog *flow_intern_get(struct flow_intern *intern, struct flow_arena *arena,
-                                  const struct flow_prog_builder *b)
+                                  uint16_t port, const struct flow_prog_builder *b)
 {
 	uint32_t hash = hash_ops(b);
 	struct flow_prog **head = &intern->buckets[hash & intern->mask];
@@ -55,7 +55,7 @@ struct flow_prog *flow_intern_get(struct flow_intern *intern, struct flow_arena 
 			return prog;
 		}
 	}
-	prog = flow_arena_alloc(arena, sizeof(*prog) + b->size);
+	prog = flow_arena_alloc(arena, port, sizeof(*prog) + b->size);
 	if (!prog)
 		return NULL;
 	*prog = (struct flow_prog){

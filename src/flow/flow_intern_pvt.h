@@ -9,7 +9,7 @@
 #ifndef FLOW_INTERN_PVT_H
 #define FLOW_INTERN_PVT_H
 
-#include "flow/flow_mem_pvt.h"
+#include "flow/flow_arena_pvt.h"
 #include "flow/flow_prog.h"
 
 struct flow_intern {
@@ -24,7 +24,7 @@ void flow_intern_fini(struct flow_intern *intern);                              
 
 /* [worker] The program with these ops, with one more reference; NULL: arena full. */
 struct flow_prog *flow_intern_get(struct flow_intern *intern, struct flow_arena *arena,
-                                  const struct flow_prog_builder *b);
+                                  uint16_t port, const struct flow_prog_builder *b);
 /* [worker] Drops a reference; the last one frees. */
 void flow_intern_put(struct flow_intern *intern, struct flow_arena *arena, struct flow_prog *prog);
 
