@@ -134,8 +134,8 @@ uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t 
 void vhu_ring_return(struct vhu_ring *ring);
 
 /* vhu_call.c */
-void vhu_call_init(void);
-void vhu_call(int fd); /* an eventfd of a guest's; never waits for it. [any thread] */
+bool vhu_call_init(void); /* [ctl] false: calls may have to wait, which is logged */
+void vhu_call(int fd);    /* an eventfd of a guest's; never waits for it. [any thread] */
 
 /* The guest is called. [worker] */
 void vhu_ring_call(struct vhu_ring *ring);

@@ -337,6 +337,8 @@ static void test_calls_that_block(void **state)
 	master_close(&m);
 	await(!bad_port->link_up);
 
+	if (!vhu_call_init())
+		skip(); /* the kernel's part in it is missing here */
 	connect_bad(&m, ALL & ~(1ull << VIRTIO_RING_F_EVENT_IDX));
 	do /* evs may have called before */
 		eventfd_read(m.event_fd, &sum);
