@@ -184,20 +184,22 @@ struct vhu_conn *vhu_conn_lookup(int vid)
 	return conn;
 }
 
-void vhu_memory_changed(struct vhu_conn *conn)
+bool vhu_memory_changed(struct vhu_conn *conn)
 {
 	struct rte_vhost_memory *mem = NULL;
+	bool is_safe = true;
 	uint64_t bytes = 0;
 
 	if (rte_vhost_get_mem_table(conn->vid, &mem))
-		return;
+		return true;
 	vhu_guard_del(conn);
 	conn->mem.n = EVS_MIN(mem->nregions, (uint32_t)VHU_MEM_REGIONS);
 	for (uint32_t i = 0; i < conn->mem.n; i++) {
 		conn->mem.region[i].gpa = mem->regions[i].guest_phys_addr;
 		conn->mem.region[i].size = mem->regions[i].size;
 		conn->mem.region[i].hva = (void *)(uintptr_t)mem->regions[i].host_user_addr;
-		vhu_guard_add(conn, mem->regions[i].mmap_addr, mem->regions[i].mmap_size);
+		is_safe &=
+		        vhu_guard_add(conn, mem->regions[i].mmap_addr, mem->regions[i].mmap_size);
 		bytes += mem->regions[i].size;
 	}
 	pthread_mutex_lock(&conn->vhu->lock);
@@ -205,6 +207,7 @@ void vhu_memory_changed(struct vhu_conn *conn)
 	conn->facts.memory_bytes = bytes;
 	pthread_mutex_unlock(&conn->vhu->lock);
 	free(mem);
+	return is_safe;
 }
 
 static int on_new_device(int vid)

@@ -13,9 +13,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pkt/pkt_key.h"
 #include "vhost/vhu_pvt.h"
 
-#define N_RANGES  1024
+#define N_RANGES  (PKT_PORT_MAX * VHU_MAX_CONNS * VHU_MEM_REGIONS)
 #define HUGE_PAGE ((uintptr_t)2 << 20)
 
 static struct {
@@ -24,6 +25,8 @@ static struct {
 	const struct vhu_conn *owner;
 } ranges[N_RANGES];
 
+static unsigned n_looked_at; /* ranges behind it were never used [vhost w, any thread r] */
+static unsigned first_free;  /* those before it are in use; under the lock */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t n_faults; /* [any thread w, ctl r] */
 static __thread bool is_messenger;
@@ -38,32 +41,42 @@ uint64_t vhu_guard_faults(void)
 	return evs_load_relaxed(&n_faults);
 }
 
-void vhu_guard_add(const struct vhu_conn *owner, void *start, size_t size)
+bool vhu_guard_add(const struct vhu_conn *owner, void *start, size_t size)
 {
+	unsigned i;
+
 	pthread_mutex_lock(&lock);
-	for (unsigned i = 0; i < N_RANGES; i++) {
-		if (ranges[i].size)
-			continue;
+	i = first_free;
+	while (i < n_looked_at && ranges[i].size)
+		i++;
+	first_free = i;
+	if (i < N_RANGES) {
 		ranges[i].owner = owner;
 		evs_store_relaxed(&ranges[i].start, (uintptr_t)start);
 		evs_store_release(&ranges[i].size, size);
-		break;
+		evs_store_release(&n_looked_at, EVS_MAX(n_looked_at, i + 1));
 	}
 	pthread_mutex_unlock(&lock);
+	return i < N_RANGES;
 }
 
 void vhu_guard_del(const struct vhu_conn *owner)
 {
 	pthread_mutex_lock(&lock);
-	for (unsigned i = 0; i < N_RANGES; i++)
-		if (ranges[i].owner == owner)
-			evs_store_release(&ranges[i].size, 0);
+	for (unsigned i = 0; i < n_looked_at; i++) {
+		if (ranges[i].owner != owner)
+			continue;
+		evs_store_release(&ranges[i].size, 0);
+		first_free = EVS_MIN(first_free, i);
+	}
 	pthread_mutex_unlock(&lock);
 }
 
 static bool is_guest_memory(uintptr_t addr)
 {
-	for (unsigned i = 0; i < N_RANGES; i++) {
+	const unsigned n = evs_load_acquire(&n_looked_at);
+
+	for (unsigned i = 0; i < n; i++) {
 		size_t size = evs_load_acquire(&ranges[i].size);
 
 		if (size && addr - evs_load_relaxed(&ranges[i].start) < size)

@@ -131,8 +131,9 @@ extern const struct rte_vhost_device_ops vhu_ops;
 int vhu_list_add(struct vhu *vhu); /* -EEXIST: the path is in use by another port */
 void vhu_list_del(struct vhu *vhu);
 /* The facts of the guest that is served, all zero if none; returns whether anyone is connected. */
-struct vhu_conn *vhu_conn_lookup(int vid);      /* [vhost] */
-void vhu_memory_changed(struct vhu_conn *conn); /* [vhost] the library has a new table */
+struct vhu_conn *vhu_conn_lookup(int vid); /* [vhost] */
+/* [vhost] The library has a new table; false: the guest must not be served. */
+bool vhu_memory_changed(struct vhu_conn *conn);
 bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts);
 /* The capabilities of a port whose guest has negotiated these features. */
 uint32_t vhu_caps(uint64_t features);
@@ -177,7 +178,8 @@ void vhu_socket_be_patient(const struct vhu_conn *conn); /* from now on, with ha
 void vhu_guard_init(void);
 /* The calling thread touches memory of guests that is in no range yet. */
 void vhu_guard_thread(bool on);
-void vhu_guard_add(const struct vhu_conn *owner, void *start, size_t size);
+/* False: the table is full, so the memory must not be touched. */
+bool vhu_guard_add(const struct vhu_conn *owner, void *start, size_t size);
 void vhu_guard_del(const struct vhu_conn *owner);
 uint64_t vhu_guard_faults(void); /* pages that were put in the place of lost ones */
 

@@ -322,13 +322,16 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 static enum rte_vhost_msg_result after(int vid, void *arg)
 {
 	struct vhu_conn *conn = vhu_conn_lookup(vid);
-	const struct vhu_msg *msg = arg;
+	struct vhu_msg *msg = arg;
 
 	if (!conn)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	if (msg->request == VHU_SET_MEM_TABLE) {
-		conn->has_memory = true;
-		vhu_memory_changed(conn);
+		conn->has_memory = vhu_memory_changed(conn);
+		if (!conn->has_memory) {
+			msg->n_fds = 0; /* they are the library's */
+			return refuse(conn, msg, "no room to guard its memory");
+		}
 	}
 	conn->is_calling = false;
 	vhu_rings_place(conn);

@@ -256,6 +256,29 @@ static void test_memory_truncated(void **state)
 	}
 }
 
+/* Many guests: one whose memory could not be told from evsd's own is not served. */
+static void test_memory_unguarded(void **state)
+{
+	static const struct vhu_conn others;
+	struct vhu *vhu = bad_port->priv;
+	const uint64_t refused = evs_load_relaxed(&vhu->n_refused);
+	struct master_msg answer;
+	struct master m;
+
+	while (vhu_guard_add(&others, &answer, 1))
+		;
+	test_connect(&m, 0);
+	master_start(&m, VERSION_1, 2);
+	assert_false(master_receive(&m, &answer));
+	assert_int_equal(evs_load_relaxed(&vhu->n_refused), refused + 1);
+	assert_false(bad_port->link_up);
+	master_close(&m);
+	vhu_guard_del(&others);
+	connect_bad(&m, VERSION_1);
+	master_close(&m);
+	await(!bad_port->link_up);
+}
+
 static void test_toggling(void **state)
 {
 	struct master m;
@@ -469,6 +492,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_random_messages),
 	        cmocka_unit_test(test_memory_taken_away),
 	        cmocka_unit_test(test_memory_truncated),
+	        cmocka_unit_test(test_memory_unguarded),
 	        cmocka_unit_test(test_toggling),
 	        cmocka_unit_test(test_refused_messages),
 	        cmocka_unit_test(test_calls_that_block),
