@@ -304,15 +304,18 @@ static int on_features(int vid, uint64_t features)
 	return 0;
 }
 
-void vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd)
+bool vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd)
 {
 	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
+	if (copy < 0 && fd >= 0)
+		return false;
 	pthread_mutex_lock(&conn->vhu->lock);
 	if (conn->kick_fd[ring] >= 0)
 		close(conn->kick_fd[ring]);
 	conn->kick_fd[ring] = copy;
 	pthread_mutex_unlock(&conn->vhu->lock);
+	return true;
 }
 
 void vhu_conn_close(struct vhu_conn *conn)

@@ -125,7 +125,8 @@ void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, u
 /* vhu_event.c */
 void vhu_call_for(struct vhu *vhu, uint16_t ring); /* [worker] whose interrupts come now */
 void vhu_conn_close(struct vhu_conn *conn);        /* [vhost, ctl] what it holds */
-void vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd); /* [vhost] -1: none */
+/* [vhost] A copy is made; -1: none. False: no descriptor is left. */
+bool vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd);
 struct rte_vhost_device_ops;
 extern const struct rte_vhost_device_ops vhu_ops;
 int vhu_list_add(struct vhu *vhu); /* -EEXIST: the path is in use by another port */
@@ -165,8 +166,9 @@ bool vhu_is_eventfd(int fd); /* others may let workers wait */
 /* vhu_rings.c: [vhost] before a message that changes them, after it, and as the library says */
 void vhu_rings_pause(struct vhu_conn *conn);
 void vhu_ring_pause(struct vhu_conn *conn, unsigned i);
-/* By what the guest is called from now on: a copy is made. -1: by nothing. */
-void vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd);
+/* By what the guest is called from now on: a copy is made. -1: by nothing. False: no descriptor is
+ * left. */
+bool vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd);
 void vhu_rings_place(struct vhu_conn *conn);
 void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable);
 

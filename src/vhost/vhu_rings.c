@@ -77,17 +77,20 @@ void vhu_rings_pause(struct vhu_conn *conn)
 		vhu_ring_pause(conn, i);
 }
 
-void vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd)
+bool vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd)
 {
 	struct vhu_ring *ring = &conn->ring[i];
 	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0), old;
 
+	if (copy < 0 && fd >= 0)
+		return false;
 	rte_spinlock_lock(&ring->lock);
 	old = ring->call_fd;
 	ring->call_fd = copy;
 	rte_spinlock_unlock(&ring->lock);
 	if (old >= 0)
 		close(old);
+	return true;
 }
 
 bool vhu_mem_holds(const struct vhu_mem *mem, const void *start, size_t size, uintptr_t align)

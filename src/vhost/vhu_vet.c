@@ -33,6 +33,8 @@
 #define UNREAD_MAX   65536 /* bytes of replies that wait for the guest to read them */
 #define RING_LEN_MAX 4096
 
+static const char no_fds[] = "no file descriptor is left: raise LimitNOFILE (or ulimit -n)";
+
 /* What is said of a message, and which rings may not be used while it is handled. */
 struct rule {
 	const char *(*check)(struct vhu_conn *conn, struct vhu_msg *msg); /* NULL: it is good */
@@ -103,8 +105,7 @@ static const char *check_kick(struct vhu_conn *conn, struct vhu_msg *msg)
 	if (!(features & PACKED) && (vring.size & (vring.size - 1)))
 		return "a split ring whose size is no power of 2";
 	conn->started |= 1ull << ring;
-	vhu_kick_set(conn, ring, msg->n_fds == 1 ? msg->fds[0] : -1);
-	return NULL;
+	return vhu_kick_set(conn, ring, msg->n_fds == 1 ? msg->fds[0] : -1) ? NULL : no_fds;
 }
 
 static const char *check_file(struct vhu_conn *conn, struct vhu_msg *msg)
@@ -137,8 +138,9 @@ static const char *check_call(struct vhu_conn *conn, struct vhu_msg *msg)
 		return "no such ring";
 	if (msg->n_fds == 1 && !never_blocks(msg->fds[0]))
 		return "it wants to be called by a file that is no eventfd";
+	if (!vhu_rings_call(conn, ring, msg->n_fds == 1 ? msg->fds[0] : -1))
+		return no_fds;
 	conn->is_calling = true;
-	vhu_rings_call(conn, ring, msg->n_fds == 1 ? msg->fds[0] : -1);
 	return NULL;
 }
 
@@ -158,6 +160,14 @@ static const char *check_reset(struct vhu_conn *conn, struct vhu_msg *msg)
 	conn->started = conn->resumed = 0;
 	conn->has_memory = false;
 	return NULL;
+}
+
+/* On tmpfs (as a memfd) or hugetlbfs: only those have seals. Whoever touches memory of another file
+ * can have to wait, for a disk, or for as long as a server of FUSE likes; and that one would be
+ * asked if we wanted to know more of the file. */
+static bool is_memory(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0;
 }
 
 /* Can the library map it? It has given up the old table when it finds out. */
@@ -184,9 +194,13 @@ static const char *check_memory(struct vhu_conn *conn, struct vhu_msg *msg)
 
 	if (n > VHU_MSG_REGIONS || msg->n_fds != (int)n)
 		return "a memory table whose regions and files differ in number";
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		if (!is_memory(msg->fds[i]))
+			return "memory in a file that is neither on tmpfs nor on hugetlbfs: use "
+			       "memory-backend-memfd, or a file there";
 		if (!can_map(msg->fds[i], msg->mem.region[i]))
 			return "memory that can not be mapped";
+	}
 	conn->has_memory = false; /* until the library has it */
 	return NULL;
 }
@@ -194,15 +208,18 @@ static const char *check_memory(struct vhu_conn *conn, struct vhu_msg *msg)
 static const char *check_log(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	struct stat st;
+	int seals;
 
 	(void)conn;
-	if (msg->n_fds != 1 || fstat(msg->fds[0], &st))
+	if (msg->n_fds != 1)
 		return "a log without a file";
-	if (msg->log.offset || msg->log.size == 0 || msg->log.size > (uint64_t)st.st_size)
-		return "a log that does not fill its file from the start";
 	fcntl(msg->fds[0], F_ADD_SEALS, F_SEAL_SHRINK);
-	if (!(fcntl(msg->fds[0], F_GET_SEALS) & F_SEAL_SHRINK))
+	seals = fcntl(msg->fds[0], F_GET_SEALS);
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
 		return "a log whose file can be cut: a memfd is needed that can be sealed";
+	if (msg->log.offset || msg->log.size == 0 || fstat(msg->fds[0], &st) ||
+	    msg->log.size > (uint64_t)st.st_size)
+		return "a log that does not fill its file from the start";
 	return NULL;
 }
 

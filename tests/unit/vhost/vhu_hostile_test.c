@@ -11,6 +11,7 @@
 
 #include <sys/eventfd.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "vhost/vhu_pvt.h"
@@ -342,6 +343,86 @@ static void test_refused_messages(void **state)
 	}
 }
 
+/* The last descriptor brought the message: then a guest is not served rather than never called. */
+static void test_no_descriptors(void **state)
+{
+	static const uint32_t requests[] = {MASTER_SET_VRING_CALL, MASTER_SET_VRING_KICK};
+	struct vhu *vhu = bad_port->priv;
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(requests); i++) {
+		const struct master_msg msg = {requests[i], 9, 8, .u64 = 0};
+		const uint64_t refused = evs_load_relaxed(&vhu->n_refused);
+		struct master_msg answer;
+		struct rlimit usual, scarce;
+		struct master m;
+		int next;
+
+		connect_bad(&m, VERSION_1);
+		next = dup(m.fd);
+		close(next);
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+		scarce = (struct rlimit){(rlim_t)next + 1, usual.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &scarce), 0);
+		assert_true(master_send(&m, &msg, m.event_fd));
+		assert_false(master_receive(&m, &answer));
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+		assert_int_equal(evs_load_relaxed(&vhu->n_refused), refused + 1);
+		check_good();
+		master_close(&m);
+		await(!bad_port->link_up);
+	}
+}
+
+/* A file that is, or is not, memory; without a name. */
+static int open_file(bool is_memory)
+{
+	static const char *const dirs[] = {"/dev/shm", "/tmp", "/run", ".", "/var/tmp", "/"};
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(dirs); i++) {
+		int fd = open(dirs[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+		if (fd >= 0 && (fcntl(fd, F_GET_SEALS) >= 0) == is_memory &&
+		    !ftruncate(fd, MASTER_MEMORY))
+			return fd;
+		if (fd >= 0)
+			close(fd);
+	}
+	return -1;
+}
+
+/* Memory, or a log, on a disk: workers would wait for that, and FUSE can be a disk. */
+static void test_files_on_disk(void **state)
+{
+	struct master_msg log = {MASTER_SET_LOG_BASE, 9, 16, .bytes = {[1] = 0x10}}, answer;
+	int disk = open_file(false), memory = open_file(true);
+	struct master m;
+
+	if (disk < 0 || memory < 0)
+		skip();
+	test_connect(&m, 0);
+	assert_int_equal(dup2(disk, m.mem_fd), m.mem_fd);
+	master_start(&m, VERSION_1, 2);
+	assert_false(master_receive(&m, &answer));
+	assert_false(bad_port->link_up);
+	master_close(&m);
+
+	connect_bad(&m, ALL);
+	assert_true(master_send(&m, &log, disk));
+	assert_false(master_receive(&m, &answer));
+	master_close(&m);
+	await(!bad_port->link_up);
+
+	test_connect(&m, 0);
+	assert_int_equal(dup2(memory, m.mem_fd), m.mem_fd);
+	assert_true(master_start(&m, VERSION_1, 2));
+	await(bad_port->link_up);
+	check_good();
+	master_close(&m);
+	await(!bad_port->link_up);
+	close(disk);
+	close(memory);
+}
+
 /* A worker that calls a guest would wait for ever: a pipe is full, or the sum of an eventfd. */
 static void test_calls_that_block(void **state)
 {
@@ -495,6 +576,8 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_memory_unguarded),
 	        cmocka_unit_test(test_toggling),
 	        cmocka_unit_test(test_refused_messages),
+	        cmocka_unit_test(test_no_descriptors),
+	        cmocka_unit_test(test_files_on_disk),
 	        cmocka_unit_test(test_calls_that_block),
 	        cmocka_unit_test(test_half_messages),
 	        cmocka_unit_test(test_replies_not_read),
