@@ -3,7 +3,7 @@
  * Takes frames out of a ring; see vhu_ring_pvt.h. Threads: worker.
  *
  * A burst in three passes, so that loads overlap: buffers, descriptors, bytes. A buffer that lies
- * (addresses, lengths, loops) costs its frame, never more than the ring's size in steps.
+ * (addresses, lengths, loops) costs its frame, never more than DESCS_MAX steps.
  */
 #include <string.h>
 
@@ -16,6 +16,7 @@
 #define FRAME_MAX 65600 /* a TCP segment of 64 KB with its tags */
 #define HDR_MAX   sizeof(struct virtio_net_hdr_mrg_rxbuf)
 #define L4_MAX    60u
+#define DESCS_MAX 256u /* of one frame, so that empty ones are no work without end */
 #define LEND_MIN  768u /* bytes: shorter frames are copied faster than told of */
 #define SPARSE    64   /* bursts that are copied after one that was lent in vain */
 #define KEEP      32   /* buffers that a guest need not have back yet */
@@ -25,7 +26,7 @@
 struct intake {
 	struct rte_mbuf *head, *last;
 	struct pkt_lent *lent; /* NULL: all is copied */
-	uint32_t hdr_left;
+	uint32_t n_descs, hdr_left;
 	uint8_t hdr[HDR_MAX];
 };
 
@@ -74,7 +75,7 @@ static int take_desc(const struct vhu_ring *ring, void *arg, const struct vring_
 	uint32_t left = desc->len;
 	int ret = 0;
 
-	if (left > FRAME_MAX || (desc->flags & VRING_DESC_F_WRITE) ||
+	if (++in->n_descs > DESCS_MAX || left > FRAME_MAX || (desc->flags & VRING_DESC_F_WRITE) ||
 	    in->head->pkt_len + left > FRAME_MAX)
 		return -EFAULT;
 	while (left && !ret) {

@@ -319,12 +319,74 @@ static void test_kept_is_back_when_stopped(void **state)
 	end(&m, port);
 }
 
+#define LONG_LEN 512
+
+/* A ring without a port, which holds one table of n descriptors, the first one of 64 bytes. */
+static uint16_t take_table(const struct vhu_catch *c, uint32_t n, uint32_t size)
+{
+	static struct {
+		struct vring_desc desc, table[LONG_LEN];
+		uint16_t avail[3 + LONG_LEN], used[2 + 4 * LONG_LEN + 1];
+		uint8_t bytes[128];
+	} guest;
+	const struct vhu_mem mem = {1, {{MASTER_GPA, sizeof(guest), (uint8_t *)&guest}}};
+	struct vhu_ring ring = {.index = 1,
+	                        .size = LONG_LEN,
+	                        .is_active = true,
+	                        .hdr_size = HDR_SIZE,
+	                        .sparse = 1,
+	                        .layout = &vhu_split,
+	                        .call_fd = -1,
+	                        .mem = &mem};
+	const uint64_t bytes = MASTER_GPA + (uint64_t)((uint8_t *)guest.bytes - (uint8_t *)&guest);
+	const uint64_t table = MASTER_GPA + (uint64_t)((uint8_t *)guest.table - (uint8_t *)&guest);
+
+	for (uint32_t i = 0; i < n; i++)
+		guest.table[i] = (struct vring_desc){
+		        bytes, i ? size : 64, i + 1 < n ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1)};
+	guest.desc = (struct vring_desc){table, n * 16, VRING_DESC_F_INDIRECT, 0};
+	guest.avail[1] = 1;
+	ring.desc = &guest.desc;
+	ring.avail = (void *)guest.avail;
+	ring.used = (void *)guest.used;
+	return vhu_ring_take(&ring, c);
+}
+
+/* As many as the steps that a frame may cost, also if they are empty. */
+static void test_many_descriptors(void **state)
+{
+	static const struct {
+		uint32_t n, size, taken;
+	} cases[] = {
+	        {2, 20, 1}, {256, 20, 1}, {257, 20, 0}, {2, 0, 1}, {256, 0, 1}, {LONG_LEN, 0, 0},
+	};
+	struct port *port = test_open(0, NULL);
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(cases); i++) {
+		uint64_t dropped[PKT_N_DROPS] = {0};
+		struct rte_mbuf *mbuf = NULL;
+		const struct vhu_catch c = {port->pool, dropped, &mbuf, 1};
+
+		assert_int_equal(take_table(&c, cases[i].n, cases[i].size), cases[i].taken);
+		assert_int_equal(dropped[PKT_DROP_GUEST_BAD_BUFFER], !cases[i].taken);
+		if (!cases[i].taken)
+			continue;
+		assert_int_equal(mbuf->pkt_len, 64 - HDR_SIZE + (cases[i].n - 1) * cases[i].size);
+		rte_pktmbuf_free(mbuf);
+	}
+	test_close(0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_given_back_when_done),
-	        cmocka_unit_test(test_longest),   cmocka_unit_test(test_in_vain),
-	        cmocka_unit_test(test_kept_back), cmocka_unit_test(test_kept_is_back_when_stopped),
+	        cmocka_unit_test(test_sizes),
+	        cmocka_unit_test(test_given_back_when_done),
+	        cmocka_unit_test(test_longest),
+	        cmocka_unit_test(test_in_vain),
+	        cmocka_unit_test(test_kept_back),
+	        cmocka_unit_test(test_kept_is_back_when_stopped),
+	        cmocka_unit_test(test_many_descriptors),
 	};
 	int ret;
 
