@@ -5,7 +5,6 @@
  */
 #include <rte_vhost.h>
 
-#include "base/evs_log.h"
 #include "vhost/vhu_layout_pvt.h"
 
 static bool can_start(const struct vhu_ring *ring, const struct rte_vhost_vring *vring)
@@ -47,7 +46,7 @@ void vhu_packed_ask(struct vhu_ring *ring, bool kicks)
 }
 
 /* Without an end nobody can tell where the next buffer is: the ring is done for, and not looked at
- * again before the guest has said something new of it. */
+ * again before the guest has said something new of it; `port show` says why. */
 EVS_COLD bool vhu_packed_chain(struct vhu_ring *ring, struct vhu_buf *buf, uint32_t room)
 {
 	uint16_t place = buf->place;
@@ -63,8 +62,7 @@ EVS_COLD bool vhu_packed_chain(struct vhu_ring *ring, struct vhu_buf *buf, uint3
 		buf->span = (uint16_t)n;
 		return n <= room;
 	}
-	EVS_LOG_LIMITED(vhost, WARN, "a guest's ring %u rests: a chain in it has no end",
-	                ring->index);
+	evs_store_relaxed(&ring->has_no_end, true);
 	ring->is_active = false;
 	return false;
 }

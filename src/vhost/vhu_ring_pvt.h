@@ -60,8 +60,9 @@ struct vhu_ring {
 	bool is_enabled;
 	bool event_idx, offloads, merges, log;
 	bool has_called;
-	bool is_lent; /* some of what is open: debt is listed */
-	bool keeps;   /* all that is open, or came last, are large frames of single descriptors */
+	bool has_no_end; /* [worker w, ctl r] a chain in it: it is not active for that */
+	bool is_lent;    /* some of what is open: debt is listed */
+	bool keeps; /* all that is open, or came last, are large frames of single descriptors */
 	uint8_t hdr_size;
 	uint16_t size, index;
 	uint16_t last_avail, last_used; /* indices, of a packed ring places (vhu_packed_pvt.h) */

@@ -150,7 +150,7 @@ static bool place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	ring->log = features & LOG_ALL;
 	ring->hdr_size = features & LONG_HDR ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 	                                     : sizeof(struct virtio_net_hdr);
-	ring->has_called = false;
+	ring->has_called = ring->has_no_end = false;
 	ring->layout = features & BIT(VIRTIO_F_RING_PACKED) ? &vhu_packed : &vhu_split;
 	if (ring->layout == &vhu_packed)
 		resume(conn, ring, &vring, features);

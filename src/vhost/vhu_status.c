@@ -18,6 +18,7 @@ struct ring_state {
 	unsigned size;
 	uint16_t avail, used;
 	uint64_t kicks, calls;
+	bool has_no_end;
 };
 
 typedef void add_fn(void *arg, const char *key, const char *value);
@@ -55,6 +56,8 @@ static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
 	state->kicks = conn->n_kicks[i];
 	state->calls = evs_load_relaxed(&vhu->n_calls[i]);
 	if (ring->is_placed) {
+		state->has_no_end =
+		        evs_load_relaxed(&ring->has_no_end) && !evs_load_relaxed(&ring->is_active);
 		state->avail = evs_load_relaxed(&ring->last_avail);
 		state->used = evs_load_relaxed(&ring->last_used);
 		state->calls += evs_load_relaxed(&ring->n_calls);
@@ -66,11 +69,19 @@ static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
 	return true;
 }
 
+static const char *tell_state(bool enabled, const struct ring_state *state)
+{
+	if (!enabled)
+		return "disabled";
+	return state->has_no_end ? "rests (a chain in it has no end: restart the guest's driver)"
+	                         : "enabled";
+}
+
 static void add_ring(struct vhu *vhu, uint16_t i, add_fn *add, void *arg)
 {
 	const bool enabled = evs_load_acquire(&vhu->rings) >> i & 1;
 	struct ring_state state = {0};
-	char key[16], text[160];
+	char key[16], text[240];
 	bool known;
 
 	pthread_mutex_lock(&vhu->lock);
@@ -81,7 +92,7 @@ static void add_ring(struct vhu *vhu, uint16_t i, add_fn *add, void *arg)
 	snprintf(key, sizeof(key), "ring%u", i);
 	snprintf(text, sizeof(text),
 	         "%s, %u entries, %s, last avail %u, last used %u, kicks %llu, interrupts %llu",
-	         i & 1 ? "from guest" : "to guest", state.size, enabled ? "enabled" : "disabled",
+	         i & 1 ? "from guest" : "to guest", state.size, tell_state(enabled, &state),
 	         state.avail, state.used, (unsigned long long)state.kicks,
 	         (unsigned long long)state.calls);
 	add(arg, key, text);

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "vhost/vhu_packed_pvt.h"
 #include "vhost/vhu_pvt.h"
 #include "vhu_test.h"
 
@@ -127,6 +128,40 @@ static void test_empty_buffers(void **state)
 	master_transmit(&m, 1, NULL, "0123456789abcdef0123", 20);
 	await(evs_load_relaxed(&n_refused[0]) == refused + 1);
 	check_good();
+	master_close(&m);
+	await(!bad_port->link_up);
+}
+
+static void find_rest(void *arg, const char *key, const char *value)
+{
+	if (!strcmp(key, "ring1") && strstr(value, "has no end"))
+		*(bool *)arg = true;
+}
+
+static bool is_at_rest(void)
+{
+	bool found = false;
+
+	vhu_get_status(bad_port, find_rest, &found);
+	return found;
+}
+
+/* In a packed ring nobody can tell where the next buffer is: who looks at the port learns why. */
+static void test_endless_chain(void **state)
+{
+	struct master m;
+
+	if (!good.packed)
+		skip();
+	connect_bad(&m, ALL);
+	assert_false(is_at_rest());
+	for (unsigned i = 1; i <= MASTER_RING_LEN; i++)
+		__atomic_store_n(&master_packed(&m, 1)[MASTER_RING_LEN - i].flags,
+		                 VHU_AVAIL | VRING_DESC_F_NEXT, __ATOMIC_RELEASE);
+	await(is_at_rest());
+	check_good();
+	assert_true(master_stop_vring(&m, 1));
+	assert_false(is_at_rest());
 	master_close(&m);
 	await(!bad_port->link_up);
 }
@@ -568,6 +603,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_bad_descriptors),
 	        cmocka_unit_test(test_empty_buffers),
+	        cmocka_unit_test(test_endless_chain),
 	        cmocka_unit_test(test_bad_indices),
 	        cmocka_unit_test(test_changing_rings),
 	        cmocka_unit_test(test_random_messages),
