@@ -154,7 +154,7 @@ def settings():
     yield '{"egress.average": "99999999999999999999", "queue.4095.weight": 100, "egress.burst": null, "queue.1.min-rate": 8e3}'
 
 
-def rings(flags, order, sizes, chained):
+def rings(flags, order, sizes, chained, table=False):
     """A guest's memory as vhu_ring_fuzz reads it: a ring of 4 that sends, one of 4 that receives, the bytes."""
     gpa, at, header = 0x1000, 0x100, 12 if flags & 8 else 10
     memory, descs = bytearray(0x6000), []
@@ -163,6 +163,9 @@ def rings(flags, order, sizes, chained):
         for i, part in enumerate(parts):
             descs.append((gpa + at, part, int(i + 1 < len(parts)), len(descs) + 1))
             at += part
+    if table:
+        memory[0x2800:0x2820] = struct.pack("<QIHH", gpa + 0x100, header, 1, 1) + struct.pack("<QIHH", gpa + 0x100 + header, sizes[0], 0, 0)
+        descs = [(gpa + 0x2800, 32, 4, 0)]
     descs += [(0, 0, 0, 0)] * (4 - len(descs))
     into = [(gpa + 0x3000 + i * 0xb00, 0xb00, 2, 0) for i in range(4)]
     seed = struct.pack("<BBBBHHHH", order, flags, 0, 0, 0, 0, 0, 0)
@@ -171,24 +174,36 @@ def rings(flags, order, sizes, chained):
     return seed + memory
 
 
-def packed_rings(flags, order, sizes):
-    """The same with packed rings of 8, wrap counters set; the guest polls."""
-    gpa, at, header = 0x1000, 0x100, 12 if flags & 8 else 10
-    out, into = [], []
+def packed_rings(flags, order, sizes, form="single", odd=0):
+    """The same with packed rings of 8 or 7, wrap counters set; the guest polls. A frame takes a descriptor, a chain or a table."""
+    gpa, at, header, n = 0x1000, 0x100, 12 if flags & 8 else 10, 8 - odd
+    memory, out = bytearray(0x6000), []
     for size in sizes:
-        out.append((gpa + at, header + size, len(out), 1 << 7))
-        at += header + size
-    into = [(gpa + 0x3000 + i * 0x600, 0x600, i, 1 << 7 | 2) for i in range(8)]
-    seed = struct.pack("<BBBBHHHH", order, flags | 16, 1, 0, 0x8000, 0x8000, 0, 0)
-    for table in (out + [(0, 0, 0, 0)] * (8 - len(out)), into):
+        parts = [header + size] if form == "single" else [header, 50, size - 50]
+        descs = []
+        for i, part in enumerate(parts):
+            descs.append((gpa + at, part, len(out), 1 << 7 | (form == "chain" and i + 1 < len(parts))))
+            at += part
+        if form == "table":
+            table = 0x2800 + 0x100 * len(out)
+            memory[table:table + 48] = b"".join(struct.pack("<QIHH", *desc) for desc in descs)
+            descs = [(gpa + table, 48, len(out), 1 << 7 | 4)]
+        out += descs
+    into = [(gpa + 0x3000 + i * 0x600, 0x600, i, 1 << 7 | 2) for i in range(n)]
+    seed = struct.pack("<BBBBHHHH", order, flags | 16, 1, odd, 0x8000, 0x8000, 0, 0)
+    for table in (out + [(0, 0, 0, 0)] * (n - len(out)), into):
         seed += struct.pack("<HH", 0, 1) + b"".join(struct.pack("<QIHH", *desc) for desc in table) + bytes(4)
-    return seed + bytes(0x6000)
+    return seed + memory
 
 
 def seeds():
     for flags in (0, 12, 15):
         for sizes in ([64], [1500, 900], [800] * 8):
             yield "vhu_ring", packed_rings(flags, 1, sizes)
+        for form in ("single", "chain", "table"):
+            for odd in (0, 1):
+                yield "vhu_ring", packed_rings(flags, 1, [1400, 900], form, odd)
+        yield "vhu_ring", rings(flags, 1, [1400], False, True)
     for flags in (0, 2, 8, 11, 12, 15):
         for order in range(4):
             for sizes, chained in (([64], False), ([1500, 1500], False), ([1500], True), ([64, 1500, 9000], False)):

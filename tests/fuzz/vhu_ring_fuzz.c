@@ -38,12 +38,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 /* A block of its own, filled as far as there is input. */
 static void *take_block(struct input *in, size_t size)
 {
-	uint8_t *block = aligned_alloc(16, (size + 15) / 16 * 16);
 	size_t n = EVS_MIN(size, in->size);
+	void *block;
 
-	if (!block)
+	if (posix_memalign(&block, 16, size)) /* not a byte more: the next one is poisoned */
 		abort();
-	memset(block, 0, (size + 15) / 16 * 16);
+	memset(block, 0, size);
 	if (n)
 		memcpy(block, in->data, n);
 	in->data += n;
