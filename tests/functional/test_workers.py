@@ -7,7 +7,9 @@
 
 or two guests and a tap device, all of which can wake it.
 """
+import ctypes
 import os
+import platform
 import time
 
 import pytest
@@ -47,6 +49,26 @@ def test_an_idle_worker_naps_unless_told_not_to(lab):
         seen.append(evsd.worker_sum("sleeps"))
         return len(seen) > 2 and seen[-1] == seen[-2]
     wait_for(quiet, "no naps any more")
+
+
+def turn_ns(tid):
+    """What Linux since 6.12 says of the length of a normal thread's turns; 0 before."""
+    attributes = (ctypes.c_uint32 * 12)(48)
+    sched_getattr = {"x86_64": 315, "aarch64": 275}[platform.machine()]
+    assert ctypes.CDLL(None).syscall(sched_getattr, tid, attributes, 48, 0) == 0
+    return attributes[6] + (attributes[7] << 32)
+
+
+def test_a_worker_asks_for_short_turns(lab):
+    """So that who sleeps is back at once, also where others use the CPU."""
+    folder = "/proc/%d/task/" % lab.evsd().process.pid
+    turns = {}
+    for tid in os.listdir(folder):
+        with open(folder + tid + "/comm") as comm:
+            turns.setdefault(comm.read()[:5], set()).add(turn_ns(int(tid)))
+    if turns["evs-w"] == {0}:
+        pytest.skip("this kernel does not say how long turns are")
+    assert turns["evs-w"] == {100000}
 
 
 def sleeps_a_second(evsd):
