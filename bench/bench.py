@@ -61,7 +61,7 @@ class Runs:
         for row in scenario.rows:
             value = values.get(row.name)
             if value is not None:
-                new = value if isinstance(value, list) else [value]
+                new = [float("%.5g" % each) for each in (value if isinstance(value, list) else [value])]
                 self.values.setdefault(scenario.title(row), {}).setdefault(name, []).extend(new)
                 print("%-28s %-8s %s %s" % (scenario.title(row), name, report.spread(new), row.unit),
                       flush=True)
