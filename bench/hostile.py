@@ -86,7 +86,7 @@ class Nulls:
         return [null_device(i) for i in range(2)]
 
     def run(self, switch):
-        self.telemetry, self.clock = proc.Telemetry(switch.prefix), switch.worker_run_time()
+        self.telemetry, self.clock = proc.Telemetry(switch.prefix), switch.workers()[0] + "/schedstat"
 
     def rate(self, seconds):
         """Packets for each second that the worker ran."""
