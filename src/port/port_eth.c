@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/evs_bitmap.h"
 #include "base/evs_log.h"
 #include "port/port_pvt.h"
 
@@ -149,6 +150,7 @@ static int on_event(uint16_t id, enum rte_eth_event_type type, void *arg, void *
 		EVS_LOG(port, ERR, "ethdev %u: its device was taken out: delete the port", id);
 	evs_store_relaxed(&port->link_check, true);
 	port_link_wake();
+	port_wake(); /* a queue that was made anew forgot that it was armed */
 	return 0;
 }
 
@@ -189,6 +191,7 @@ static void choose_conf(struct port *port, struct port_eth *eth,
 	}
 	eth->has_lsc = *info->dev_flags & RTE_ETH_DEV_INTR_LSC;
 	conf->intr_conf.lsc = eth->has_lsc;
+	conf->intr_conf.rxq = eth->has_rx_intr;
 	port->tx_caps = caps_of(conf->txmode.offloads);
 }
 
@@ -334,40 +337,60 @@ static void detach(struct port_eth *eth)
 		EVS_LOG(port, WARN, "DPDK could not take out device '%s'", eth->devargs);
 }
 
+/* Everything from the device's configuration to its start. Leaves nothing behind if it fails. */
+static int set_up(struct port *port, struct port_eth *eth, struct evs_error *err)
+{
+	int ret = configure(port, eth, err);
+
+	if (!ret)
+		ret = run(port, eth, err);
+	if (ret && port->pool) {
+		port_pool_put(port->pool);
+		port->pool = NULL;
+	}
+	return ret;
+}
+
+static int open_device(struct port *port, struct port_eth *eth, struct evs_error *err)
+{
+	int ret = attach(eth, err);
+
+	if (ret)
+		goto fail;
+	users[eth->id] = port;
+	rte_eth_dev_callback_register(eth->id, RTE_ETH_EVENT_INTR_LSC, on_event, port);
+	rte_eth_dev_callback_register(eth->id, RTE_ETH_EVENT_INTR_RMV, on_event, port);
+	eth->has_rx_intr = true;
+	ret = set_up(port, eth, err);
+	if (ret) { /* there may be too few vectors for interrupts of queues */
+		eth->has_rx_intr = false;
+		ret = set_up(port, eth, err);
+	}
+	if (!ret)
+		return 0;
+	rte_eth_dev_callback_unregister(eth->id, RTE_ETH_EVENT_INTR_RMV, on_event, port);
+	rte_eth_dev_callback_unregister(eth->id, RTE_ETH_EVENT_INTR_LSC, on_event, port);
+fail:
+	detach(eth);
+	return ret;
+}
+
 int port_eth_open(struct port *port, struct port_eth *eth, struct evs_error *err)
 {
+	uint64_t sockets[EVS_BITMAP_LEN(PORT_ETH_MAX_FD)];
 	int ret;
 
 	eth->id = RTE_MAX_ETHPORTS;
-	ret = attach(eth, err);
+	port_eth_sockets(sockets);
+	ret = open_device(port, eth, err);
 	if (ret)
-		goto fail_detach;
-	users[eth->id] = port;
-	ret = configure(port, eth, err);
-	if (ret)
-		goto fail_pool;
-	rte_eth_dev_callback_register(eth->id, RTE_ETH_EVENT_INTR_LSC, on_event, port);
-	rte_eth_dev_callback_register(eth->id, RTE_ETH_EVENT_INTR_RMV, on_event, port);
-	ret = run(port, eth, err);
-	if (ret)
-		goto fail_callbacks;
+		return ret;
+	port_eth_find_wake(port, eth, sockets);
 	port->ethdev_id = eth->id;
 	port->priv = eth;
 	port->rx = eth_rx;
 	port->tx = port->tx_caps & PORT_TX_L4_CSUM ? eth_tx_offload : eth_tx;
 	return 0;
-
-fail_callbacks:
-	rte_eth_dev_callback_unregister(eth->id, RTE_ETH_EVENT_INTR_RMV, on_event, port);
-	rte_eth_dev_callback_unregister(eth->id, RTE_ETH_EVENT_INTR_LSC, on_event, port);
-fail_pool:
-	detach(eth);
-	if (port->pool)
-		port_pool_put(port->pool);
-	return ret;
-fail_detach:
-	detach(eth);
-	return ret;
 }
 
 void port_eth_close(struct port *port)

@@ -17,6 +17,8 @@ struct port_eth {
 	bool plugged_in;     /* by us: is taken out again */
 	bool scatters;       /* a frame may span buffers */
 	bool has_lsc;        /* tells of link changes */
+	bool has_rx_intr;    /* receive interrupts; before the device is open: may it have them? */
+	int wake_fd[PORT_MAX_QUEUES]; /* what tells of frames; -1: nothing [ctl w, worker r] */
 };
 
 /* Attaches the device that eth->devargs name, configures and starts it, and fills port, whose priv
@@ -24,7 +26,15 @@ struct port_eth {
 int port_eth_open(struct port *port, struct port_eth *eth, struct evs_error *err);
 void port_eth_close(struct port *port);
 
+/* port_eth_wake.c: which descriptors of this process, below a bound, are sockets for frames; and,
+ * for the device that was opened since, which tell of them. */
+#define PORT_ETH_MAX_FD 65536
+void port_eth_sockets(uint64_t *map);
+void port_eth_find_wake(const struct port *port, struct port_eth *eth, const uint64_t *before);
+
 /* For the rows of port_types. */
+int port_eth_arm(struct port *port, uint16_t queue);
+void port_eth_disarm(struct port *port, uint16_t queue);
 int port_eth_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err);
 int port_eth_set_mac(struct port *port, const struct rte_ether_addr *mac, struct evs_error *err);
 int port_eth_set_admin(struct port *port, bool up, struct evs_error *err);

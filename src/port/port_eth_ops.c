@@ -78,6 +78,7 @@ void port_eth_get_status(struct port *port,
 	char text[32];
 
 	add(arg, "devargs", eth->devargs);
+	add(arg, "wake", eth->has_rx_intr ? "interrupt" : eth->wake_fd[0] < 0 ? "timer" : "socket");
 	if (!rte_eth_dev_info_get(port->ethdev_id, &info))
 		add(arg, "driver", info.driver_name);
 	snprintf(text, sizeof(text), "%u", port->ethdev_id);
