@@ -41,18 +41,42 @@ static void list_publish_again(void *arg)
 #define MOST_BURSTS  4u
 #define ROUND_BURSTS 8u
 
+static void list_swap(struct pmd_worker *w, struct pmd_poll *poll)
+{
+	struct pmd_poll *old = w->poll;
+
+	evs_store_release(&w->poll, poll);
+	pmd_wake_changed(w);
+	w->n_queues = poll->n;
+	if (old != &pmd_poll_nothing)
+		evs_rcu_free(old);
+}
+
+/* There is no memory for a list. What left the worker may be freed soon, so a list that names it
+ * must not stay: better that all its queues wait. */
+static void list_postpone(struct pmd_worker *w)
+{
+	bool stays = true;
+
+	EVS_LOG_LIMITED(pmd, ERR, "worker %u: no memory for a poll list, it is tried again", w->id);
+	for (unsigned i = 0; i < w->poll->n; i++)
+		stays &= w->poll->rxq[i]->owner == w;
+	if (!stays)
+		list_swap(w, (struct pmd_poll *)&pmd_poll_nothing);
+	evs_rcu_call(list_publish_again, (void *)(uintptr_t)w->id);
+}
+
 /* Makes w's poll list anew: the queues that it owns. Without memory it is tried again later. */
 static void list_publish(struct pmd_worker *w)
 {
-	struct pmd_poll *poll, *old = w->poll;
+	struct pmd_poll *poll;
 	unsigned n = 0;
 
 	QUEUE_FOREACH(q)
 	n += q->owner == w;
 	poll = malloc(sizeof(*poll) + n * sizeof(poll->rxq[0]));
 	if (!poll) {
-		EVS_LOG_LIMITED(pmd, ERR, "worker %u: no memory for a poll list", w->id);
-		evs_rcu_call(list_publish_again, (void *)(uintptr_t)w->id);
+		list_postpone(w);
 		return;
 	}
 	poll->n = 0;
@@ -60,11 +84,7 @@ static void list_publish(struct pmd_worker *w)
 	if (q->owner == w)
 		poll->rxq[poll->n++] = q;
 	poll->most = EVS_MAX(1u, EVS_MIN(MOST_BURSTS, ROUND_BURSTS / EVS_MAX(1u, n)));
-	evs_store_release(&w->poll, poll);
-	pmd_wake_changed(w);
-	w->n_queues = n;
-	if (old != &pmd_poll_nothing)
-		evs_rcu_free(old);
+	list_swap(w, poll);
 }
 
 /* The old worker has passed a quiescent state without the queue. */
