@@ -163,7 +163,7 @@ static void connect_guest(bool own, bool packed)
 		port_poll_links(NULL, NULL);
 	vhu = port->priv;
 	if (!own) {
-		vhu_rings_pause(vhu->served);
+		vhu_rings_pause(vhu->served, VHU_REST_FOR_GOOD);
 		evs_store_relaxed(&vhu->served->is_ours, false);
 	}
 	master_be_quiet(&m, 0, true);

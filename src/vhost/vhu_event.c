@@ -254,7 +254,7 @@ static void on_destroy_device(int vid)
 		conn->is_ready = false;
 	pthread_mutex_unlock(&vhu->lock);
 	if (conn)
-		vhu_rings_pause(conn);
+		vhu_rings_pause(conn, VHU_REST_FOR_GOOD);
 	if (evs_load_acquire(&vhu->vid) != vid)
 		return;
 	withdraw(vhu);
@@ -324,6 +324,11 @@ void vhu_conn_close(struct vhu_conn *conn)
 		vhu_kick_set(conn, ring, -1);
 		vhu_rings_call(conn, ring, -1);
 	}
+	vhu_rings_forget(conn);
+	for (uint32_t ring = 0; ring < VHU_N_RINGS; ring++) {
+		free(conn->ring[ring].kept);
+		conn->ring[ring].kept = NULL;
+	}
 	vhu_guard_del(conn);
 }
 
@@ -360,7 +365,7 @@ static void on_disconnect(int vid)
 
 	if (!conn)
 		return;
-	vhu_rings_pause(conn);
+	vhu_rings_pause(conn, VHU_REST_FOR_GOOD);
 	vhu_conn_close(conn);
 	pthread_mutex_lock(&conn->vhu->lock);
 	conn->vid = VHU_NO_DEVICE;

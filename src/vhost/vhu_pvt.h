@@ -77,6 +77,7 @@ struct vhu {
 	uint64_t n_calls[2 * VHU_MAX_PAIRS]; /* [workers w, ctl r] of the library to the guest */
 	uint64_t n_connects;                 /* [vhost w, ctl r] */
 	uint64_t n_refused;                  /* [vhost w, ctl r] messages */
+	uint64_t n_lost;                     /* [vhost w, ctl r] frames kept for a ring in vain */
 	pthread_mutex_t lock;
 	struct vhu_conn conn[VHU_MAX_CONNS];
 	/* control only */
@@ -164,12 +165,14 @@ void vhu_vet(struct vhu_conn *conn);
 bool vhu_is_eventfd(int fd); /* others may let workers wait */
 
 /* vhu_rings.c: [vhost] before a message that changes them, after it, and as the library says */
-void vhu_rings_pause(struct vhu_conn *conn);
-void vhu_ring_pause(struct vhu_conn *conn, unsigned i);
+enum vhu_rest { VHU_REST_A_MOMENT, VHU_REST_FOR_GOOD }; /* frames are kept meanwhile */
+void vhu_rings_pause(struct vhu_conn *conn, enum vhu_rest rest);
+void vhu_ring_pause(struct vhu_conn *conn, unsigned i, enum vhu_rest rest);
 /* By what the guest is called from now on: a copy is made. -1: by nothing. False: no descriptor is
  * left. */
 bool vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd);
 void vhu_rings_place(struct vhu_conn *conn);
+void vhu_rings_forget(struct vhu_conn *conn); /* frames that are kept for what does not come back */
 void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable);
 
 /* vhu_socket.c: [vhost] gives the connection's socket its time-outs; -1: not found */

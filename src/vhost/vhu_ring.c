@@ -42,6 +42,8 @@ EVS_HOT uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, u
 	rte_spinlock_lock(&ring->lock); /* held for a burst at most */
 	if (evs_likely(ring->is_active))
 		given = ring->layout->give(ring, mbufs, n);
+	else if (ring->room)
+		given = vhu_keep(ring, mbufs, n);
 	rte_spinlock_unlock(&ring->lock);
 	return given;
 }

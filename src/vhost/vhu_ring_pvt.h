@@ -12,8 +12,8 @@
  *
  * Invariants. While a message is handled that changes a ring, its memory or its features, it is not
  * active (vhu_rings_pause), so these only change while no worker uses them. Other messages, and
- * other rings, are not disturbed: a frame towards a ring that rests is dropped. The lock is
- * held for the time of a burst, in which no other lock is taken. Indices are given back to the
+ * other rings, are not disturbed; frames towards a ring that rests are kept (vhu_keep.c). The lock
+ * is held for the time of a burst, in which no other lock is taken. Indices are given back to the
  * library before it may use them.
  *
  * From ring to ring. Of a large frame only the head is copied when it is taken; the rest is lent
@@ -67,11 +67,14 @@ struct vhu_ring {
 	uint16_t size, index;
 	uint16_t last_avail, last_used; /* indices, of a packed ring places (vhu_packed_pvt.h) */
 	uint16_t last_call;
-	uint16_t n_open;       /* slots taken and not given back yet */
-	uint16_t n_quiet;      /* polls in vain since, while something is open */
-	uint16_t sparse;       /* bursts in which nothing is lent, as it was in vain */
-	uint32_t in_vain;      /* [worker of the queue] */
-	struct port_debt debt; /* listed while is_lent */
+	uint16_t n_open;        /* slots taken and not given back yet */
+	uint16_t n_quiet;       /* polls in vain since, while something is open */
+	uint16_t sparse;        /* bursts in which nothing is lent, as it was in vain */
+	uint32_t in_vain;       /* [worker of the queue] */
+	uint16_t room;          /* frames that may still be kept; 0: it does not rest */
+	uint16_t n_kept;        /* in kept */
+	struct rte_mbuf **kept; /* [vhost w] or NULL */
+	struct port_debt debt;  /* listed while is_lent */
 	const struct vhu_layout *layout;
 	int vid;
 	int call_fd; /* our copy; -1: none */
@@ -130,6 +133,13 @@ uint16_t vhu_ring_take(struct vhu_ring *ring, const struct vhu_catch *c);
 
 /* Frames to the guest, lent ones too: how many of them it has. They stay the caller's. [worker] */
 uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
+
+/* vhu_keep.c: under the lock. From now on frames are kept, for as many buffers as wait. [vhost] */
+void vhu_keep_begin(struct vhu_ring *ring);
+/* As vhu_ring_give, of a ring that rests. [worker] */
+uint16_t vhu_keep(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
+/* They are given, or not; how many were not. The lock is let go between bursts. [vhost] */
+uint16_t vhu_keep_end(struct vhu_ring *ring, bool gives);
 
 /* The guest has back what was kept; nothing is lent. Under the lock. [vhost] */
 void vhu_ring_return(struct vhu_ring *ring);

@@ -24,20 +24,41 @@ static const uint64_t offloads[2] = {
                 BIT(VIRTIO_NET_F_HOST_UFO),
 };
 
+/* Under the ring's lock, which is let go for moments if frames are given. */
+static void end_keeping(struct vhu_conn *conn, struct vhu_ring *ring, bool gives)
+{
+	uint16_t lost = vhu_keep_end(ring, gives);
+
+	if (lost)
+		__atomic_fetch_add(&conn->vhu->n_lost, lost, __ATOMIC_RELAXED);
+}
+
 /* Returns whether it has become so. port_wake follows then: frames may be there, and no worker has
  * armed it. */
-static bool set_active(struct vhu_ring *ring)
+static bool set_active(struct vhu_conn *conn, struct vhu_ring *ring)
 {
+	const bool is_active = ring->is_placed && ring->is_enabled;
 	bool is_new;
 
 	rte_spinlock_lock(&ring->lock);
-	is_new = !ring->is_active;
-	ring->is_active = ring->is_placed && ring->is_enabled;
-	is_new &= ring->is_active;
-	if (!ring->is_active && !ring->is_lent)
+	if (is_active && ring->room + ring->n_kept)
+		end_keeping(conn, ring, true);
+	is_new = is_active && !ring->is_active;
+	ring->is_active = is_active;
+	if (!is_active && !ring->is_lent)
 		vhu_ring_return(ring);
 	rte_spinlock_unlock(&ring->lock);
 	return is_new;
+}
+
+/* What workers still hold of it they give back (await_debt). */
+static void set_resting(struct vhu_ring *ring, enum vhu_rest rest)
+{
+	rte_spinlock_lock(&ring->lock);
+	if (ring->is_active && rest == VHU_REST_A_MOMENT && !(ring->index & 1))
+		vhu_keep_begin(ring);
+	ring->is_placed = ring->is_active = false;
+	rte_spinlock_unlock(&ring->lock);
 }
 
 /* Until the worker has given back what it holds of the ring, which takes it a turn of its loop. It
@@ -59,22 +80,33 @@ static void await_debt(struct vhu_ring *ring)
 	}
 }
 
-void vhu_ring_pause(struct vhu_conn *conn, unsigned i)
+void vhu_ring_pause(struct vhu_conn *conn, unsigned i, enum vhu_rest rest)
 {
 	struct vhu_ring *ring = &conn->ring[i];
 
 	if (!ring->is_placed)
 		return;
-	ring->is_placed = false;
-	set_active(ring);
+	set_resting(ring, rest);
 	await_debt(ring);
 	rte_vhost_set_vring_base(conn->vid, ring->index, ring->last_avail, ring->last_used);
 }
 
-void vhu_rings_pause(struct vhu_conn *conn)
+void vhu_rings_pause(struct vhu_conn *conn, enum vhu_rest rest)
 {
 	for (unsigned i = 0; i < VHU_N_RINGS; i++)
-		vhu_ring_pause(conn, i);
+		vhu_ring_pause(conn, i, rest);
+}
+
+void vhu_rings_forget(struct vhu_conn *conn)
+{
+	for (unsigned i = 0; i < VHU_N_RINGS; i += 2) {
+		struct vhu_ring *ring = &conn->ring[i];
+
+		rte_spinlock_lock(&ring->lock);
+		if (ring->room + ring->n_kept)
+			end_keeping(conn, ring, false);
+		rte_spinlock_unlock(&ring->lock);
+	}
 }
 
 bool vhu_rings_call(struct vhu_conn *conn, unsigned i, int fd)
@@ -155,7 +187,7 @@ static bool place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	if (ring->layout == &vhu_packed)
 		resume(conn, ring, &vring, features);
 	ring->is_placed = ring->layout->start(ring, &vring);
-	return set_active(ring);
+	return set_active(conn, ring);
 }
 
 void vhu_rings_place(struct vhu_conn *conn)
@@ -179,6 +211,6 @@ void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable)
 	if (index >= VHU_N_RINGS)
 		return;
 	conn->ring[index].is_enabled = enable;
-	if (set_active(&conn->ring[index]))
+	if (set_active(conn, &conn->ring[index]))
 		port_wake();
 }

@@ -169,6 +169,7 @@ void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, u
 	add(arg, "guest_connects", evs_load_relaxed(&vhu->n_connects));
 	add(arg, "guest_interrupts", sum_calls(vhu));
 	add(arg, "guest_messages_refused", evs_load_relaxed(&vhu->n_refused));
+	add(arg, "guest_frames_lost_at_messages", evs_load_relaxed(&vhu->n_lost));
 	add(arg, "all_guests_memory_faults", vhu_guard_faults());
 	for (uint16_t q = 0; q < port->n_rxq; q++) {
 		snprintf(key, sizeof(key), "rx_q%u_packets", q);

@@ -39,6 +39,7 @@ static const char no_fds[] = "no file descriptor is left: raise LimitNOFILE (or 
 struct rule {
 	const char *(*check)(struct vhu_conn *conn, struct vhu_msg *msg); /* NULL: it is good */
 	enum { NO_RING, ITS_RING, ALL_RINGS } rests;
+	enum vhu_rest rest;
 };
 
 /* Have the ring's addresses been translated, for its present size and the present features? */
@@ -261,13 +262,13 @@ static const char *check_inflight(struct vhu_conn *conn, struct vhu_msg *msg)
 
 static const struct rule rules[VHU_N_REQUESTS] = {
         [VHU_SET_FEATURES] = {check_features, ALL_RINGS},
-        [VHU_RESET_OWNER] = {check_reset, ALL_RINGS},
+        [VHU_RESET_OWNER] = {check_reset, ALL_RINGS, VHU_REST_FOR_GOOD},
         [VHU_SET_MEM_TABLE] = {check_memory, ALL_RINGS},
         [VHU_SET_LOG_BASE] = {check_log, ALL_RINGS},
         [VHU_SET_VRING_NUM] = {check_num, ITS_RING},
         [VHU_SET_VRING_ADDR] = {check_index, ITS_RING},
         [VHU_SET_VRING_BASE] = {check_base, ITS_RING},
-        [VHU_GET_VRING_BASE] = {check_stop, ITS_RING},
+        [VHU_GET_VRING_BASE] = {check_stop, ITS_RING, VHU_REST_FOR_GOOD},
         [VHU_SET_VRING_KICK] = {check_kick, ITS_RING},
         [VHU_SET_VRING_CALL] = {check_call, NO_RING},
         [VHU_SET_VRING_ERR] = {check_file, NO_RING},
@@ -285,9 +286,9 @@ static const struct rule rules[VHU_N_REQUESTS] = {
 static void rest(struct vhu_conn *conn, const struct vhu_msg *msg, const struct rule *rule)
 {
 	if (rule->rests == ALL_RINGS)
-		vhu_rings_pause(conn);
+		vhu_rings_pause(conn, rule->rest);
 	else if (rule->rests == ITS_RING)
-		vhu_ring_pause(conn, msg->u64 & VHU_MSG_RING_MASK);
+		vhu_ring_pause(conn, msg->u64 & VHU_MSG_RING_MASK, rule->rest);
 }
 
 static bool reads_replies(const struct vhu_conn *conn)
@@ -352,6 +353,7 @@ static enum rte_vhost_msg_result after(int vid, void *arg)
 	}
 	conn->is_calling = false;
 	vhu_rings_place(conn);
+	vhu_rings_forget(conn);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 

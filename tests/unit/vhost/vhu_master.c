@@ -118,7 +118,8 @@ bool master_receive(struct master *m, struct master_msg *msg)
 {
 	memset(msg, 0, sizeof(*msg));
 	return recv(m->fd, msg, 12, MSG_WAITALL) == 12 && msg->size <= sizeof(msg->bytes) &&
-	       recv(m->fd, msg->bytes, msg->size, MSG_WAITALL) == (ssize_t)msg->size;
+	       (msg->size == 0 ||
+	        recv(m->fd, msg->bytes, msg->size, MSG_WAITALL) == (ssize_t)msg->size);
 }
 
 static bool send_u64(struct master *m, uint32_t request, uint64_t value, int fd)
@@ -148,7 +149,7 @@ bool master_stop_vring(struct master *m, unsigned ring)
 	return send_state(m, MASTER_GET_VRING_BASE, ring, 0) && master_receive(m, &msg);
 }
 
-bool master_set_vring(struct master *m, unsigned ring)
+bool master_set_addr(struct master *m, unsigned ring)
 {
 	struct master_msg msg = {.request = MASTER_SET_VRING_ADDR, .flags = 1, .size = 40};
 
@@ -161,19 +162,24 @@ bool master_set_vring(struct master *m, unsigned ring)
 		msg.addr.avail = (uintptr_t)master_event(m, ring);
 		msg.addr.used = (uintptr_t)(master_event(m, ring) + 1);
 	}
+	return master_send(m, &msg, -1);
+}
+
+bool master_set_vring(struct master *m, unsigned ring)
+{
 	return send_state(m, MASTER_SET_VRING_NUM, ring, MASTER_RING_LEN) &&
 	       send_state(m, MASTER_SET_VRING_BASE, ring, m->packed ? WRAP : 0) &&
-	       master_send(m, &msg, -1) && send_u64(m, MASTER_SET_VRING_CALL, ring, m->event_fd) &&
+	       master_set_addr(m, ring) && send_u64(m, MASTER_SET_VRING_CALL, ring, m->event_fd) &&
 	       send_u64(m, MASTER_SET_VRING_KICK, ring, m->event_fd);
 }
 
-static bool set_memory(struct master *m)
+bool master_set_memory(struct master *m, uint64_t size)
 {
 	struct master_msg msg = {.request = MASTER_SET_MEM_TABLE, .flags = 1, .size = 8 + 32};
 
 	msg.mem.n = 1;
 	msg.mem.region[0].gpa = MASTER_GPA;
-	msg.mem.region[0].size = MASTER_MEMORY;
+	msg.mem.region[0].size = size;
 	msg.mem.region[0].uva = (uintptr_t)m->mem;
 	return master_send(m, &msg, m->mem_fd);
 }
@@ -200,7 +206,7 @@ bool master_start(struct master *m, uint64_t features, unsigned n_rings)
 	for (unsigned ring = 0; ring < MASTER_RINGS; ring++)
 		m->place[ring] = m->back[ring] = WRAP;
 	if (!send_u64(m, MASTER_SET_FEATURES, m->features, -1) ||
-	    !send_u64(m, MASTER_SET_OWNER, 0, -1) || !set_memory(m))
+	    !send_u64(m, MASTER_SET_OWNER, 0, -1) || !master_set_memory(m, MASTER_MEMORY))
 		return false;
 	for (unsigned ring = 0; ring < n_rings; ring++)
 		if (!master_set_vring(m, ring) || !master_enable(m, ring, true))

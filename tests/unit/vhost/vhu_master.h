@@ -88,6 +88,8 @@ bool master_send(struct master *m, const struct master_msg *msg, int fd);
 bool master_receive(struct master *m, struct master_msg *msg);
 /* Shakes hands with these features and starts n rings. */
 bool master_start(struct master *m, uint64_t features, unsigned n_rings);
+bool master_set_memory(struct master *m, uint64_t size); /* at most all of it */
+bool master_set_addr(struct master *m, unsigned ring);
 bool master_set_vring(struct master *m, unsigned ring);
 bool master_enable(struct master *m, unsigned ring, bool enable);
 bool master_stop_vring(struct master *m, unsigned ring);

@@ -15,26 +15,12 @@
 #include <sys/un.h>
 
 #include "vhost/vhu_pvt.h"
-#include "vhu_test.h"
+#include "vhu_ready.h"
 
-#define VERSION_1  (1ull << 32)
 #define GUEST_CSUM (1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_GUEST_CSUM)
 #define TSO                                                                                        \
 	(1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6 |                         \
 	 1ull << VIRTIO_NET_F_GUEST_TSO4 | 1ull << VIRTIO_NET_F_GUEST_TSO6)
-
-/* All that the guest has said is handled when this returns: while a message is, no ring is served,
- * and a frame for it is dropped. */
-static void connect_ready(struct master *m, struct port *port, uint64_t features, unsigned n_rings)
-{
-	struct master_msg last = {.request = MASTER_GET_FEATURES, .flags = 1};
-
-	test_connect(m, 0);
-	assert_true(master_start(m, VERSION_1 | features, n_rings));
-	assert_true(master_send(m, &last, -1) && master_receive(m, &last));
-	await(port->link_up);
-	master_refill(m, 0);
-}
 
 static uint64_t dropped(const struct port *port, enum pkt_drop reason)
 {
@@ -265,12 +251,6 @@ static void test_ring_full(void **state)
 	test_close(0);
 }
 
-struct talk {
-	struct master *m;
-	bool ends, good;
-	unsigned n;
-};
-
 static void test_queues(void **state)
 {
 	struct port *port = test_open(0, NULL);
@@ -289,55 +269,6 @@ static void test_queues(void **state)
 	assert_true(master_enable(&m, 0, true));
 	await(port->link_up);
 	exchange(&m, 20);
-	master_close(&m);
-	test_close(0);
-}
-
-/* Interrupts that move, queues that come and go, questions: what a running guest says. */
-static void *talk(void *arg)
-{
-	struct talk *t = arg;
-
-	for (unsigned i = 0; !evs_load_relaxed(&t->ends); i++) {
-		const struct master_msg call = {
-		        .request = MASTER_SET_VRING_CALL, .flags = 1, .size = 8, .u64 = i & 1};
-		struct master_msg question = {.request = MASTER_GET_FEATURES, .flags = 1};
-
-		t->good &= master_send(t->m, &call, t->m->event_fd) &&
-		           master_enable(t->m, 3, i & 1) && master_send(t->m, &question, -1) &&
-		           master_receive(t->m, &question);
-		t->n++;
-	}
-	return NULL;
-}
-
-/* No frame is lost while messages are handled. */
-static void test_messages_in_traffic(void **state)
-{
-	struct port *port = test_open(0, NULL);
-	struct master m;
-	struct talk t = {.m = &m, .good = true};
-	uint64_t refused = n_refused[0];
-	uint8_t frame[64] = {2};
-	uint32_t id, len;
-	pthread_t talker;
-
-	connect_ready(&m, port, 0, 4);
-	pthread_create(&talker, NULL, talk, &t);
-	for (unsigned i = 0; i < 2000 || evs_load_relaxed(&t.n) < 2000; i++) {
-		uint16_t before = m.used[0];
-
-		for (unsigned k = 0; k < 64; k++)
-			master_transmit(&m, 1, NULL, frame, sizeof(frame));
-		await((master_reap(&m, 0, &id, &len), (uint16_t)(m.used[0] - before) == 64) ||
-		      evs_load_relaxed(&n_refused[0]) != refused);
-		assert_int_equal(evs_load_relaxed(&n_refused[0]), refused);
-		for (unsigned k = 0; k < 64; k++)
-			master_offer(&m, 0, (uint16_t)((before + k) % MASTER_RING_LEN));
-	}
-	evs_store_relaxed(&t.ends, true);
-	pthread_join(talker, NULL);
-	assert_true(t.good);
 	master_close(&m);
 	test_close(0);
 }
@@ -471,7 +402,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_queues),        cmocka_unit_test(test_driver_reload),
 	        cmocka_unit_test(test_reconnects),    cmocka_unit_test(test_second_guest),
 	        cmocka_unit_test(test_arm),           cmocka_unit_test(test_port_cycles),
-	        cmocka_unit_test(test_stale_socket),  cmocka_unit_test(test_messages_in_traffic),
+	        cmocka_unit_test(test_stale_socket),
 	};
 	int ret;
 
