@@ -10,6 +10,9 @@
  *
  * Each thread has its own list of what is done: the kernel keeps it under a lock, and two threads
  * that call at once took 1.1 us with a common one, 0.75 with two.
+ *
+ * The library, which serves rings behind an IOMMU, writes to what it was given: an eventfd of our
+ * own, that nobody reads and nobody else has; when it says that it has done so, we call the guest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +30,7 @@
 #define TRIES    3   /* one will do, unless memory is short */
 #define NO_LIST  (~(aio_context_t)0)
 
+static int decoy = -1;   /* an eventfd */
 static int nothing = -1; /* a descriptor of it; -1: eventfds are written */
 static pthread_key_t key;
 static __thread aio_context_t done; /* 0: none yet; NO_LIST: there is none to be had */
@@ -100,8 +104,15 @@ static bool try_it(void)
 	return works && sum == 1;
 }
 
+int vhu_call_decoy(void)
+{
+	return fcntl(decoy, F_DUPFD_CLOEXEC, 0);
+}
+
 bool vhu_call_init(void)
 {
+	if (decoy < 0)
+		decoy = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (nothing >= 0)
 		return true;
 	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);

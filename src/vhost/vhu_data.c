@@ -47,15 +47,15 @@ static EVS_COLD uint16_t check_burst(struct port *port, uint16_t queue, struct r
 }
 
 /* Rings of the library: behind an IOMMU. */
-static uint16_t library_rx(struct port *port, uint16_t queue, int vid, struct rte_mbuf **mbufs,
-                           uint16_t n)
+static uint16_t library_rx(struct port *port, uint16_t queue, struct vhu_conn *conn,
+                           struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct vhu *vhu = port->priv;
 	uint16_t ring = (uint16_t)(2 * queue + 1), got;
 	uint64_t any = 0;
 
-	vhu_call_for(vhu, ring);
-	got = rte_vhost_dequeue_burst(vid, ring, evs_load_relaxed(&vhu->pool), mbufs, n);
+	vhu_call_for(conn, ring);
+	got = rte_vhost_dequeue_burst(conn->vid, ring, evs_load_relaxed(&vhu->pool), mbufs, n);
 
 	for (uint16_t i = 0; i < got; i++)
 		any |= mbufs[i]->ol_flags;
@@ -76,7 +76,7 @@ EVS_HOT uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
 		got = vhu_ring_take(&conn->ring[2 * queue + 1], &c);
 	else
-		got = library_rx(port, queue, vid, mbufs, n);
+		got = library_rx(port, queue, conn, mbufs, n);
 	if (evs_unlikely(evs_load_relaxed(&vhu->must_announce) && got < n))
 		got += vhu_announce(vhu, mbufs + got);
 	evs_counter_add(&counters->rx_pkts, got);
@@ -151,12 +151,12 @@ static EVS_COLD uint16_t send_large(int vid, uint16_t ring, struct rte_mbuf **mb
 }
 
 /* Rings of the library. */
-static uint16_t library_tx(struct vhu *vhu, uint16_t ring, int vid, struct rte_mbuf **mbufs,
+static uint16_t library_tx(struct vhu_conn *conn, uint16_t ring, struct rte_mbuf **mbufs,
                            uint16_t n)
 {
 	uint64_t any = 0;
 
-	vhu_call_for(vhu, ring);
+	vhu_call_for(conn, ring);
 	for (uint16_t i = 0; i < n; i++) {
 		if (pkt_own(mbufs[i])) /* the guest has changed its rings just now */
 			n = i;
@@ -164,22 +164,21 @@ static uint16_t library_tx(struct vhu *vhu, uint16_t ring, int vid, struct rte_m
 			any |= mbufs[i]->ol_flags;
 	}
 	if (evs_unlikely(any & LARGE))
-		return send_large(vid, ring, mbufs, n);
-	return rte_vhost_enqueue_burst(vid, ring, mbufs, n);
+		return send_large(conn->vid, ring, mbufs, n);
+	return rte_vhost_enqueue_burst(conn->vid, ring, mbufs, n);
 }
 
-EVS_INLINE uint16_t give(struct vhu *vhu, uint16_t ring, int vid, struct rte_mbuf **mbufs,
-                         uint16_t n)
+EVS_INLINE uint16_t give(struct vhu *vhu, uint16_t ring, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct vhu_conn *conn = evs_load_relaxed(&vhu->served);
 
 	if (evs_likely(evs_load_relaxed(&conn->is_ours)))
 		return vhu_ring_give(&conn->ring[ring], mbufs, n);
-	return library_tx(vhu, ring, vid, mbufs, n);
+	return library_tx(conn, ring, mbufs, n);
 }
 
 /* Each frame to the ring of its flow; those that were taken come first in the end. */
-static EVS_HOT uint16_t spread(struct vhu *vhu, int vid, struct rte_mbuf **mbufs, uint16_t n)
+static EVS_HOT uint16_t spread(struct vhu *vhu, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct rte_mbuf *part[PKT_BURST_MAX], *rest[PKT_BURST_MAX], *refused[PKT_BURST_MAX];
 	uint16_t ring[PKT_BURST_MAX], sent = 0, n_refused = 0;
@@ -200,7 +199,7 @@ static EVS_HOT uint16_t spread(struct vhu *vhu, int vid, struct rte_mbuf **mbufs
 			}
 		}
 		left = kept;
-		got = give(vhu, now, vid, part, n_part);
+		got = give(vhu, now, part, n_part);
 		memcpy(mbufs + sent, part, got * sizeof(part[0]));
 		sent += got;
 		memcpy(refused + n_refused, part + got, (n_part - got) * sizeof(part[0]));
@@ -214,15 +213,14 @@ EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 {
 	struct vhu *vhu = port->priv;
 	struct vhu_txq *txq = &vhu->txq[queue];
-	int vid = evs_load_acquire(&vhu->vid);
 	uint16_t ring = evs_load_relaxed(&txq->ring), sent;
 
-	if (vid < 0)
+	if (evs_load_acquire(&vhu->vid) < 0)
 		return 0;
 	if (evs_unlikely(ring == VHU_STEERED))
-		sent = spread(vhu, vid, mbufs, n);
+		sent = spread(vhu, mbufs, n);
 	else
-		sent = give(vhu, ring, vid, mbufs, n);
+		sent = give(vhu, ring, mbufs, n);
 	evs_counter_add(&txq->n_pkts, sent);
 	rte_pktmbuf_free_bulk(mbufs, sent);
 	return sent;

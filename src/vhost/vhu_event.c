@@ -228,7 +228,7 @@ static int on_new_device(int vid)
 		facts.n_regions = conn->facts.n_regions;
 		facts.memory_bytes = conn->facts.memory_bytes;
 		conn->facts = facts;
-		vhu_resume(vid, &facts);
+		vhu_resume(conn);
 		conn->is_ready = true;
 		serve(vhu, conn);
 	}
@@ -374,18 +374,19 @@ static void on_disconnect(int vid)
 }
 
 /* The library calls a guest in the worker that serves it, and tells the device only. */
-static __thread uint64_t *calls;
+static __thread struct vhu_ring *called;
 
-void vhu_call_for(struct vhu *vhu, uint16_t ring)
+void vhu_call_for(struct vhu_conn *conn, uint16_t ring)
 {
-	calls = &vhu->n_calls[ring];
+	called = &conn->ring[ring];
 }
 
+/* Under the library's lock of the ring, so that no message changes the file meanwhile. */
 static void on_call(int vid)
 {
 	(void)vid;
-	if (calls)
-		evs_counter_add(calls, 1); /* under the library's lock of the ring */
+	if (called)
+		vhu_ring_call(called);
 }
 
 const struct rte_vhost_device_ops vhu_ops = {

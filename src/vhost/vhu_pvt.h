@@ -74,7 +74,6 @@ struct vhu {
 	uint64_t mac;             /* [ctl w, worker r] its address in 6 bytes; 0: unknown */
 	/* mailbox */
 	uint64_t rings EVS_CACHE_ALIGNED;    /* [vhost w, ctl r] bitmap of enabled ones of vid */
-	uint64_t n_calls[2 * VHU_MAX_PAIRS]; /* [workers w, ctl r] of the library to the guest */
 	uint64_t n_connects;                 /* [vhost w, ctl r] */
 	uint64_t n_refused;                  /* [vhost w, ctl r] messages */
 	uint64_t n_lost;                     /* [vhost w, ctl r] frames kept for a ring in vain */
@@ -124,7 +123,7 @@ void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, u
                     void *arg);
 
 /* vhu_event.c */
-void vhu_call_for(struct vhu *vhu, uint16_t ring); /* [worker] whose interrupts come now */
+void vhu_call_for(struct vhu_conn *conn, uint16_t ring); /* [worker] who is called now */
 void vhu_conn_close(struct vhu_conn *conn);        /* [vhost, ctl] what it holds */
 /* [vhost] A copy is made; -1: none. False: no descriptor is left. */
 bool vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd);
@@ -152,7 +151,7 @@ void vhu_open_again(struct vhu *vhu, uint64_t now_ns); /* if nobody is connected
 void vhu_open_log(uint32_t level);
 
 /* vhu_resume.c: [vhost] before the rings are served */
-void vhu_resume(int vid, const struct vhu_facts *facts);
+void vhu_resume(const struct vhu_conn *conn);
 /* Where to go on in a packed ring that lies where it may, if the guest says `told`. */
 uint16_t vhu_resume_from(unsigned ring, uint64_t features, const struct rte_vhost_vring *vring,
                          uint16_t told);

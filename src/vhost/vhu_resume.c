@@ -13,7 +13,8 @@
  *      | used, this lap | available | used, the lap before |
  *      0                device      driver                 size
  *
- * That holds while each buffer takes one descriptor: with indirect descriptors, and towards the
+ * That holds since evs marks each descriptor, also those of a chain and with in-order. Behind an
+ * IOMMU the library does so while each buffer takes one: with indirect descriptors, and towards the
  * guest with mergeable buffers, as all common drivers have them. Else what QEMU says stands.
  * A device that was killed while it gave back a burst can have left out the first one of it (which
  * is written last). All from there on is given back then, as empty.
@@ -99,7 +100,7 @@ uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size)
 	return (uint16_t)(place | (t.wrap == (t.n_avail <= t.driver) ? VHU_WRAP : 0));
 }
 
-/* Does each buffer of the ring take one descriptor? */
+/* Does the library write to each descriptor of the ring? */
 static bool is_simple(unsigned ring, uint64_t features)
 {
 	const unsigned needed = ring & 1 ? VIRTIO_RING_F_INDIRECT_DESC : VIRTIO_NET_F_MRG_RXBUF;
@@ -114,7 +115,7 @@ uint16_t vhu_resume_from(unsigned ring, uint64_t features, const struct rte_vhos
 {
 	uint16_t place;
 
-	if (!is_simple(ring, features))
+	if ((features & VHU_NOT_OURS) && !is_simple(ring, features))
 		return told;
 	place = vhu_resume_place(vring->desc_packed, vring->size);
 	if (place != told)
@@ -135,21 +136,22 @@ static void resume(int vid, uint16_t i, uint64_t features, const struct rte_vhos
 		rte_vhost_set_vring_base(vid, i, place, place);
 }
 
-void vhu_resume(int vid, const struct vhu_facts *facts)
+void vhu_resume(const struct vhu_conn *conn)
 {
-	const uint64_t theirs = 1ull << VIRTIO_F_RING_PACKED | VHU_NOT_OURS;
+	const uint64_t features = conn->facts.features,
+	               theirs = 1ull << VIRTIO_F_RING_PACKED | VHU_NOT_OURS;
 
-	for (uint16_t i = 0; i < facts->n_rings; i++) {
+	for (uint16_t i = 0; i < conn->facts.n_rings; i++) {
 		struct rte_vhost_vring ring = {0};
 
-		if (rte_vhost_get_vhost_vring(vid, i, &ring) || !ring.desc || !ring.size)
+		if (rte_vhost_get_vhost_vring(conn->vid, i, &ring) || !ring.desc || !ring.size)
 			continue;
-		if ((facts->features & theirs) == theirs)
-			resume(vid, i, facts->features, &ring);
+		if ((features & theirs) == theirs)
+			resume(conn->vid, i, features, &ring);
 		/* Who served it before may not have come to that. Whether the guest wants it can
 		 * not be told without the place up to which it was called; once too often is
 		 * harmless. */
-		if (ring.callfd >= 0)
-			vhu_call(ring.callfd);
+		if (conn->ring[i].call_fd >= 0)
+			vhu_call(conn->ring[i].call_fd);
 	}
 }

@@ -146,6 +146,7 @@ void vhu_ring_return(struct vhu_ring *ring);
 
 /* vhu_call.c */
 bool vhu_call_init(void); /* [ctl] false: calls may have to wait, which is logged */
+int vhu_call_decoy(void); /* for the library, which closes it; -1: none to be had. [vhost] */
 void vhu_call(int fd);    /* an eventfd of a guest's; never waits for it. [any thread] */
 
 /* The guest is called. [worker] */

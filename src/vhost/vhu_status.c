@@ -54,13 +54,12 @@ static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
 	conn->n_kicks[i] += read_kicks(conn->kick_fd[i]);
 	state->size = vring.size;
 	state->kicks = conn->n_kicks[i];
-	state->calls = evs_load_relaxed(&vhu->n_calls[i]);
+	state->calls = evs_load_relaxed(&ring->n_calls);
 	if (ring->is_placed) {
 		state->has_no_end =
 		        evs_load_relaxed(&ring->has_no_end) && !evs_load_relaxed(&ring->is_active);
 		state->avail = evs_load_relaxed(&ring->last_avail);
 		state->used = evs_load_relaxed(&ring->last_used);
-		state->calls += evs_load_relaxed(&ring->n_calls);
 	}
 	if (conn->facts.features & PACKED) {
 		state->avail &= INDEX_MASK;
@@ -152,8 +151,6 @@ static uint64_t sum_calls(const struct vhu *vhu)
 {
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < 2 * VHU_MAX_PAIRS; i++)
-		sum += evs_load_relaxed(&vhu->n_calls[i]);
 	for (unsigned c = 0; c < VHU_MAX_CONNS; c++)
 		for (unsigned i = 0; i < VHU_N_RINGS; i++)
 			sum += evs_load_relaxed(&vhu->conn[c].ring[i].n_calls);

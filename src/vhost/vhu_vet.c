@@ -131,6 +131,18 @@ static bool never_blocks(int fd)
 	return vhu_is_eventfd(fd) && flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+/* We have a copy of the file; the library is not to touch it. */
+static const char *hide_call(struct vhu_msg *msg)
+{
+	int decoy = vhu_call_decoy();
+
+	if (decoy < 0)
+		return no_fds;
+	close(msg->fds[0]);
+	msg->fds[0] = decoy;
+	return NULL;
+}
+
 static const char *check_call(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	const uint32_t ring = msg->u64 & VHU_MSG_RING_MASK;
@@ -142,7 +154,7 @@ static const char *check_call(struct vhu_conn *conn, struct vhu_msg *msg)
 	if (!vhu_rings_call(conn, ring, msg->n_fds == 1 ? msg->fds[0] : -1))
 		return no_fds;
 	conn->is_calling = true;
-	return NULL;
+	return msg->n_fds == 1 ? hide_call(msg) : NULL;
 }
 
 static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)

@@ -11,7 +11,7 @@ import struct
 
 import pytest
 from evslib import RpcError, wait_for
-from evslib.guest import CSUM, GUEST_CSUM, INDIRECT, MODERN, N_SEND, PACKED, Guest
+from evslib.guest import CSUM, GUEST_CSUM, IN_ORDER, INDIRECT, MODERN, N_SEND, PACKED, Guest
 
 FRAME = bytes.fromhex("ffffffffffff52540000000188b5") + bytes(50)
 MODES = ("client", "server")
@@ -85,7 +85,9 @@ class Stream:
         wait_for(lambda: self.pump() >= enough, "the stream flows", interval=0)
 
 
-@pytest.mark.parametrize("rings", [MODERN, MODERN | PACKED | INDIRECT], ids=["split", "packed"])
+@pytest.mark.parametrize("rings", [MODERN, MODERN | IN_ORDER, MODERN | PACKED | INDIRECT, MODERN | PACKED,
+                                   MODERN | PACKED | INDIRECT | IN_ORDER],
+                         ids=["split", "split-in-order", "packed", "packed-without-indirect", "packed-in-order"])
 def test_evsd_killed_in_full_traffic(lab, rings):
     """No small frame comes twice or out of turn; the stream goes on."""
     wire = Wire(lab, "client")
@@ -93,6 +95,7 @@ def test_evsd_killed_in_full_traffic(lab, rings):
     stream = Stream(*guests)
     for more in (300, 77, 500):
         stream.wait_for_more(more)
+        assert ("in-order" in wire.status(0, "features").split(",")) == bool(rings & IN_ORDER)
         wire.evsd.kill()
         wire.evsd.start()
         for n, guest in enumerate(guests):

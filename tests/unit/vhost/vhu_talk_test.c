@@ -17,7 +17,7 @@
 #define LOG_ALL  (1ull << 26)
 #define LOG_SIZE 0x40000u /* a bit for each page up to the end of the guest's memory */
 #define N_BURST  64
-#define N_ROUNDS 300
+#define N_ROUNDS 100
 
 struct talk {
 	struct master *m;
