@@ -31,6 +31,8 @@ static EVS_COLD uint64_t refuse(struct pmd_worker *w, struct pmd_view *v,
 		gone[n] = mbufs[__builtin_ctz(left)];
 		bytes += gone[n++]->pkt_len;
 	}
+	if (v->port->type->refused)
+		v->port->type->refused(v->port, evs_load_relaxed(&v->txq), gone, (uint16_t)n);
 	pmd_drop(w, v, gone, n, v->port->drop_full);
 	return bytes;
 }

@@ -120,6 +120,10 @@ struct port_type {
 	 * the first frame, rx always looks. Either as often as one likes. NULL: PORT_ARM_NEVER. */
 	int (*arm)(struct port *port, uint16_t queue);
 	void (*disarm)(struct port *port, uint16_t queue);
+	/* [worker] These will be dropped, since the port's tx did not take them. NULL: of no
+	 * interest to the type. */
+	void (*refused)(struct port *port, uint16_t queue, struct rte_mbuf *const *mbufs,
+	                uint16_t n);
 	/* [ctl] The rest may be NULL: not supported. set applies changed options of the type under
 	 * traffic, wholly or not at all; the caller has checked their names. */
 	int (*set)(struct port *port, const struct port_args *args, struct evs_error *err);

@@ -57,6 +57,7 @@ static uint16_t library_rx(struct port *port, uint16_t queue, struct vhu_conn *c
 	vhu_call_for(conn, ring);
 	got = rte_vhost_dequeue_burst(conn->vid, ring, evs_load_relaxed(&vhu->pool), mbufs, n);
 
+	vhu_ring_count(&conn->ring[ring], mbufs, got);
 	for (uint16_t i = 0; i < got; i++)
 		any |= mbufs[i]->ol_flags;
 	return any & RX_REQUEST ? check_burst(port, queue, mbufs, got) : got;
@@ -155,6 +156,7 @@ static uint16_t library_tx(struct vhu_conn *conn, uint16_t ring, struct rte_mbuf
                            uint16_t n)
 {
 	uint64_t any = 0;
+	uint16_t sent;
 
 	vhu_call_for(conn, ring);
 	for (uint16_t i = 0; i < n; i++) {
@@ -163,9 +165,10 @@ static uint16_t library_tx(struct vhu_conn *conn, uint16_t ring, struct rte_mbuf
 		else
 			any |= mbufs[i]->ol_flags;
 	}
-	if (evs_unlikely(any & LARGE))
-		return send_large(conn->vid, ring, mbufs, n);
-	return rte_vhost_enqueue_burst(conn->vid, ring, mbufs, n);
+	sent = evs_unlikely(any & LARGE) ? send_large(conn->vid, ring, mbufs, n)
+	                                 : rte_vhost_enqueue_burst(conn->vid, ring, mbufs, n);
+	vhu_ring_count(&conn->ring[ring], mbufs, sent);
+	return sent;
 }
 
 EVS_INLINE uint16_t give(struct vhu *vhu, uint16_t ring, struct rte_mbuf **mbufs, uint16_t n)
@@ -224,4 +227,21 @@ EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbu
 	evs_counter_add(&txq->n_pkts, sent);
 	rte_pktmbuf_free_bulk(mbufs, sent);
 	return sent;
+}
+
+EVS_COLD void vhu_refused(struct port *port, uint16_t queue, struct rte_mbuf *const *mbufs,
+                          uint16_t n)
+{
+	struct vhu *vhu = port->priv;
+	struct vhu_conn *conn = evs_load_relaxed(&vhu->served);
+
+	if (evs_load_acquire(&vhu->vid) < 0)
+		return;
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t ring = evs_load_relaxed(&vhu->txq[queue].ring);
+
+		if (ring == VHU_STEERED)
+			ring = vhu_steer(vhu, mbufs[i]);
+		__atomic_fetch_add(&conn->ring[ring].n_drops, 1, __ATOMIC_RELAXED);
+	}
 }

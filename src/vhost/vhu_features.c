@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of virtio features (virtio 1.1: 5.1.3, 6), for `features=` and for `port show`.
+ * Names of virtio features (virtio 1.2: 5.1.3, 6), for `features=` and for `port show`.
  * Threads: any.
  */
 #include <linux/virtio_config.h>
@@ -20,7 +20,6 @@ static const struct {
 } names[] = {
         {"csum", BIT(VIRTIO_NET_F_CSUM), true},
         {"guest-csum", BIT(VIRTIO_NET_F_GUEST_CSUM), true},
-        {"gso", BIT(VIRTIO_NET_F_GSO), false}, /* of old: all of those below */
         {"tso", BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6), true},
         {"guest-tso", BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6), true},
         {"ufo", BIT(VIRTIO_NET_F_HOST_UFO), true},
@@ -30,9 +29,26 @@ static const struct {
         {"mrg-rxbuf", BIT(VIRTIO_NET_F_MRG_RXBUF), true},
         {"mtu", BIT(VIRTIO_NET_F_MTU), true},
         {"mq", BIT(VIRTIO_NET_F_MQ), true},
+        {"ctrl-guest-offloads", BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS), false},
+        {"mac", BIT(VIRTIO_NET_F_MAC), false},
+        {"gso", BIT(6), false}, /* of drivers before virtio 1.0: all of tso, ufo, ecn */
+        {"status", BIT(VIRTIO_NET_F_STATUS), false},
         {"guest-announce", BIT(VIRTIO_NET_F_GUEST_ANNOUNCE), true},
         {"ctrl-vq", BIT(VIRTIO_NET_F_CTRL_VQ), false},
         {"ctrl-rx", BIT(VIRTIO_NET_F_CTRL_RX), false},
+        {"ctrl-vlan", BIT(VIRTIO_NET_F_CTRL_VLAN), false},
+        {"ctrl-rx-extra", BIT(VIRTIO_NET_F_CTRL_RX_EXTRA), false},
+        {"ctrl-mac-addr", BIT(VIRTIO_NET_F_CTRL_MAC_ADDR), false},
+        {"notf-coal", BIT(53), false},
+        {"guest-uso", BIT(54) | BIT(55), false},
+        {"uso", BIT(56), false},
+        {"hash-report", BIT(57), false},
+        {"guest-hdrlen", BIT(59), false},
+        {"rss", BIT(60), false},
+        {"rsc-ext", BIT(61), false},
+        {"standby", BIT(62), false},
+        {"speed-duplex", BIT(63), false},
+        {"notify-on-empty", BIT(24), false},
         {"indirect", BIT(VIRTIO_RING_F_INDIRECT_DESC), true},
         {"event-idx", BIT(VIRTIO_RING_F_EVENT_IDX), true},
         {"any-layout", BIT(VIRTIO_F_ANY_LAYOUT), false},
@@ -43,6 +59,10 @@ static const struct {
         {"packed", BIT(VIRTIO_F_RING_PACKED), true},
         {"in-order", BIT(VIRTIO_F_IN_ORDER), true},
         {"order-platform", BIT(VIRTIO_F_ORDER_PLATFORM), false},
+        {"sr-iov", BIT(VIRTIO_F_SR_IOV), false},
+        {"notification-data", BIT(38), false},
+        {"notif-config-data", BIT(39), false},
+        {"ring-reset", BIT(40), false},
 };
 
 static uint64_t find(const char *name, size_t len)

@@ -83,6 +83,7 @@ static int add_desc(const struct vhu_ring *ring, void *arg, const struct vring_d
 /* Slots of the ring that a burst fills, from the first one on. */
 struct stretch {
 	uint16_t filled, end;
+	uint64_t bytes; /* of frames */
 };
 
 /* Finds room for a frame in the next slots; returns how many buffers it takes, 0: none. */
@@ -158,6 +159,7 @@ static bool give_long(struct vhu_ring *ring, bool packed, const struct rte_mbuf 
 	put(ring, &room, &header, ring->hdr_size);
 	if (m->ol_flags & PKT_LENT)
 		put_lent(ring, &room, m);
+	stretch->bytes += m->pkt_len;
 	for (; m && !(m->ol_flags & PKT_LENT); m = m->next)
 		put(ring, &room, rte_pktmbuf_mtod(m, const void *), m->data_len);
 	for (uint16_t i = 0; i < n; i++)
@@ -213,9 +215,11 @@ EVS_INLINE uint16_t give_shorts(struct vhu_ring *ring, bool packed, struct rte_m
 		vhu_buf_read(ring, packed, &bufs[i], VRING_DESC_F_WRITE);
 	while (given < n && give_short(ring, mbufs[given], &bufs[given], given + 1 < n))
 		given++;
-	for (uint16_t i = 0; i < given; i++)
+	for (uint16_t i = 0; i < given; i++) {
+		stretch->bytes += mbufs[i]->pkt_len;
 		vhu_buf_use(ring, packed, i,
 		            vhu_buf_used(packed, &bufs[i], mbufs[i]->pkt_len + ring->hdr_size));
+	}
 	stretch->filled = given;
 	if (given)
 		vhu_slots_reveal(ring, packed, given);
@@ -224,13 +228,15 @@ EVS_INLINE uint16_t give_shorts(struct vhu_ring *ring, bool packed, struct rte_m
 
 EVS_INLINE uint16_t give(struct vhu_ring *ring, bool packed, struct rte_mbuf **mbufs, uint16_t n)
 {
-	struct stretch stretch = {0, vhu_slots_waiting(ring, packed)};
+	struct stretch stretch = {.end = vhu_slots_waiting(ring, packed)};
 	uint16_t i = give_shorts(ring, packed, mbufs, n, &stretch);
 
 	while (i < n && give_long(ring, packed, mbufs[i], &stretch))
 		i++;
 	if (stretch.filled == 0)
 		return 0;
+	evs_counter_add(&ring->n_pkts, i);
+	evs_counter_add(&ring->n_bytes, stretch.bytes);
 	vhu_slots_take(ring, packed, stretch.filled);
 	if (packed)
 		vhu_packed_tell(ring, stretch.filled);

@@ -250,6 +250,7 @@ const struct port_type vhu_port_type = {
         .destroy = vhu_destroy,
         .arm = vhu_arm,
         .disarm = vhu_disarm,
+        .refused = vhu_refused,
         .set = vhu_set,
         .set_mtu = vhu_set_mtu,
         .set_mac = vhu_set_mac,

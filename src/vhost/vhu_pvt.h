@@ -73,10 +73,10 @@ struct vhu {
 	bool must_announce;       /* [vhost w, workers rw] that the guest is here */
 	uint64_t mac;             /* [ctl w, worker r] its address in 6 bytes; 0: unknown */
 	/* mailbox */
-	uint64_t rings EVS_CACHE_ALIGNED;    /* [vhost w, ctl r] bitmap of enabled ones of vid */
-	uint64_t n_connects;                 /* [vhost w, ctl r] */
-	uint64_t n_refused;                  /* [vhost w, ctl r] messages */
-	uint64_t n_lost;                     /* [vhost w, ctl r] frames kept for a ring in vain */
+	uint64_t rings EVS_CACHE_ALIGNED; /* [vhost w, ctl r] bitmap of enabled ones of vid */
+	uint64_t n_connects;              /* [vhost w, ctl r] */
+	uint64_t n_refused;               /* [vhost w, ctl r] messages */
+	uint64_t n_lost;                  /* [vhost w, ctl r] frames kept for a ring in vain */
 	pthread_mutex_t lock;
 	struct vhu_conn conn[VHU_MAX_CONNS];
 	/* control only */
@@ -104,6 +104,7 @@ uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint
 int vhu_arm(struct port *port, uint16_t queue);
 void vhu_disarm(struct port *port, uint16_t queue);
 uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
+void vhu_refused(struct port *port, uint16_t queue, struct rte_mbuf *const *mbufs, uint16_t n);
 
 /* vhu_steer.c */
 uint16_t vhu_steer(const struct vhu *vhu, const struct rte_mbuf *m); /* [worker] the frame's ring */
@@ -124,7 +125,7 @@ void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, u
 
 /* vhu_event.c */
 void vhu_call_for(struct vhu_conn *conn, uint16_t ring); /* [worker] who is called now */
-void vhu_conn_close(struct vhu_conn *conn);        /* [vhost, ctl] what it holds */
+void vhu_conn_close(struct vhu_conn *conn);              /* [vhost, ctl] what it holds */
 /* [vhost] A copy is made; -1: none. False: no descriptor is left. */
 bool vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd);
 struct rte_vhost_device_ops;

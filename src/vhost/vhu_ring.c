@@ -55,6 +55,18 @@ void vhu_ring_return(struct vhu_ring *ring)
 	ring->n_open = 0;
 }
 
+void vhu_ring_count(struct vhu_ring *ring, struct rte_mbuf *const *mbufs, uint16_t n)
+{
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		bytes += mbufs[i]->pkt_len;
+	rte_spinlock_lock(&ring->lock);
+	evs_counter_add(&ring->n_pkts, n);
+	evs_counter_add(&ring->n_bytes, bytes);
+	rte_spinlock_unlock(&ring->lock);
+}
+
 EVS_HOT void vhu_ring_call(struct vhu_ring *ring)
 {
 	if (ring->call_fd < 0)

@@ -93,7 +93,8 @@ struct vhu_ring {
 	};
 	uint64_t gpa; /* of a packed ring, where the guest sees it */
 	const struct vhu_mem *mem;
-	uint64_t n_calls; /* [worker w, ctl r] */
+	/* [workers w, ctl r], n_drops by several at a time */
+	uint64_t n_calls, n_pkts, n_bytes, n_drops;
 } EVS_CACHE_ALIGNED;
 
 /* A burst to be taken. */
@@ -148,6 +149,9 @@ void vhu_ring_return(struct vhu_ring *ring);
 bool vhu_call_init(void); /* [ctl] false: calls may have to wait, which is logged */
 int vhu_call_decoy(void); /* for the library, which closes it; -1: none to be had. [vhost] */
 void vhu_call(int fd);    /* an eventfd of a guest's; never waits for it. [any thread] */
+
+/* These went through a ring that the library serves. [worker] */
+void vhu_ring_count(struct vhu_ring *ring, struct rte_mbuf *const *mbufs, uint16_t n);
 
 /* The guest is called. [worker] */
 void vhu_ring_call(struct vhu_ring *ring);

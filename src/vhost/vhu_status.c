@@ -11,13 +11,14 @@
 
 #include "vhost/vhu_pvt.h"
 
-#define INDEX_MASK 0x7fffu /* of a packed ring, beside the wrap counter */
-#define PACKED     (1ull << VIRTIO_F_RING_PACKED)
+#define INDEX_MASK   0x7fffu /* of a packed ring, beside the wrap counter */
+#define FEATURES_LEN 640     /* of all names */
+#define PACKED       (1ull << VIRTIO_F_RING_PACKED)
 
 struct ring_state {
 	unsigned size;
 	uint16_t avail, used;
-	uint64_t kicks, calls;
+	uint64_t kicks, calls, pkts, bytes, drops;
 	bool has_no_end;
 };
 
@@ -42,7 +43,7 @@ static uint64_t read_kicks(int fd)
 }
 
 /* The device stays while the lock is held and the connection ready: the library asks first. */
-static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
+static bool get_ring_locked(struct vhu *vhu, uint16_t i, struct ring_state *state)
 {
 	struct vhu_conn *conn = vhu->served;
 	const struct vhu_ring *ring = &conn->ring[i];
@@ -55,6 +56,9 @@ static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
 	state->size = vring.size;
 	state->kicks = conn->n_kicks[i];
 	state->calls = evs_load_relaxed(&ring->n_calls);
+	state->pkts = evs_load_relaxed(&ring->n_pkts);
+	state->bytes = evs_load_relaxed(&ring->n_bytes);
+	state->drops = evs_load_relaxed(&ring->n_drops);
 	if (ring->is_placed) {
 		state->has_no_end =
 		        evs_load_relaxed(&ring->has_no_end) && !evs_load_relaxed(&ring->is_active);
@@ -76,24 +80,33 @@ static const char *tell_state(bool enabled, const struct ring_state *state)
 	                         : "enabled";
 }
 
+/* Of the guest that is served now. */
+static bool get_ring(struct vhu *vhu, uint16_t i, struct ring_state *state)
+{
+	bool known;
+
+	pthread_mutex_lock(&vhu->lock);
+	known = evs_load_acquire(&vhu->vid) >= 0 && get_ring_locked(vhu, i, state);
+	pthread_mutex_unlock(&vhu->lock);
+	return known;
+}
+
 static void add_ring(struct vhu *vhu, uint16_t i, add_fn *add, void *arg)
 {
 	const bool enabled = evs_load_acquire(&vhu->rings) >> i & 1;
 	struct ring_state state = {0};
-	char key[16], text[240];
-	bool known;
+	char key[16], text[320];
 
-	pthread_mutex_lock(&vhu->lock);
-	known = evs_load_acquire(&vhu->vid) >= 0 && get_ring(vhu, i, &state);
-	pthread_mutex_unlock(&vhu->lock);
-	if (!known)
+	if (!get_ring(vhu, i, &state))
 		return;
 	snprintf(key, sizeof(key), "ring%u", i);
 	snprintf(text, sizeof(text),
-	         "%s, %u entries, %s, last avail %u, last used %u, kicks %llu, interrupts %llu",
+	         "%s, %u entries, %s, last avail %u, last used %u, packets %llu, bytes %llu, "
+	         "drops %llu, kicks %llu, interrupts %llu",
 	         i & 1 ? "from guest" : "to guest", state.size, tell_state(enabled, &state),
-	         state.avail, state.used, (unsigned long long)state.kicks,
-	         (unsigned long long)state.calls);
+	         state.avail, state.used, (unsigned long long)state.pkts,
+	         (unsigned long long)state.bytes, (unsigned long long)state.drops,
+	         (unsigned long long)state.kicks, (unsigned long long)state.calls);
 	add(arg, key, text);
 }
 
@@ -124,7 +137,7 @@ void vhu_get_status(struct port *port, add_fn *add, void *arg)
 	bool ready = evs_load_acquire(&vhu->vid) >= 0;
 	struct vhu_facts facts;
 	bool connected = vhu_get_facts(vhu, &facts);
-	char text[320];
+	char text[FEATURES_LEN];
 
 	add(arg, "path", vhu->path);
 	add(arg, "mode", vhu->is_client ? "client" : "server");
@@ -157,10 +170,38 @@ static uint64_t sum_calls(const struct vhu *vhu)
 	return sum;
 }
 
+/* Of the guest that is served, since it connected. */
+static void add_ring_xstats(struct vhu *vhu,
+                            void (*add)(void *arg, const char *key, uint64_t value), void *arg)
+{
+	for (uint16_t i = 0; i < VHU_N_RINGS; i++) {
+		struct ring_state state = {0};
+
+		if (!get_ring(vhu, i, &state))
+			continue;
+		const struct {
+			const char *name;
+			uint64_t value;
+		} values[] = {{"packets", state.pkts},
+		              {"bytes", state.bytes},
+		              {"drops", state.drops},
+		              {"kicks", state.kicks},
+		              {"interrupts", state.calls}};
+
+		for (unsigned k = 0; k < EVS_ARRAY_LEN(values); k++) {
+			char key[32];
+
+			snprintf(key, sizeof(key), "%s_q%u_%s", i & 1 ? "rx" : "tx", i / 2,
+			         values[k].name);
+			add(arg, key, values[k].value);
+		}
+	}
+}
+
 void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, uint64_t value),
                     void *arg)
 {
-	const struct vhu *vhu = port->priv;
+	struct vhu *vhu = port->priv;
 	char key[32];
 
 	add(arg, "guest_connects", evs_load_relaxed(&vhu->n_connects));
@@ -168,10 +209,7 @@ void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, u
 	add(arg, "guest_messages_refused", evs_load_relaxed(&vhu->n_refused));
 	add(arg, "guest_frames_lost_at_messages", evs_load_relaxed(&vhu->n_lost));
 	add(arg, "all_guests_memory_faults", vhu_guard_faults());
-	for (uint16_t q = 0; q < port->n_rxq; q++) {
-		snprintf(key, sizeof(key), "rx_q%u_packets", q);
-		add(arg, key, evs_load_relaxed(&port->rxq_drops[q].rx_pkts));
-	}
+	add_ring_xstats(vhu, add, arg);
 	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {
 		uint64_t n = evs_load_relaxed(&vhu->txq[w].n_pkts);
 

@@ -286,6 +286,10 @@ EVS_INLINE uint16_t take(struct vhu_ring *ring, bool packed, const struct vhu_ca
 		evs_counter_add(&c->dropped[reason], 1);
 		rte_pktmbuf_free(c->mbufs[i]);
 	}
+	evs_counter_add(&ring->n_pkts, kept);
+	evs_counter_add(&ring->n_bytes, bytes);
+	if (evs_unlikely(kept < n))
+		__atomic_fetch_add(&ring->n_drops, n - kept, __ATOMIC_RELAXED);
 	ring->sparse -= ring->sparse != 0;
 	ring->keeps = !chained && bytes >= (uint64_t)n * LEND_MIN && (ring->keeps || !ring->n_open);
 	give_back(ring, packed, bufs, n, flags & PKT_LENT);

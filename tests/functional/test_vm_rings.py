@@ -46,11 +46,13 @@ def test_port_show(lab):
     assert "csum" in a["features"].split(",") and "version-1" in a["features"].split(",")
     assert "packed" in a["features_offered"].split(",") and "packed" not in a["features"].split(",")
     assert a["memory"].startswith("1 regions") and a["region0"] == f"guest physical {guest.GPA:#x}, {guest.MEMORY >> 10} kB"
-    ring = r"%s, 256 entries, enabled, last avail %d, last used %d, kicks \d+, interrupts \d+"
+    ring = r"%s, 256 entries, enabled, last avail %d, last used %d, packets 5, bytes 230, drops 0, kicks \d+, interrupts \d+"
     assert re.fullmatch(ring % ("from guest", 5, 5), a["ring1"]), a
     assert re.fullmatch(ring % ("to guest", 5, 5), b["ring0"]), b
     assert int(a["ring1"].split()[-1]) == 5, "one interrupt for each burst of one frame"
     statistics = guests.evsd.call("port.show", name="a", xstats=True)[0]["xstats"]
+    assert statistics["rx_q0_bytes"] == 230 and statistics["rx_q0_interrupts"] == 5 and statistics["tx_q0_packets"] == 0
+    assert not re.search("0x", a["features_offered"]), "each feature has its name"
     assert statistics["rx_q0_packets"] == 5 and statistics["guest_messages_refused"] == 0
 
 
@@ -65,6 +67,8 @@ def test_stalled_guest_costs_others_nothing(lab):
     wait_for(lambda: got.extend(guests.ends["c"].receive()) or len(got) == count, "c got all")
     assert numbers(got, 1) == list(range(count))
     assert {key: n for key, n in guests.evsd.drops().items() if n} == {("b", "guest-ring-full"): 40}
+    statistics = guests.evsd.call("port.show", name="b", xstats=True)[0]["xstats"]
+    assert statistics["tx_q0_drops"] == 40 and statistics["tx_q0_packets"] == guest.LEN
     guests.evsd.check_accounts()
 
 
