@@ -2,7 +2,9 @@
 """Huge pages for the time of a benchmark, given back afterwards."""
 import contextlib
 import os
+import signal
 import subprocess
+import sys
 
 COUNT = "/proc/sys/vm/nr_hugepages"
 FREE = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
@@ -21,7 +23,8 @@ def write(value):
 
 @contextlib.contextmanager
 def reserved(pages):
-    """At least `pages` free 2 MB pages and a mounted hugetlbfs."""
+    """At least `pages` free 2 MB pages and a mounted hugetlbfs. From now on SIGTERM, too, gives them back."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     missing = pages - read(FREE)
     mounted = os.path.ismount(MOUNT)
     try:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes and the telemetry socket that every DPDK program offers."""
+import ctypes
 import json
 import os
 import signal
@@ -26,6 +27,15 @@ def run(argv, **kwargs):
     return done.stdout
 
 
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def _end_with_owner():
+    """Also if that is killed: who polls, at a high priority perhaps, would do so for ever."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Daemon:
     """A background process whose output goes to a file; ends with its owner."""
 
@@ -35,7 +45,7 @@ class Daemon:
             self.process = subprocess.Popen(argv, stdin=stdin, stdout=out,
                                             stderr=subprocess.STDOUT,
                                             env=dict(os.environ, **(env or {})),
-                                            start_new_session=True)
+                                            start_new_session=True, preexec_fn=_end_with_owner)
 
     def check(self):
         if self.process.poll() is not None:
