@@ -203,7 +203,8 @@ void flow_cache_hit(struct flow_cache *cache, struct flow *flow, uint32_t n_pkts
                     uint32_t now_ms);
 
 /* [worker] Installs a translation for packet i and counts the packet to it. NULL: run
- * xlate->prog without caching. `cycles` is what the translation cost (for the wide cache). */
+ * xlate->prog without caching. `cycles` is what a translation and an installation cost (for the
+ * wide cache). */
 struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
                                 const struct flow_xlate *xlate, uint32_t now_ms, uint64_t cycles);
 

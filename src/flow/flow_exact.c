@@ -21,6 +21,7 @@
 #define SWEEP_LAP_MS 5000u
 #define SWEEP_MAX    64u /* entries per call */
 #define SWEEP_AHEAD  16
+#define SWEEP_FLOW   8 /* so far ahead the flow of an entry is asked for */
 
 int flow_exact_init(struct flow_exact *exact, uint32_t n_entries, unsigned class, int numa_node)
 {
@@ -210,6 +211,15 @@ static void age(struct flow_exact *exact, const struct flow *flows, struct flow_
 		evict(exact, entry, slot);
 }
 
+/* Whether it lives is asked of the flows of entries that were on probation a lap ago. */
+static void prefetch_flow(const struct flow_exact *exact, const struct flow *flows, uint32_t slot)
+{
+	const struct flow_entry *entry = flow_exact_entry(exact, slot, exact->class);
+
+	if (entry->life && !(entry->life & FLOW_LIFE_STAMP))
+		rte_prefetch_non_temporal(&flows[entry->where & FLOW_WHERE_INDEX]);
+}
+
 void flow_exact_sweep(struct flow_exact *exact, const struct flow *flows, uint32_t elapsed_ms)
 {
 	uint64_t len = (uint64_t)exact->mask + 1;
@@ -228,6 +238,7 @@ void flow_exact_sweep(struct flow_exact *exact, const struct flow *flows, uint32
 		rte_prefetch_non_temporal(
 		        flow_exact_entry(exact, (slot + SWEEP_AHEAD) & exact->mask, exact->class));
 		exact->hand = (slot + 1) & exact->mask;
+		prefetch_flow(exact, flows, (slot + SWEEP_FLOW) & exact->mask);
 		if (entry->life && !is_working(exact, entry))
 			age(exact, flows, entry, slot);
 	}

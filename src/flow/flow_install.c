@@ -20,7 +20,8 @@
 #define REORDER_MS 250 /* masks are put in order after so long even if few packets came */
 
 /* The key and mask of a flow to be, normalized: what every mask matches is set, the
- * mask has no line that the key lacks, and the key is masked. */
+ * mask has no line that the key lacks, and the key is masked. Further lines are undefined if
+ * `lines` is 0, as it is for most flows. */
 struct wish {
 	struct pkt_key key, mask;
 	uint8_t lines; /* of the mask that are not zero */
@@ -64,6 +65,8 @@ static void apply_mask(struct wish *wish, const struct pkt_key_base *base,
 	wish->key.base = *base;
 	wish->key.base.holder = 0;
 	mask_line(&wish->key.base, &wish->mask.base);
+	if (!lines)
+		return;
 	for (unsigned line = 0; line < sizeof(*ext) / EVS_CACHE_LINE; line++) {
 		uint8_t *key = (uint8_t *)&wish->key.ext + line * EVS_CACHE_LINE;
 		uint8_t *mask = (uint8_t *)&wish->mask.ext + line * EVS_CACHE_LINE;
@@ -81,13 +84,15 @@ static void apply_mask(struct wish *wish, const struct pkt_key_base *base,
 static void make_wish(struct wish *wish, const struct pkt_key *mask,
                       const struct pkt_key_base *base, const struct pkt_key_ext *ext)
 {
-	wish->mask = *mask;
+	wish->lines = lines_in_use(mask, base->lines);
+	wish->mask.base = mask->base;
+	if (wish->lines)
+		wish->mask.ext = mask->ext;
 	wish->mask.base.in_port = UINT16_MAX;
 	wish->mask.base.lines = UINT8_MAX;
 	wish->mask.base.recirc_id = UINT32_MAX;
 	wish->mask.base.eth_type = UINT16_MAX;
 	wish->mask.base.holder = 0;
-	wish->lines = lines_in_use(mask, base->lines);
 	apply_mask(wish, base, ext);
 }
 
@@ -206,25 +211,25 @@ static bool may_take(const struct flow_cache *cache, uint16_t port)
 	       cache->port_flows[port & PKT_PORT_MAX] < share;
 }
 
-/* A new flow, linked and published; NULL: no memory. */
+/* A new flow, not linked yet; NULL: *blame would count why. */
 static struct flow *make_flow(struct flow_cache *cache, const struct wish *wish,
-                              struct flow_mask *mask, uint64_t hash, const struct flow_xlate *xlate)
+                              struct flow_mask *mask, const struct flow_xlate *xlate,
+                              uint64_t **blame)
 {
 	uint16_t port = wish->key.base.in_port;
 	struct flow *flow = may_take(cache, port) ? flow_pool_take(&cache->pool) : NULL;
 
-	if (!flow) {
-		evs_counter_add(&cache->stats.not_cached_pool, 1);
+	*blame = &cache->stats.not_cached_pool;
+	if (!flow)
 		return NULL;
-	}
 	if (!fill_blocks(cache, flow, wish, xlate)) {
+		*blame = &cache->stats.not_cached_memory;
 		flow_pool_untake(&cache->pool, flow);
-		evs_counter_add(&cache->stats.not_cached_memory, 1);
 		return NULL;
 	}
 	cache->port_flows[port & PKT_PORT_MAX]++;
 	flow->mask = mask;
-	flow->hash = hash;
+	flow->hash = wish->hash;
 	flow->key = wish->key.base;
 	flow->created_ms = cache->now_ms;
 	evs_store_relaxed(&flow->n_pkts, 0);
@@ -234,29 +239,36 @@ static struct flow *make_flow(struct flow_cache *cache, const struct wish *wish,
 	return flow;
 }
 
-/* The flow for a wish: one that is there, or a new one. */
+/* Gives back what make_flow made. */
+static void unmake_flow(struct flow_cache *cache, struct flow *flow)
+{
+	release_blocks(cache, flow);
+	cache->port_flows[flow->key.in_port & PKT_PORT_MAX]--;
+	flow_pool_untake(&cache->pool, flow);
+}
+
+/* The flow for a wish: one that is there, or a new one. That it is there is seldom: the new one is
+ * made while the line of the bucket is under way. */
 static struct flow *get_flow(struct flow_cache *cache, const struct wish *wish,
                              struct flow_mask *mask, const struct flow_xlate *xlate)
 {
 	struct flow_prog *prog = flow_intern_get(&cache->intern, &cache->arena,
 	                                         wish->key.base.in_port, &xlate->prog);
-	uint64_t hash = wish->hash;
-	struct flow *flow;
+	struct flow *flow, *same;
+	uint64_t *blame;
 
 	if (!prog) {
 		evs_counter_add(&cache->stats.not_cached_memory, 1);
 		return NULL;
 	}
-	flow = find_same(cache, flow_mask_bucket(mask, (uint32_t)hash), wish, prog, xlate);
-	if (flow) {
+	flow = make_flow(cache, wish, mask, xlate, &blame);
+	same = find_same(cache, flow_mask_bucket(mask, (uint32_t)wish->hash), wish, prog, xlate);
+	if (same || !flow) {
 		flow_intern_put(&cache->intern, &cache->arena, prog);
-		evs_counter_add(&cache->stats.reused, 1);
-		return flow;
-	}
-	flow = make_flow(cache, wish, mask, hash, xlate);
-	if (!flow) {
-		flow_intern_put(&cache->intern, &cache->arena, prog);
-		return NULL;
+		evs_counter_add(same ? &cache->stats.reused : blame, 1);
+		if (flow)
+			unmake_flow(cache, flow);
+		return same;
 	}
 	flow->prog = prog;
 	flow_wide_add(&cache->wide, &cache->pool, flow);
@@ -302,7 +314,6 @@ static struct flow *install(struct flow_cache *cache, const struct pkt_key_base 
 struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
                                 const struct flow_xlate *xlate, uint32_t now_ms, uint64_t cycles)
 {
-	uint64_t start = evs_clock_tsc();
 	struct flow *flow;
 
 	flow_cache_set_now(cache, now_ms);
@@ -310,7 +321,7 @@ struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burs
 	if (flow)
 		flow_count(flow, 1, burst->mbuf[i]->pkt_len, flow_tcp_flags(&burst->base[i]),
 		           now_ms);
-	flow_wide_note_xlate(&cache->wide, cycles + evs_clock_tsc() - start);
+	flow_wide_note_xlate(&cache->wide, cycles);
 	return flow;
 }
 
@@ -366,9 +377,7 @@ void flow_cache_poll(struct flow_cache *cache)
 	n = 0;
 	while (n++ < POLL_FLOWS && (flow = flow_pool_next_freed(&cache->pool))) {
 		poll_ahead(&cache->pool, &cache->pool.freed);
-		release_blocks(cache, flow);
-		cache->port_flows[flow->key.in_port & PKT_PORT_MAX]--;
-		flow_pool_untake(&cache->pool, flow);
+		unmake_flow(cache, flow);
 	}
 	sweep(cache);
 	if (cache->now_ms - cache->reorder_ms >= REORDER_MS) {

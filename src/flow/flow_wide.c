@@ -70,25 +70,26 @@ void flow_wide_fini(struct flow_wide *wide)
 	flow_region_unmap(&wide->region);
 }
 
-static uint64_t hash_mask(const struct pkt_key *mask)
+/* Further lines count only if there are any: most masks have none. */
+static uint64_t hash_mask(const struct pkt_key *mask, uint8_t lines)
 {
 	const uint8_t *p = (const uint8_t *)mask;
 	uint64_t hash = pkt_hash_base(&mask->base);
 
-	for (size_t i = EVS_CACHE_LINE; i < sizeof(*mask); i += EVS_CACHE_LINE)
+	for (size_t i = EVS_CACHE_LINE; lines && i < sizeof(*mask); i += EVS_CACHE_LINE)
 		hash = pkt_hash_line(hash, p + i);
 	return hash | 1; /* 0 marks an id that is free */
 }
 
 static struct flow_mask *find_mask(struct flow_wide *wide, uint64_t hash,
-                                   const struct pkt_key *mask)
+                                   const struct pkt_key *mask, uint8_t lines)
 {
 	for (uint32_t i = 0; i < wide->n_order; i++) {
 		uint16_t id = wide->order[i];
 
-		if (wide->mask_hash[id] == hash &&
+		if (wide->mask_hash[id] == hash && wide->masks[id].lines == lines &&
 		    !memcmp(&wide->masks[id].mask.base, mask, PKT_KEY_BASE_SIZE) &&
-		    !memcmp(&wide->masks[id].mask.ext, &mask->ext, sizeof(mask->ext)))
+		    (!lines || !memcmp(&wide->masks[id].mask.ext, &mask->ext, sizeof(mask->ext))))
 			return &wide->masks[id];
 	}
 	return NULL;
@@ -120,7 +121,11 @@ static struct flow_mask *make_mask(struct flow_wide *wide, uint64_t hash,
 	evs_store_relaxed(&m->probes, 0);
 	m->w_hits = m->w_probes = 0;
 	m->score = 1;
-	m->mask = *mask;
+	m->mask.base = mask->base;
+	if (lines)
+		m->mask.ext = mask->ext;
+	else
+		memset(&m->mask.ext, 0, sizeof(m->mask.ext));
 	m->is_volatile = pkt_hash_u64((const uint8_t *)mask + 40) & PKT_KEY_VOLATILE_MASK64;
 	order_insert(wide, id);
 	return m;
@@ -129,8 +134,8 @@ static struct flow_mask *make_mask(struct flow_wide *wide, uint64_t hash,
 struct flow_mask *flow_wide_mask_get(struct flow_wide *wide, const struct pkt_key *mask,
                                      uint8_t lines, uint16_t port)
 {
-	uint64_t hash = hash_mask(mask);
-	struct flow_mask *m = find_mask(wide, hash, mask);
+	uint64_t hash = hash_mask(mask, lines);
+	struct flow_mask *m = find_mask(wide, hash, mask, lines);
 	uint16_t *n_port = &wide->port_masks[EVS_MIN(port, PKT_PORT_MAX)];
 
 	if (m)
@@ -155,8 +160,8 @@ struct flow_mask *flow_wide_mask_overflow(struct flow_wide *wide, uint8_t lines)
 	for (uint32_t left = pkt_ext_lines(lines); left; left &= left - 1)
 		memset((uint8_t *)&mask.ext + __builtin_ctz(left) * EVS_CACHE_LINE, 0xff,
 		       EVS_CACHE_LINE);
-	hash = hash_mask(&mask);
-	m = find_mask(wide, hash, &mask);
+	hash = hash_mask(&mask, lines);
+	m = find_mask(wide, hash, &mask, lines);
 	if (!m && wide->n_free_ids > 0) {
 		m = make_mask(wide, hash, &mask, lines);
 		m->is_overflow = true;

@@ -47,7 +47,8 @@ int flow_wide_init(struct flow_wide *wide, uint32_t max_masks, uint32_t n_flows,
 void flow_wide_fini(struct flow_wide *wide);
 
 /* [worker] The mask object for a normalized mask, made if need be for `port`; NULL: no more
- * allowed for it. `lines`: further lines of the mask that are not all zero. */
+ * allowed for it. `lines`: further lines of the mask that are not all zero; if 0, they are not
+ * read. */
 struct flow_mask *flow_wide_mask_get(struct flow_wide *wide, const struct pkt_key *mask,
                                      uint8_t lines, uint16_t port);
 /* [worker] The all-ones mask for keys with these lines. */

@@ -99,10 +99,10 @@ static bool want(struct pl_xlate *x, const struct neigh *neigh)
 
 	if (x->quiet || !pl_globals.config.post_neigh)
 		return false;
-	if (!compare(&recent[slot].neigh, neigh) && x->now_ms - recent[slot].ms < AGAIN_MS)
+	if (!compare(&recent[slot].neigh, neigh) && pl_xlate_now(x) - recent[slot].ms < AGAIN_MS)
 		return ++recent[slot].waiting <= WAITING;
 	recent[slot].neigh = *neigh;
-	recent[slot].ms = x->now_ms;
+	recent[slot].ms = pl_xlate_now(x);
 	recent[slot].waiting = 1;
 	memcpy(wanted.addr, neigh->addr, sizeof(wanted.addr));
 	return pl_globals.config.post_neigh(x->worker, &wanted);

@@ -155,18 +155,18 @@ static bool worth_posting(struct pl_xlate *x, struct pl_mac *mac, uint64_t id, b
 	if (mac) {
 		uint32_t wait = moved ? REFRESH_MS / 100 : REFRESH_MS;
 
-		if (!moved && x->now_ms - evs_load_relaxed(&mac->used_ms) < REFRESH_MS)
+		if (!moved && pl_xlate_now(x) - evs_load_relaxed(&mac->used_ms) < REFRESH_MS)
 			return false;
-		if (x->now_ms - evs_load_relaxed(&mac->posted_ms) < wait)
+		if (pl_xlate_now(x) - evs_load_relaxed(&mac->posted_ms) < wait)
 			return false;
-		evs_store_relaxed(&mac->posted_ms, x->now_ms);
+		evs_store_relaxed(&mac->posted_ms, pl_xlate_now(x));
 		return !evs_load_relaxed(&mac->is_static);
 	}
 	slot %= RECENT_LEN;
-	if (recent[slot].id == id && x->now_ms - recent[slot].ms < REFRESH_MS / 20)
+	if (recent[slot].id == id && pl_xlate_now(x) - recent[slot].ms < REFRESH_MS / 20)
 		return false;
 	recent[slot].id = id;
-	recent[slot].ms = x->now_ms;
+	recent[slot].ms = pl_xlate_now(x);
 	return true;
 }
 

@@ -200,7 +200,7 @@ static void rest_init(struct pl_xlate *x, struct rest *rest)
 
 static void emit(struct pl_xlate *x, const struct rest *rest, uint32_t used, bool fits)
 {
-	uint32_t id = fits ? store(rest, offsetof(struct rest, bytes) + used, x->now_ms) : 0;
+	uint32_t id = fits ? store(rest, offsetof(struct rest, bytes) + used, pl_xlate_now(x)) : 0;
 	struct flow_op *op;
 
 	x->stopped = true;
@@ -300,7 +300,7 @@ void pl_xlate_thaw(struct pl_xlate *x, uint32_t id)
 	struct rest rest;
 
 	pl_ref_add(x, FLOW_REF_RECIRC, NULL, id);
-	if (!load(id, &rest, x->now_ms)) {
+	if (!load(id, &rest, pl_xlate_now(x))) {
 		x->reason = PKT_DROP_RECURSION;
 		return;
 	}

@@ -85,17 +85,17 @@ static bool worth_posting(struct pl_xlate *x, uint16_t vlan, const struct pl_bin
 	        (m->sender[15] ^ m->sender[13] * 31u ^ m->mac[5] * 7u ^ vlan * 13u) % RECENT;
 
 	if (bind && bind->port == x->in->port && !memcmp(bind->mac, m->mac, 6) &&
-	    x->now_ms - evs_load_relaxed(&bind->used_ms) < FRESH_MS)
+	    pl_xlate_now(x) - evs_load_relaxed(&bind->used_ms) < FRESH_MS)
 		return false;
 	if (bind && !bind->port)
 		return false;
 	if (recent[slot].bridge == x->snap->bridge && recent[slot].vlan == vlan &&
-	    x->now_ms - recent[slot].ms < AGAIN_MS && !memcmp(recent[slot].addr, m->sender, 16) &&
-	    !memcmp(recent[slot].mac, m->mac, 6))
+	    pl_xlate_now(x) - recent[slot].ms < AGAIN_MS &&
+	    !memcmp(recent[slot].addr, m->sender, 16) && !memcmp(recent[slot].mac, m->mac, 6))
 		return false;
 	recent[slot].bridge = x->snap->bridge;
 	recent[slot].vlan = vlan;
-	recent[slot].ms = x->now_ms;
+	recent[slot].ms = pl_xlate_now(x);
 	memcpy(recent[slot].addr, m->sender, 16);
 	memcpy(recent[slot].mac, m->mac, 6);
 	return true;

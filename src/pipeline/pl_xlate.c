@@ -5,7 +5,6 @@
  */
 #include "pipeline/pl_xlate_pvt.h"
 
-#include "base/evs_clock.h"
 #include "pipeline/pl_of_pvt.h"
 #include "pipeline/pl_trace_pvt.h"
 #include "pipeline/pl_underlay_pvt.h"
@@ -240,7 +239,6 @@ void pl_xlate_init(struct pl_xlate *x, struct flow_xlate *out, const struct pkt_
 
 	memset(x, 0, sizeof(*x));
 	x->out = out;
-	x->now_ms = evs_clock_ms();
 	x->reason = PKT_DROP_NO_OUTPUT;
 	x->version = evs_load_acquire(&pl_version);
 	out->n_refs = 0;

@@ -19,6 +19,7 @@
 
 #include <string.h>
 
+#include "base/evs_clock.h"
 #include "openflow/of_action.h"
 #include "pipeline/pl_pvt.h"
 
@@ -72,7 +73,7 @@ struct pl_xlate {
 	struct pl_trace *trace;     /* NULL: not traced */
 	uint64_t version;
 	uint64_t cookie; /* of the rule whose actions run; all ones: none */
-	uint32_t now_ms;
+	uint32_t now_ms; /* 0: not asked for yet; pl_xlate_now */
 	uint16_t worker;
 	uint16_t in_index;
 	uint8_t table; /* of that rule */
@@ -119,6 +120,14 @@ struct pl_copy {
 };
 void pl_copy_begin(struct pl_xlate *x, struct pl_copy *copy);
 void pl_copy_end(struct pl_xlate *x, struct pl_copy *copy);
+
+/* The time of the translation; few need it. */
+EVS_INLINE uint32_t pl_xlate_now(struct pl_xlate *x)
+{
+	if (!x->now_ms)
+		x->now_ms = evs_clock_ms();
+	return x->now_ms;
+}
 
 /* Looking and writing */
 EVS_INLINE void pl_look(struct pl_xlate *x, size_t ofs, size_t size)

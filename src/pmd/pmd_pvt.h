@@ -154,6 +154,7 @@ struct pmd_worker {
 	uint64_t longest_tsc[2]; /* loop, in this and the last generation */
 	uint64_t longest_since_tsc;
 	unsigned longest_now;
+	uint64_t install_tsc; /* of the last installation */
 	uint64_t busy_tsc EVS_CACHE_ALIGNED, idle_tsc, translations, translate_tsc, sleeps;
 	uint64_t idle_since_tsc; /* 0: not idle */
 	struct pmd_nap nap;
