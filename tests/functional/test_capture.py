@@ -18,8 +18,11 @@ def pair(lab):
     return evsd, a, b, iface
 
 
-def ping(guest, n, size=56):
+def ping(evsd, guest, n, size=56):
+    """Echoes and their answers go through the switch, whether or not ping has the patience to hear the last."""
+    before = evsd.port("a")["tx-pkts"]
     guest.run("ping", "-q", "-c", n, "-i", "0.02", "-W", 60, "-s", size, "10.0.0.2")
+    wait_for(lambda: evsd.port("a")["tx-pkts"] >= before + n, "all are answered")
 
 
 def read(path):
@@ -39,7 +42,8 @@ def test_both_directions_with_a_filter(lab, pair):
     path = lab.dir / "a.pcapng"
     evsd.evsctl("capture", "start", "a", path, "icmp", "and", "host", "10.0.0.2")
     assert state(evsd, "a") == "running"
-    ping(a, 10)
+    ping(evsd, a, 10)
+    wait_for(lambda: evsd.call("capture.show")[0]["packets"] >= 20, "all are in the file")
     figures = evsd.evsctl("capture", "stop", "a", json_output=True)
     packets = read(path)
     assert figures["packets"] == len(packets) == 20 and figures["lost"] == 0
@@ -51,7 +55,7 @@ def test_both_directions_with_a_filter(lab, pair):
             assert out.stdout.count(word) == 10, out.stdout
     assert all(abs(q.time - p.time) < 60 and q.time >= p.time for p, q in zip(packets, packets[1:]))
     assert state(evsd, "a") is None
-    ping(a, 3)  # and traffic goes on without
+    ping(evsd, a, 3)  # and traffic goes on without
 
 
 def test_the_file_tells_directions(lab, pair):
@@ -60,7 +64,7 @@ def test_the_file_tells_directions(lab, pair):
     evsd, a, _, _ = pair
     path = lab.dir / "d.pcapng"
     evsd.evsctl("capture", "start", "a", path, "icmp", "direction=rx", "snaplen=60")
-    ping(a, 5, 1000)
+    ping(evsd, a, 5, 1000)
     evsd.evsctl("capture", "stop")
     data, at, flags = path.read_bytes(), 0, []
     while at < len(data):
@@ -78,7 +82,7 @@ def test_ends_by_itself(lab, pair):
     evsd, a, _, _ = pair
     path = lab.dir / "n.pcapng"
     evsd.call("capture.start", port="a", file=str(path), filter=["icmp"], packets=7)
-    ping(a, 10)
+    ping(evsd, a, 10)
     wait_for(lambda: state(evsd, "a") == "ended")
     assert len(read(path)) == 7
     assert "as many packets" in evsd.evsctl("capture", "show")
@@ -136,6 +140,6 @@ def test_ends_with_evsd(lab, pair):
     evsd, a, _, _ = pair
     path = lab.dir / "end.pcapng"
     evsd.call("capture.start", port="a", file=str(path), filter=["icmp"])
-    ping(a, 4)
+    ping(evsd, a, 4)
     evsd.stop()  # which completes it, as `capture stop` would
     assert len(read(path)) == 8

@@ -233,8 +233,11 @@ def test_packet_in_rate_limit(bench):
     session.send(of.flow([], of.actions(of.output(of.CONTROLLER)), priority=0))
     session.barrier()
     begin = time.monotonic()
-    a.send(lab.iface("a"), *[bytes(60)] * 200)
-    wait_for(lambda: controller(evsd, f"punix:{path}")["packet-ins-limited"] > 150, "packet-ins are limited")
+
+    def limited():
+        a.send(lab.iface("a"), *[bytes(60)] * 200)
+        return controller(evsd, f"punix:{path}")["packet-ins-limited"] > 150
+    wait_for(limited, "packet-ins are limited")
     row = controller(evsd, f"punix:{path}")
     assert 5 <= row["packet-ins"] <= 5 + 10 * (time.monotonic() - begin) + 1
     evsd.check_accounts()
@@ -265,7 +268,7 @@ def test_reconnect(bench):
 
 def test_fail_modes(bench):
     lab, evsd, a, b = bench
-    assert a.can_ping("10.0.0.2")
+    wait_for(lambda: a.can_ping("10.0.0.2"), "it learns by itself")
     evsd.call("bridge.set", **{"name": "br0", "fail-mode": "secure"})
     wait_for(lambda: not a.can_ping("10.0.0.2"), "secure: nothing passes without rules")
     evsd.call("bridge.set", **{"name": "br0", "fail-mode": "standalone"})

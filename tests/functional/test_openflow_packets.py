@@ -262,7 +262,7 @@ def test_in_port(bench):
     bench.rules(of.flow([], out(1), priority=2))  # not to where it came from
     bench.wires[0].send(UDP4)
     assert bench.through(UDP4, wire=1)[0] == 0
-    assert of.receive(bench.wires, 0.05) == (None, None)
+    assert bench.nothing()
 
 
 def test_metadata_goto(bench):
@@ -285,7 +285,7 @@ def test_output_many(bench, port):
     bench.rules(of.flow([], out(port)))
     got = {bench.through(UDP4)[0], of.receive(bench.wires)[0]}
     assert got == {1, 2}
-    assert of.receive(bench.wires, 0.05) == (None, None)
+    assert bench.nothing()
 
 
 def test_output_controller(bench):
@@ -305,9 +305,8 @@ def test_table_miss(bench):
     bench.rules()
     bench.session.send(of.flow([oxm(0, be(4, 1))], out(2), table=7))
     bench.session.barrier()
-    before = bench.evsd.drops()
     bench.wires[0].send(UDP4)
-    assert of.receive(bench.wires, 0.05) == (None, None), before
+    assert bench.nothing()
 
 
 @pytest.mark.parametrize("frame", [changed(UDP4, IP, ttl=1), changed(IP6UDP, IPv6, hlim=1)])
@@ -316,7 +315,7 @@ def test_invalid_ttl(bench, frame):
     bench.wires[0].send(frame)
     got = bench.told(PACKET_IN)
     assert got[14] == 2 and got.endswith(bytes(frame))
-    assert of.receive(bench.wires, 0.05) == (None, None)
+    assert bench.nothing()
 
 
 def test_action_set_order(bench):
@@ -389,25 +388,24 @@ def test_meter(bench):
     bench.session.send(message(29, struct.pack("!HHI", 2, 0, 0xFFFFFFFF)))
     bench.rules(meter_mod(1, 10), of.flow([], struct.pack("!HHI", of.METER, 8, 1), out(2)))
     begin = time.monotonic()
-    for _ in range(300):
-        bench.wires[0].send(UDP4)
-    n = 0
-    while of.receive(bench.wires, 0.2)[0] is not None:
-        n += 1
+    n = bench.passed(UDP4, 300)
     assert 1 <= n <= 10 + 10 * (time.monotonic() - begin), n
 
 
 def test_timeouts(bench):
-    bench.rules(of.flow([oxm(0, be(4, 1))], out(2), hard=1, flags=1, cookie=1),
-                of.flow([oxm(0, be(4, 2))], out(3), idle=1, flags=1, cookie=2))
-    begin = time.monotonic()
-    bench.through(UDP4)
-    gone = {}
-    while len(gone) < 2:
-        got = bench.told(FLOW_REMOVED)
-        cookie, _, reason, _, _, _, _, _, packets = struct.unpack_from("!QHBBIIHHQ", got, 8)
-        gone[cookie] = (reason, packets)
-    assert gone == {1: (1, 1), 2: (0, 0)} and time.monotonic() - begin > 0.9
+    gone, n = {1: (1, 0)}, 0
+    while gone[1] == (1, 0):  # the machine stood still for a second before the packet was sent
+        begin = time.monotonic()
+        bench.rules(of.flow([oxm(0, be(4, 1))], out(2), hard=1, flags=1, cookie=1),
+                    of.flow([oxm(0, be(4, 2))], out(3), idle=1, flags=1, cookie=2))
+        n = bench.passed(UDP4, 1)
+        gone = {}
+        while len(gone) < 2:
+            got = bench.told(FLOW_REMOVED)
+            cookie, _, reason, _, _, _, _, _, packets = struct.unpack_from("!QHBBIIHHQ", got, 8)
+            gone[cookie] = (reason, packets)
+        assert time.monotonic() - begin > 0.9
+    assert n == 1 and gone == {1: (1, 1), 2: (0, 0)}
 
 
 def test_fragments_dropped_on_demand(bench):
@@ -417,8 +415,10 @@ def test_fragments_dropped_on_demand(bench):
     for flags, wire in ((1, None), (0, 1)):
         bench.session.send(message(SET_CONFIG, struct.pack("!HH", flags, 0xFFFF)))
         bench.session.barrier()
-        bench.wires[0].send(frame)
-        assert of.receive(bench.wires, 0.1 if wire is None else 20)[0] == wire
+        if wire is None:
+            assert bench.passed(frame, 1) == 0
+        else:
+            assert bench.through(frame)[0] == wire
         assert bench.through(UDP4)[0] == 1
 
 

@@ -158,11 +158,11 @@ def test_bridge_calls(bench):
         assert tls.getpeercert()["subject"][0][0] == ("commonName", "switch-4")
         assert "switch-4" in evsd.call("ssl.show")[0]["subject"]
         Session(tls).barrier()
-        tls.close()
         # A broken renewal is not used.
         key = pki.path("switch", "key")
         with open(key, "w") as file:
             file.write("this is no key\n")
+        tls.close()
         tls = accept(listener, pki)
         assert tls.getpeercert()["subject"][0][0] == ("commonName", "switch-4")
         assert "renewed files are not used" in evsd.log and key in evsd.log

@@ -42,6 +42,7 @@ def test_zero_checksum(lab):
             last = packets[-1][VXLAN][UDP].sport
             return [p[UDP].sport for p in capture.wait(1, lambda p: p[UDP].sport == last) and capture.packets()]
     assert arrived(outer(1, chksum=0), outer(2, chksum=0x1234), outer(3)) == [3]
+    evsd.check_accounts()
     assert evsd.drops()[("vx", "tunnel-bad-header")] == 1 == evsd.drops()[("u", "tunnel-bad-header")]
     assert sent(4) != 0
     evsd.call("port.del", name="vx")

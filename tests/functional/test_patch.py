@@ -18,7 +18,7 @@ def test_patch(lab):
     a.ping("10.0.0.2", count=10)
     a.ping("fd00::2", count=10)
     assert a.iperf(b, "10.0.0.2")["sum_received"]["bytes"] > 5e6
-    assert evsd.macs("br1")[(a.mac(lab.iface("a")), 0)] == "to0"
+    wait_for(lambda: evsd.macs("br1").get((a.mac(lab.iface("a")), 0)) == "to0", "a is learned behind the patch")
     evsd.check_accounts()
     evsd.call("port.del", name="to1")
     assert not a.can_ping("10.0.0.2")

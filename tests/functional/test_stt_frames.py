@@ -77,6 +77,7 @@ def test_true_ones(lab, stranger):
     assert {len(p) - 54 for p in bad_checksums([p for p in got if len(p) < 2000])} <= {1005}  # left open for the guest
     tagged, = [p for p in got if Dot1Q in p]
     assert (tagged[Dot1Q].vlan, tagged[Dot1Q].prio, tagged[Dot1Q].type) == (123, 3, 0x800)
+    s.evsd.check_accounts()
     assert s.drops("fragment-refused") == 2 and s.drops("tunnel-bad-header") == 0
 
 

@@ -36,10 +36,10 @@ def test_trace_agrees_with_what_is_sent(lab, evsd):
     text = said(evsd, packet)
     assert "table 1" in text and "ttl=63" in text and "output:right" in text
     with lab.capture(right, far, "icmp") as capture:
-        assert left.can_ping("10.0.0.2")
+        wait_for(lambda: left.can_ping("10.0.0.2"), "an echo passes")
         (first, *_) = capture.wait(1, lambda p: p["ICMP"].type == 8)
     assert first["IP"].ttl == 63
-    assert "worker 0" in said(evsd, packet)
+    wait_for(lambda: left.can_ping("10.0.0.2") and "worker 0" in said(evsd, packet), "the flow is cached")
     evsd.call("flow.del", bridge="br0", flows=["table=1"])
     assert "Dropped: table-miss" in said(evsd, packet)
     assert not left.can_ping("10.0.0.2")

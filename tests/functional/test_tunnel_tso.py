@@ -36,10 +36,10 @@ def test_large_segments_into_a_tunnel(lab):
             import socket
             sock = socket.create_connection(("10.0.0.2", 7777)); sock.sendall(open({str(source)!r}, "rb").read()); sock.close()""")
         assert server.wait(60) == 0 and sink.read_bytes() == data
-        packets = [p for p in capture.wait(len(data) // 1400) if TCP in p]
+        packets = [p for p in capture.stop() if TCP in p]
     after = evsd.port("g")
     large = (after["rx-bytes"] - before["rx-bytes"]) / (after["rx-pkts"] - before["rx-pkts"])
-    assert large > 3000, large  # they came as large ones
+    assert large > 1500, large  # they came as large ones: a frame of its own would have 1,464 bytes at most
     assert all(len(p) <= 1514 for p in packets)
     inner = [p[VXLAN][Ether] for p in packets]
     assert not bad_checksums(packets) and not bad_checksums(inner)

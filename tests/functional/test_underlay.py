@@ -97,7 +97,7 @@ def test_kernel_addresses_and_routes(lab):
     guest.run("ip", "address", "add", "10.0.0.1/24", "dev", guest_iface)
     guest.run("ip", "link", "set", guest_iface, "mtu", 1450, "up")
     assert not guest.can_ping("10.0.0.2")
-    assert evsd.drops()[("g", "tunnel-no-route")] > 0
+    wait_for(lambda: evsd.drops().get(("g", "tunnel-no-route"), 0) > 0, "it is dropped by name")
     host.run("ip", "route", "add", "203.0.113.0/24", "via", FAR)
     wait_for(lambda: guest.can_ping("10.0.0.2"), "the kernel's route is followed")
     assert routes(evsd)["203.0.113.0/24"]["by"] == "kernel"
@@ -182,7 +182,7 @@ def test_spoofed_and_flooding_neighbours(lab):
                 / ICMPv6ND_NA(tgt=f"fd07::{n:x}", S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr="02:00:00:00:66:01")
                 for n in range(2, 100)]
     peer.send(iface, *spoofed, *[bytes(p)[:20 + n % 30] for n, p in enumerate(spoofed)])
-    assert peer.can_ping(NEAR)
+    wait_for(lambda: peer.can_ping(NEAR), "the address answers")
     assert [(n["address"], n["mac"], n["state"]) for n in evsd.call("neigh.show")] == [(FAR, right, "static")]
     # Very many remotes, chosen by rules: the table is bounded, each packet is counted.
     evsd.call("port.add", bridge="br0", name="any", type="vxlan", remote="flow", vni="flow", ofport=9)
@@ -197,5 +197,5 @@ def test_spoofed_and_flooding_neighbours(lab):
         wait_for(lambda n=n: evsd.drops().get(("g", "tunnel-no-neighbour"), 0) >= n - 128, "the others are dropped")
     wait_for(lambda: evsd.drops().get(("g", "tunnel-no-neighbour"), 0) >= 2000, "each is dropped under its name")
     assert len(evsd.call("neigh.show")) <= 1024
-    assert guest.can_ping("10.0.0.2")
+    wait_for(lambda: guest.can_ping("10.0.0.2"), "the guest has its way")
     evsd.check_accounts()

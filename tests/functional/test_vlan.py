@@ -40,7 +40,7 @@ def test_trunk_to_access(lab, vlans):
     got_b = captures["b"].wait(1, ours)
     assert Dot1Q not in got_a[0] and Dot1Q not in got_b[0]
     wait_for(lambda: evsd.drops().get(("t", "vlan")) == 1, "VLAN 30 is refused by name")
-    assert evsd.macs()[(T, 10)] == "t" and evsd.macs()[(T, 20)] == "t"
+    wait_for(lambda: evsd.macs().get((T, 10)) == "t" == evsd.macs().get((T, 20)), "t is learned in both")
 
     guests["a"][0].send(guests["a"][1], frame(A, T))
     back = captures["t"].wait(1, lambda p: ours(p) and p[Ether].src == A)

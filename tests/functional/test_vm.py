@@ -108,7 +108,7 @@ def test_guest_chooses_its_queues(pair):
         b.run(f"ethtool -L eth0 combined {queues}")
         wait_for(lambda: pair.evsd.port("vm2")["rx-queues"] == queues, f"{queues} queues are served")
         expected = "enabled" if queues == 2 else "disabled"
-        assert all(f", {expected}" in pair.status(2)[f"ring{ring}"] for ring in (2, 3))
+        wait_for(lambda: all(f", {expected}" in pair.status(2)[f"ring{ring}"] for ring in (2, 3)), f"its rings are {expected}")
         pair.check_pings()
         Bulk(pair.vms[0], b, "10.0.0.2", mb=2).check()
 

@@ -43,7 +43,7 @@ def test_kernel(lab, version):
     kernel_vxlan(lab, peer, iface, "vx0", 77, far, near, "10.0.0.2/24", "fd00::2/64")
     mtu = 1450 if version == 4 else 1430
     guest, _ = lab.tap_guest(evsd, "g", "10.0.0.1/24", "fd00::1/64", mtu=mtu)
-    assert peer.can_ping(near)  # evs answers for the bridge's address
+    wait_for(lambda: peer.can_ping(near), "evs answers for the bridge's address")
     with lab.capture(peer, iface, "udp port 4789" if version == 4 else "ip6", limit=300) as capture:
         wait_for(lambda: guest.can_ping("10.0.0.2"), "the first packets got through")
         guest.ping("10.0.0.2", count=5)
@@ -56,7 +56,7 @@ def test_kernel(lab, version):
     assert up["sum_received"]["bytes"] > 4e6 and down["sum_received"]["bytes"] > 2e6
     check_outer(capture.stop(), version, near, far)
     check_by_tshark(capture.path, version)
-    assert [n["state"] for n in evsd.call("neigh.show")] == ["reachable"]
+    wait_for(lambda: [n["state"] for n in evsd.call("neigh.show")] == ["reachable"], "the next hop is there")  # or just asked again
     assert evsd.port("vx")["rx-pkts"] > 20 and evsd.port("vx")["tx-pkts"] > 20
     evsd.check_accounts()
 
@@ -106,7 +106,7 @@ def test_two_networks(lab):
     assert not first.can_ping("10.0.0.2")
     kernel_vxlan(lab, peer, iface, "vx3", 3, "192.168.7.2", "192.168.7.1", "10.9.0.2/24")
     assert not peer.can_ping("10.9.0.1")
-    assert evsd.drops().get(("u", "tunnel-unknown-key"), 0) > 0
+    wait_for(lambda: evsd.drops().get(("u", "tunnel-unknown-key"), 0) > 0, "a third one is dropped by name")
     evsd.check_accounts()
 
 
@@ -117,7 +117,7 @@ def test_internal_device(lab):
     kernel_vxlan(lab, peer, iface, "vx0", 5, "192.168.7.2", "192.168.7.1", "10.0.0.2/24")
     guest, _ = lab.tap_guest(evsd, "g", "10.0.0.1/24", mtu=1450)
     wait_for(lambda: guest.can_ping("10.0.0.2"), "the guest reaches the peer")
-    assert peer.can_ping("192.168.7.1")
+    wait_for(lambda: peer.can_ping("192.168.7.1"), "the host's own stack answers")
     evsd.check_accounts()
 
 
@@ -140,7 +140,7 @@ def test_no_route_no_neighbour(lab):
     evsd.call("port.add", bridge="br0", name="far", type="vxlan", remote="203.0.113.9", vni=5)
     guest, _ = lab.tap_guest(evsd, "g", "10.0.0.1/24", mtu=1450)
     assert not guest.can_ping("10.0.0.2")
-    assert evsd.drops().get(("g", "tunnel-no-route"), 0) > 0
+    wait_for(lambda: evsd.drops().get(("g", "tunnel-no-route"), 0) > 0, "it is dropped by name")
     evsd.call("route.add", dst="203.0.113.0/24", via="192.168.7.99")
     assert not guest.can_ping("10.0.0.2")
     wait_for(lambda: evsd.drops().get(("g", "tunnel-no-neighbour"), 0) > 0, "what waited in vain is dropped")

@@ -107,8 +107,7 @@ def test_a_worker_waits_for_events_where_there_are_any(lab, rings):
     wait_for(lambda: sleeps_a_second(evsd) < 5500, "it waits, a fifth of a millisecond at a time")
 
     ends[1].send(frame, wait=False)
-    while not ends[1].returned():
-        pass
+    wait_for(ends[1].returned, "the worker has taken it", interval=0)
     ends[1].enable(1, False)  # at once, while the worker is awake
     wait_for(lambda: 1 <= sleeps_a_second(evsd) < 5500, "the worker sleeps without the ring, too")
 

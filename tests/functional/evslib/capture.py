@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """tcpdump at an interface, read by scapy."""
+import re
 import signal
 import subprocess
 
@@ -9,13 +10,14 @@ from .wait import wait_for
 class Capture:
     """From the moment of its making until stop(): with lab.capture(ns, iface) as cap: ...
 
-    It ends by itself after `limit` packets: scapy reads some 1,000 a second."""
+    Packets are in the file as they come, not a second later; there is room for some 2,000 that nobody
+    reads just then. It ends by itself after `limit` packets: scapy reads some 1,000 a second."""
 
     def __init__(self, netns, iface, path, expression="", limit=5000):
         self.path, self.said = path, str(path) + ".log"
         with open(self.said, "wb") as said:
-            self.process = netns.popen("tcpdump", "-n", "-U", "-B", "8192", "-c", limit, "-i", iface, "-w", path,
-                                       *expression.split(), stdout=said, stderr=said)
+            self.process = netns.popen("tcpdump", "-n", "-U", "--immediate-mode", "-s", "16384", "-B", "32768", "-c", limit,
+                                       "-i", iface, "-w", path, *expression.split(), stdout=said, stderr=said)
         wait_for(lambda: "listening on" in open(self.said).read(), f"tcpdump listens on {iface}")
 
     def __enter__(self):
@@ -43,8 +45,18 @@ class Capture:
             return found if len(found) >= n else None
         return wait_for(enough, f"{n} packets in {self.path}", interval=0.1)
 
+    def _is_drained(self):
+        """Has it written all that the kernel gave it? It says so when it is asked."""
+        def counts():
+            return re.findall(r"(\d+) packets? captured, (\d+) packets? received", open(self.said).read())
+        n = len(counts())
+        self.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: len(counts()) > n or self.process.poll() is not None, "tcpdump counts", interval=0.002)
+        return self.process.poll() is not None or counts()[-1][0] == counts()[-1][1]
+
     def stop(self):
         if self.process.poll() is None:
+            wait_for(self._is_drained, "tcpdump has written what was there")
             self.process.send_signal(signal.SIGINT)
             self.process.wait(60)
         return self.packets()

@@ -124,10 +124,10 @@ class Netns:
         return sock
 
     def send(self, iface, *frames):
-        """Sends frames (bytes or scapy packets) as they are."""
+        """Sends frames (bytes or scapy packets) as they are, one close behind the other."""
         sock = self.packet_socket(iface)
-        for frame in frames:
-            sock.send(bytes(frame))
+        for frame in [bytes(frame) for frame in frames]:
+            sock.send(frame)
         sock.close()
 
 

@@ -4,6 +4,7 @@ import struct
 
 from . import ofraw as of
 from .ofctl import SET_CONFIG, Session, message
+from .wait import wait_for
 
 
 class Bench:
@@ -18,6 +19,7 @@ class Bench:
 
     def rules(self, *messages):
         """These instead of all others; a rule that is refused fails the test."""
+        self.settle()
         self.session.errors.clear()
         self.session.others.clear()
         self.session.send(of.flow([], command=of.DELETE, table=255) +
@@ -31,6 +33,34 @@ class Bench:
         """Sends at a wire: the number of the wire where it comes out, and the frame."""
         self.wires[wire].send(frame)
         return of.receive(self.wires)
+
+    def _received(self):
+        ports = self.evsd.ports()
+        return [ports[f"w{i}"]["rx-pkts"] for i in range(1, len(self.wires) + 1)]
+
+    def settle(self):
+        """Until the switch is through with all that was sent at the wires: what has not come out by then never will."""
+        def is_through():
+            return all(n >= wire.n_sent for n, wire in zip(self._received(), self.wires))
+        wait_for(is_through, "the switch takes what was sent", interval=0.002)
+        self.evsd.check_accounts()
+
+    def recount(self):
+        """What was sent at a wire whose port was down will not be taken."""
+        for n, wire in zip(self._received(), self.wires):
+            wire.n_sent = n
+
+    def nothing(self):
+        """Nothing comes out (any more)."""
+        self.settle()
+        return all(wire.take() is None for wire in self.wires)
+
+    def passed(self, frame, n, wire=0):
+        """Of n such frames, how many come out."""
+        for _ in range(n):
+            self.wires[wire].send(frame)
+        self.settle()
+        return sum(1 for wire in self.wires for _ in iter(wire.take, None))
 
     def told(self, kind):
         for i, got in enumerate(self.session.others):

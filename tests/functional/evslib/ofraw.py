@@ -78,9 +78,11 @@ class Wire:
     def __init__(self, guest, iface):
         self.socket = _packet_socket(guest, iface)
         guest.stack.callback(self.socket.close)
+        self.n_sent = 0
 
     def send(self, frame):
         self.socket.send(bytes(frame))
+        self.n_sent += 1
 
     def take(self):
         """One frame that waits, or None."""
