@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "base/evs_clock.h"
-#include "base/evs_log.h"
 #include "control/ctl_ip.h"
 #include "pkt/pkt_parse.h"
+#include "port/port.h"
 
 #define MAX_HELD 128
 #define HOLD_MS  3000
@@ -27,11 +27,23 @@ struct held {
 
 static struct held held[MAX_HELD];
 static unsigned n_held;
+static uint64_t n_lost;
 
+/* No worker has room to drop it, so that it is counted here, as if one had. */
 static void lose(const struct held *h)
 {
-	EVS_LOG_LIMITED(control, WARN, "a packet that waited for a neighbour found no worker");
+	struct port *port = port_get(h->in_port);
+
+	if (port) {
+		port_counters_drop(port, PKT_DROP_TUN_NO_NEIGH);
+		n_lost++;
+	}
 	rte_pktmbuf_free(h->mbuf);
+}
+
+uint64_t ctl_hold_lost(void)
+{
+	return n_lost;
 }
 
 /* Sends it, or drops it if `last`. False: it goes on waiting, if only for a worker that takes it.

@@ -56,6 +56,8 @@ void ctl_hold_add(const struct pmd_punt *punt);
 void ctl_hold_retry(void);
 void ctl_hold_tick(void);
 void ctl_hold_fini(void);
+/* How many it dropped itself, since no worker had room for them: came back and were dropped. */
+uint64_t ctl_hold_lost(void);
 
 /* A packet was too long for a tunnel whose port tells senders so; frees its buffer. */
 void ctl_too_big(const struct pmd_punt *punt);

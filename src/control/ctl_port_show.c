@@ -5,6 +5,7 @@
 #include <rte_ether.h>
 #include <string.h>
 
+#include "control/ctl_ip.h"
 #include "control/ctl_net.h"
 #include "pmd/pmd.h"
 #include "pmd/pmd_shape.h"
@@ -263,6 +264,8 @@ int ctl_stats_show(struct ctl_call *call)
 	json_t *out = ctl_call_result(call);
 
 	pmd_workers_walk(visit_account, &account);
+	account.injected += ctl_hold_lost();
+	account.dropped += ctl_hold_lost();
 	sum_deleted(&sum);
 	ports_walk(NULL, NULL, visit_sum, &sum);
 	set_count(out, "received", account.rx);

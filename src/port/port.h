@@ -177,13 +177,14 @@ struct port {
 	struct port_link link;
 	struct rte_mempool *pool; /* buffers of received packets; NULL: the type receives none */
 	int numa_node;
-	uint16_t rxq_alloc;           /* length of rxq_drops; a type may set more than n_rxq */
-	bool link_check;              /* [any w] port_poll_links looks at it next time */
-	bool link_polled;             /* looks at it each time: no event tells */
-	int ifindex;                  /* kernel interface, 0: none */
-	char ifname[IFNAMSIZ];        /* empty: none */
-	void *owner;                  /* of the pipeline: its view of the port */
-	struct port_counters cleared; /* the sum at the last port_counters_clear */
+	uint16_t rxq_alloc;              /* length of rxq_drops; a type may set more than n_rxq */
+	bool link_check;                 /* [any w] port_poll_links looks at it next time */
+	bool link_polled;                /* looks at it each time: no event tells */
+	int ifindex;                     /* kernel interface, 0: none */
+	char ifname[IFNAMSIZ];           /* empty: none */
+	void *owner;                     /* of the pipeline: its view of the port */
+	struct port_counters cleared;    /* the sum at the last port_counters_clear */
+	uint64_t ctl_drops[PKT_N_DROPS]; /* what control itself had to drop */
 };
 
 /* All ports by index, for workers: ports[0] is NULL [ctl w, worker r; acquire]. */
@@ -215,6 +216,8 @@ struct port *port_lookup(const char *name); /* [ctl] NULL: no port with a datapa
 
 /* [ctl] Makes counters[worker], before that worker gets the port. */
 int port_counters_prepare(struct port *port, unsigned worker, struct evs_error *err);
+/* [ctl] Counts a packet that came in here and that no worker could be given back to drop. */
+void port_counters_drop(struct port *port, enum pkt_drop reason);
 /* [ctl] Sum over workers and queues since the last clear. */
 void port_counters_sum(const struct port *port, struct port_counters *sum);
 void port_counters_clear(struct port *port);

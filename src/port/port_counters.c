@@ -48,6 +48,11 @@ static void add_queue(struct port_counters *sum, const struct port_counters *c)
 	}
 }
 
+void port_counters_drop(struct port *port, enum pkt_drop reason)
+{
+	port->ctl_drops[reason]++;
+}
+
 static void sum_all(const struct port *port, struct port_counters *sum)
 {
 	memset(sum, 0, sizeof(*sum));
@@ -56,6 +61,8 @@ static void sum_all(const struct port *port, struct port_counters *sum)
 			add_worker(sum, port->counters[i]);
 	for (unsigned i = 0; port->rxq_drops && i < port->rxq_alloc; i++)
 		add_queue(sum, &port->rxq_drops[i]);
+	for (unsigned i = 0; i < PKT_N_DROPS; i++)
+		sum->drops[i] += port->ctl_drops[i];
 }
 
 void port_counters_sum(const struct port *port, struct port_counters *sum)

@@ -41,7 +41,7 @@ class Vm:
             "-smp", str(cpus or queues), "-nographic", "-nodefaults", "-serial", "stdio", "-monitor", "none",
             "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
             "-kernel", str(GUEST / "vmlinuz"), "-initrd", str(GUEST / "initramfs.gz"),
-            "-append", " ".join(["console=ttyS0 quiet panic=-1", *words]),
+            "-append", " ".join(["console=ttyS0 quiet panic=-1 no_timer_check", *words]),
             "-chardev", f"socket,id=c0,path={socket}" + (",server=on,wait=off" if server else ",reconnect=1"),
             "-netdev", f"vhost-user,id=n0,chardev=c0,queues={queues}", "-device", net + device, *options]
         self.process = None

@@ -160,13 +160,15 @@ static void test_counters(void **state)
 	port->counters[63]->rx_pkts = 4;
 	port->counters[63]->drops[PKT_DROP_RULE] = 1;
 	port->rxq_drops[0].drops[PKT_DROP_RX_TRUNCATED] = 2;
+	port_counters_drop(port, PKT_DROP_RULE); /* had been received by a worker */
 	port_counters_sum(port, &sum);
 	assert_int_equal(sum.rx_pkts, 9);
-	assert_int_equal(sum.drops[PKT_DROP_RULE], 1);
+	assert_int_equal(sum.drops[PKT_DROP_RULE], 2);
 	assert_int_equal(sum.drops[PKT_DROP_RX_TRUNCATED], 2);
 	port_counters_clear(port);
 	port_counters_sum(port, &sum);
 	assert_int_equal(sum.rx_pkts, 0);
+	assert_int_equal(sum.drops[PKT_DROP_RULE], 0);
 	assert_int_equal(sum.drops[PKT_DROP_RX_TRUNCATED], 0);
 	port_destroy(port);
 }
