@@ -27,6 +27,6 @@ def test_iommu(lab):
     def all_pages_known():  # a page that is met for the first time costs its packet
         host.run("ping", "-q", "-c", "600", "-i", "0.005", "10.0.0.1", check=False)
         return vm.ping("10.0.0.3", 5) == 0
-    wait_for(all_pages_known, "pings pass")
+    wait_for(all_pages_known, "pings pass", timeout=180)
     assert evsd.port("vm")["rx-pkts"] > 100
     evsd.check_accounts()
