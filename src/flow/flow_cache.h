@@ -203,8 +203,7 @@ void flow_cache_hit(struct flow_cache *cache, struct flow *flow, uint32_t n_pkts
                     uint32_t now_ms);
 
 /* [worker] Installs a translation for packet i and counts the packet to it. NULL: run
- * xlate->prog without caching. `cycles` is what a translation and an installation cost (for the
- * wide cache). */
+ * xlate->prog without caching. `cycles`: of translating, installing (for the wide cache). */
 struct flow *flow_cache_install(struct flow_cache *cache, struct pkt_burst *burst, unsigned i,
                                 const struct flow_xlate *xlate, uint32_t now_ms, uint64_t cycles);
 
@@ -237,11 +236,10 @@ uint32_t flow_cache_reap(struct flow_cache *cache, void (*credit)(struct flow *f
 uint32_t flow_cache_live(const struct flow_cache *cache); /* [ctl] */
 uint32_t flow_cache_size(const struct flow_cache *cache); /* any: slots of its pool */
 void flow_cache_stats_get(const struct flow_cache *cache, struct flow_cache_stats *stats); /* any */
-/* [ctl] Masks of the wide cache with flows and hits, for `cache show`. */
-uint32_t flow_cache_n_masks(const struct flow_cache *cache);
-/* Index of a flow in its pool: its name in `cache dump`. */
+uint32_t flow_cache_n_masks(const struct flow_cache *cache); /* [ctl] of the wide cache */
+/* Index of a flow in its pool, its name in `cache dump`; and the reverse. */
 uint32_t flow_cache_flow_index(const struct flow_cache *cache, const struct flow *flow);
-struct flow *flow_cache_flow(const struct flow_cache *cache, uint32_t index); /* the reverse */
+struct flow *flow_cache_flow(const struct flow_cache *cache, uint32_t index);
 
 /* Reference i of a flow, wherever it is stored. */
 EVS_INLINE const struct flow_ref *flow_ref_at(const struct flow *flow, unsigned i)

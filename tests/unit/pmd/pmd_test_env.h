@@ -100,6 +100,8 @@ EVS_UNUSED static void env_credit(struct flow *flow, void *arg)
 	env_credited_pkts += flow->n_pkts;
 }
 
+static const struct port_type fake_type = {.name = "fake", .has_datapath = true};
+
 static struct fake *fake_open(uint16_t index, uint16_t n_queues)
 {
 	struct fake *f = &env_ports[index];
@@ -107,6 +109,7 @@ static struct fake *fake_open(uint16_t index, uint16_t n_queues)
 	memset(&f->port, 0, sizeof(f->port));
 	snprintf(f->port.name, sizeof(f->port.name), "p%u", index);
 	f->port.index = index;
+	f->port.type = &fake_type;
 	f->port.rx = fake_rx;
 	f->port.tx = fake_tx;
 	f->port.n_rxq = f->port.n_txq = n_queues;
