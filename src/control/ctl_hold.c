@@ -15,6 +15,7 @@
 #include "port/port.h"
 
 #define MAX_HELD 128
+#define SHARE    (MAX_HELD / 8)
 #define HOLD_MS  3000
 
 struct held {
@@ -81,17 +82,29 @@ static void settle_all(uint32_t older_than_ms)
 	n_held = kept;
 }
 
+/* The last eighth is for ports with less than an eighth: others' first packets want to wait, too.
+ */
+static bool has_room(uint16_t in_port)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < n_held; i++)
+		n += held[i].in_port == in_port;
+	return n_held < MAX_HELD - SHARE || (n_held < MAX_HELD && n < SHARE);
+}
+
 void ctl_hold_add(const struct pmd_punt *punt)
 {
 	struct held h = {punt->mbuf,     punt->in_port, (uint16_t)punt->controller.cookie,
 	                 evs_clock_ms(), punt->tun,     punt->tmd};
+	bool room = has_room(h.in_port);
 
-	if (settle(&h, n_held == MAX_HELD))
+	if (settle(&h, !room))
 		return;
-	if (n_held == MAX_HELD)
-		lose(&h);
-	else
+	if (room)
 		held[n_held++] = h;
+	else
+		lose(&h);
 }
 
 void ctl_hold_retry(void)

@@ -56,7 +56,7 @@ static void take_learned(const struct pmd_punt *punt)
 {
 	static const uint8_t none[16];
 	struct pl_learn learn = {
-	        .bridge = punt->bridge, .in_port = punt->in_port, .vlan = punt->vlan};
+	        .bridge = punt->bridge, .in_port = punt->ofport, .vlan = punt->vlan};
 
 	memcpy(learn.mac, punt->mac, sizeof(learn.mac));
 	memcpy(learn.end.remote, punt->tun.src, sizeof(learn.end.remote));

@@ -25,7 +25,8 @@ static bool post_learn(unsigned worker, const struct pl_learn *learn)
 	struct pmd_punt punt = {
 	        .kind = PMD_PUNT_LEARN,
 	        .bridge = learn->bridge,
-	        .in_port = learn->in_port,
+	        .in_port = learn->rx_port,
+	        .ofport = learn->in_port,
 	        .vlan = learn->vlan,
 	};
 

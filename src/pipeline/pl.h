@@ -49,6 +49,7 @@ struct pl_learn {
 	uint32_t bridge;  /* index */
 	uint16_t in_port; /* OpenFlow number in 16 bits: LOCAL is 0xfffe */
 	uint16_t vlan;
+	uint16_t rx_port; /* index of the port that received, of whatever bridge */
 	uint8_t mac[6];
 	struct pl_end end;
 	uint8_t addr[16]; /* not zero: the station says that it has this IP address (pl_bind.h) */

@@ -200,6 +200,7 @@ static void learn(struct pl_xlate *x, uint16_t vlan)
 		        .bridge = bridge->index,
 		        .in_port = x->in->ofport == PL_OFPORT_LOCAL ? 0xfffe : x->in->ofport,
 		        .vlan = vlan,
+		        .rx_port = x->in_index,
 		        .end = end,
 		};
 

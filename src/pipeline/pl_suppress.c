@@ -109,6 +109,7 @@ static void note(struct pl_xlate *x, uint16_t vlan, const struct message *m)
 	        .bridge = x->snap->bridge->index,
 	        .in_port = x->in->ofport == PL_OFPORT_LOCAL ? 0xfffe : (uint16_t)x->in->ofport,
 	        .vlan = vlan,
+	        .rx_port = x->in_index,
 	};
 	const struct pl_bind *bind;
 

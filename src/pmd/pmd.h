@@ -93,11 +93,11 @@ enum pmd_punt_kind { PMD_PUNT_CONTROLLER, PMD_PUNT_LEARN, PMD_PUNT_TUNNEL };
 struct pmd_punt {
 	uint8_t kind;
 	uint8_t zero[3];
-	uint16_t in_port;
-	uint16_t vlan;   /* LEARN: VLAN id */
-	uint32_t bridge; /* LEARN, TUNNEL: bridge index */
-	uint8_t mac[6];  /* LEARN */
-	uint8_t zero2[2];
+	uint16_t in_port;      /* index of the port that received; 0: none */
+	uint16_t vlan;         /* LEARN: VLAN id */
+	uint32_t bridge;       /* LEARN, TUNNEL: bridge index */
+	uint8_t mac[6];        /* LEARN */
+	uint16_t ofport;       /* LEARN: OpenFlow number in 16 bits */
 	uint32_t total_len;    /* CONTROLLER: of the packet, which mbuf may hold only in part */
 	struct rte_mbuf *mbuf; /* CONTROLLER: the packet; the consumer frees it */
 	struct flow_op_controller controller;
@@ -106,8 +106,8 @@ struct pmd_punt {
 	                         * an IP address */
 	struct pkt_key_tmd tmd; /* CONTROLLER, of a packet that waits: its tunnel metadata */
 };
-/* [worker] A ring for each worker. false: it is full (the caller counts and keeps the mbuf). Wakes
- * the control thread if it sleeps. */
+/* [worker] A ring for each worker. false: it is full, or in_port has its share of it (the caller
+ * counts and keeps the mbuf). Wakes the control thread if it sleeps. */
 bool pmd_punt(unsigned worker, const struct pmd_punt *punt);
 int pmd_punt_fd(void); /* [ctl] eventfd that becomes readable */
 /* [ctl] To be called when the eventfd is readable: up to max records; returns how many. If some may

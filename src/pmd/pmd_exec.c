@@ -110,7 +110,7 @@ static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, const
 	                        .total_len = m->pkt_len,
 	                        .controller = *controller};
 	enum pkt_drop reason = PKT_DROP_PUNT_FULL;
-	bool room = pmd_punt_room(w);
+	bool room = pmd_punt_room(w, base->in_port);
 
 	if (!last) {
 		evs_counter_add(&w->account.copies, 1);

@@ -38,7 +38,7 @@ static void tell(struct pmd_worker *w, struct rte_mbuf *m, uint16_t in_port, uin
 	                        .mbuf = m,
 	                        .controller = {.to_host = FLOW_TO_SENDER, .cookie = cookie}};
 
-	if (pmd_punt_room(w) && pmd_punt(w->id, &punt))
+	if (pmd_punt(w->id, &punt))
 		evs_counter_add(&w->account.punted, 1);
 	else
 		pmd_drop(w, pmd_view_of(w, in_port), &m, 1, PKT_DROP_PUNT_FULL);

@@ -38,15 +38,6 @@ int pmd_punt_fd(void)
 	return doorbell;
 }
 
-/* Room for one more record of `len`? [writer] */
-EVS_INLINE bool ring_room(struct pmd_ring *ring, uint32_t len)
-{
-	if (evs_likely(ring->head - ring->tail_seen < len))
-		return true;
-	ring->tail_seen = evs_load_acquire(&ring->tail);
-	return ring->head - ring->tail_seen < len;
-}
-
 static EVS_COLD void ring_doorbell(void)
 {
 	uint64_t one = 1;
@@ -57,9 +48,32 @@ static EVS_COLD void ring_doorbell(void)
 		return; /* EAGAIN: it has rung already */
 }
 
-bool pmd_punt_room(struct pmd_worker *w)
+/* Takes back the records that control is done with. */
+static void reclaim(struct pmd_worker *w)
 {
-	return ring_room(&w->punt_ring, PMD_PUNT_LEN);
+	struct pmd_ring *ring = &w->punt_ring;
+	uint32_t tail = evs_load_acquire(&ring->tail);
+
+	for (; ring->tail_seen != tail; ring->tail_seen++)
+		w->n_punts[w->punts[ring->tail_seen % PMD_PUNT_LEN].in_port & PKT_PORT_MAX]--;
+}
+
+/* Whoever floods the controller must not keep it from hearing of the others: the last eighth of the
+ * ring is for ports with less than an eighth of it. */
+static bool has_room(const struct pmd_worker *w, uint16_t port)
+{
+	uint32_t n_free = PMD_PUNT_LEN - (w->punt_ring.head - w->punt_ring.tail_seen);
+
+	return n_free > PMD_PUNT_SHARE ||
+	       (n_free && w->n_punts[port & PKT_PORT_MAX] < PMD_PUNT_SHARE);
+}
+
+bool pmd_punt_room(struct pmd_worker *w, uint16_t port)
+{
+	if (evs_likely(has_room(w, port)))
+		return true;
+	reclaim(w);
+	return has_room(w, port);
 }
 
 bool pmd_punt(unsigned worker, const struct pmd_punt *punt)
@@ -67,8 +81,9 @@ bool pmd_punt(unsigned worker, const struct pmd_punt *punt)
 	struct pmd_worker *w = evs_load_relaxed(&pmd_workers[worker]);
 	struct pmd_ring *ring = &w->punt_ring;
 
-	if (!ring_room(ring, PMD_PUNT_LEN))
+	if (!pmd_punt_room(w, punt->in_port))
 		return false;
+	w->n_punts[punt->in_port & PKT_PORT_MAX]++;
 	w->punts[ring->head % PMD_PUNT_LEN] = *punt;
 	evs_store_release(&ring->head, ring->head + 1);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -127,6 +142,14 @@ unsigned pmd_punt_drain(void (*take)(const struct pmd_punt *punt, void *arg), vo
 	return n;
 }
 
+/* Room for one more? [ctl] */
+static bool inject_room(struct pmd_ring *ring)
+{
+	if (ring->head - ring->tail_seen == PMD_INJECT_LEN)
+		ring->tail_seen = evs_load_acquire(&ring->tail);
+	return ring->head - ring->tail_seen < PMD_INJECT_LEN;
+}
+
 int pmd_inject(struct rte_mbuf *mbuf, uint16_t in_port, const struct flow_prog_builder *prog)
 {
 	for (unsigned id = 0; id < EVS_MAX_WORKERS; id++) {
@@ -135,7 +158,7 @@ int pmd_inject(struct rte_mbuf *mbuf, uint16_t in_port, const struct flow_prog_b
 
 		if (!w || w->state != PMD_WORKER_RUNNING)
 			continue;
-		if (!ring_room(&w->inject_ring, PMD_INJECT_LEN))
+		if (!inject_room(&w->inject_ring))
 			return -ENOBUFS;
 		slot = &w->injects[w->inject_ring.head % PMD_INJECT_LEN];
 		slot->mbuf = mbuf;

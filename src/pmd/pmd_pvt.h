@@ -25,6 +25,7 @@ struct qos_ingress;
 #define PMD_MAX_CLONES    16   /* clones within clones */
 #define PMD_AGAIN_LEN     256  /* packets that wait to go round again */
 #define PMD_PUNT_LEN      1024 /* records */
+#define PMD_PUNT_SHARE    (PMD_PUNT_LEN / 8)
 #define PMD_INJECT_LEN    128
 #define PMD_SAMPLE_PERIOD 61 /* bursts; prime, so that no queue is favoured */
 
@@ -175,6 +176,7 @@ struct pmd_worker {
 
 	struct pmd_ring punt_ring;
 	struct pmd_punt punts[PMD_PUNT_LEN];
+	uint16_t n_punts[PKT_PORT_MAX + 1]; /* in the ring, by port [worker] */
 	struct pmd_ring inject_ring;
 	struct pmd_inject injects[PMD_INJECT_LEN];
 
@@ -263,8 +265,8 @@ unsigned pmd_ingress_rx(struct pmd_worker *w, const struct pmd_rxq *rxq, struct 
 void pmd_ingress_unknown(struct pmd_worker *w, struct pmd_exec *x);
 
 /* pmd_punt.c */
-bool pmd_punt_room(struct pmd_worker *w);      /* [worker] */
-unsigned pmd_inject_run(struct pmd_worker *w); /* [worker] how many packets */
+bool pmd_punt_room(struct pmd_worker *w, uint16_t port); /* [worker] */
+unsigned pmd_inject_run(struct pmd_worker *w);           /* [worker] how many packets */
 void pmd_punt_wipe(struct pmd_worker *w); /* [ctl] the worker ended: frees what its rings hold */
 int pmd_punt_init(struct evs_error *err);
 void pmd_punt_fini(void);

@@ -355,16 +355,20 @@ static void test_controller_flood(void **state)
 
 	n_punts = 0;
 	add_controller(&env_progs[1], UINT16_MAX);
+	add_controller(&env_progs[2], UINT16_MAX);
 	for (uint32_t i = 0; i < 1500; i++)
 		env_put(a, env_frame(1, i, ENV_FRAME_SIZE));
-	expect_drops(a, PKT_DROP_PUNT_FULL, 1500 - 1024);
+	expect_drops(a, PKT_DROP_PUNT_FULL, 1500 - 896);
+	for (uint32_t i = 896; i < 1024 + 20; i++) /* the last eighth is not for a port with more */
+		env_put(b, env_frame(1, i, ENV_FRAME_SIZE));
+	expect_drops(b, PKT_DROP_PUNT_FULL, 20);
 	assert_int_equal(read(pmd_punt_fd(), &rung, sizeof(rung)), sizeof(rung));
 	assert_true(ENV_WAIT(drained(1024)));
 	for (unsigned i = 0; i < n_punts; i++) {
 		assert_int_equal(env_seq(punts[i].mbuf), i);
 		rte_pktmbuf_free(punts[i].mbuf);
 	}
-	expect_account((struct pmd_account){.rx = 1500, .dropped = 476, .punted = 1024});
+	expect_account((struct pmd_account){.rx = 1648, .dropped = 624, .punted = 1024});
 	drained(0); /* empty: armed again */
 	env_put(a, env_frame(1, 1, ENV_FRAME_SIZE));
 	assert_true(ENV_WAIT(read(pmd_punt_fd(), &rung, sizeof(rung)) == sizeof(rung)));
