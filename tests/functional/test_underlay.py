@@ -134,7 +134,8 @@ def weights_count(lab, evsd, guest, peer):
         evsd.call("neigh.add", bridge="phy", address=address, mac=mac)
     assert {r["via"]: r["weight"] for r in evsd.call("route.show") if r["dst"] == "198.51.100.0/24"} == {FAR: 3, "192.168.8.7": 1}
     evsd.call("port.add", bridge="br0", name="w", type="vxlan", remote="198.51.100.9", vni=6)
-    frames = [Ether(src=guest[0].mac(guest[1]), dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.3") / UDP(sport=n, dport=9)
+    own = guest[0].mac(guest[1])
+    frames = [Ether(src=own, dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.3") / UDP(sport=n, dport=9)
               for n in range(1000, 1256)]
     with lab.capture(*peer, "udp port 4789", limit=2000) as capture:
         guest[0].send(guest[1], *frames)
@@ -190,7 +191,8 @@ def test_spoofed_and_flooding_neighbours(lab):
     Ofctl(evsd).add(*[f"priority=9,in_port={port},udp,tp_dst={n},actions="
                       f"set_field:::ffff:172.16.{1 + n // 250}.{1 + n % 250}->tun_ipv6_dst,set_field:7->tun_id,output:9"
                       for n in range(1, 2001)])
-    many = [Ether(src=guest.mac(guest_iface), dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.9") / UDP(sport=1, dport=n)
+    own = guest.mac(guest_iface)
+    many = [Ether(src=own, dst="02:00:00:00:00:99") / IP(src="10.0.0.1", dst="10.0.0.9") / UDP(sport=1, dport=n)
             for n in range(1, 2001)]
     for n in range(100, 2001, 100):  # 128 wait for neighbours, no more; the others are dropped at once
         guest.send(guest_iface, *many[n - 100:n])
