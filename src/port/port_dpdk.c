@@ -75,7 +75,8 @@ static int dpdk_create(struct port *port, const struct port_args *args, struct e
 		free(eth);
 		return ret;
 	}
-	port->link_polled = !eth->has_lsc && !link_is_constant(eth);
+	/* a NIC without MSI-X has one interrupt, which is the receiver's then */
+	port->link_polled = (!eth->has_lsc || eth->has_rx_intr) && !link_is_constant(eth);
 	return 0;
 }
 

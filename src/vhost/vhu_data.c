@@ -51,16 +51,19 @@ static uint16_t library_rx(struct port *port, uint16_t queue, struct vhu_conn *c
                            struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct vhu *vhu = port->priv;
-	uint16_t ring = (uint16_t)(2 * queue + 1), got;
+	uint16_t ring = (uint16_t)(2 * queue + 1), got, kept;
 	uint64_t any = 0;
 
 	vhu_call_for(conn, ring);
 	got = rte_vhost_dequeue_burst(conn->vid, ring, evs_load_relaxed(&vhu->pool), mbufs, n);
 
-	vhu_ring_count(&conn->ring[ring], mbufs, got);
 	for (uint16_t i = 0; i < got; i++)
 		any |= mbufs[i]->ol_flags;
-	return any & RX_REQUEST ? check_burst(port, queue, mbufs, got) : got;
+	kept = any & RX_REQUEST ? check_burst(port, queue, mbufs, got) : got;
+	vhu_ring_count(&conn->ring[ring], mbufs, kept);
+	if (evs_unlikely(kept < got))
+		__atomic_fetch_add(&conn->ring[ring].n_drops, got - kept, __ATOMIC_RELAXED);
+	return kept;
 }
 
 EVS_HOT uint16_t vhu_rx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
@@ -233,9 +236,10 @@ EVS_COLD void vhu_refused(struct port *port, uint16_t queue, struct rte_mbuf *co
                           uint16_t n)
 {
 	struct vhu *vhu = port->priv;
+	int vid = evs_load_acquire(&vhu->vid); /* first: then there is one that is served */
 	struct vhu_conn *conn = evs_load_relaxed(&vhu->served);
 
-	if (evs_load_acquire(&vhu->vid) < 0)
+	if (vid < 0)
 		return;
 	for (uint16_t i = 0; i < n; i++) {
 		uint16_t ring = evs_load_relaxed(&vhu->txq[queue].ring);

@@ -31,10 +31,14 @@ static uint16_t count_waiting(const struct vhu_ring *ring)
 	return n;
 }
 
-void vhu_keep_begin(struct vhu_ring *ring)
+void vhu_keep_alloc(struct vhu_ring *ring)
 {
 	if (!ring->kept)
 		ring->kept = malloc(KEPT_MAX * sizeof(ring->kept[0]));
+}
+
+void vhu_keep_begin(struct vhu_ring *ring)
+{
 	if (ring->kept)
 		ring->room = EVS_MIN(count_waiting(ring), (uint16_t)KEPT_MAX);
 }

@@ -39,6 +39,7 @@ enum vhu_request {
 	VHU_N_REQUESTS,
 };
 
+#define VHU_MSG_REPLY      0x4u
 #define VHU_MSG_NEED_REPLY 0x8u
 #define VHU_MSG_RING_MASK  0xffu /* of u64 in KICK, CALL, ERR */
 

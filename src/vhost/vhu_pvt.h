@@ -38,9 +38,10 @@ struct vhu_conn {
 	int vid; /* VHU_NO_DEVICE: free */
 	int fd;  /* the library's; -1: unknown */
 	bool is_ready;
-	bool has_memory; /* else the library must not be asked for its table */
-	bool advised;    /* of postcopy */
-	bool is_calling; /* the message handled now changes no more than who is called */
+	bool has_memory;  /* else the library must not be asked for its table */
+	bool advised;     /* of postcopy */
+	bool wants_reply; /* to the message handled now */
+	bool is_calling;  /* the message handled now changes no more than who is called */
 	uint64_t rings;
 	uint64_t started; /* bitmap of those with a kick descriptor */
 	uint64_t resumed; /* likewise of packed ones whose place is known */

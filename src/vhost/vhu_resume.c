@@ -28,7 +28,7 @@
 #include "vhost/vhu_packed_pvt.h"
 #include "vhost/vhu_pvt.h"
 
-#define TRIES 100 /* looks at a ring whose driver goes on, until one is undisturbed */
+#define TRIES 8 /* looks at a ring whose driver goes on, until one is undisturbed */
 
 static bool is_avail_set(const struct vring_packed_desc *desc)
 {

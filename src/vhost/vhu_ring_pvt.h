@@ -136,6 +136,7 @@ uint16_t vhu_ring_take(struct vhu_ring *ring, const struct vhu_catch *c);
 uint16_t vhu_ring_give(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);
 
 /* vhu_keep.c: under the lock. From now on frames are kept, for as many buffers as wait. [vhost] */
+void vhu_keep_alloc(struct vhu_ring *ring); /* before, without the lock */
 void vhu_keep_begin(struct vhu_ring *ring);
 /* As vhu_ring_give, of a ring that rests. [worker] */
 uint16_t vhu_keep(struct vhu_ring *ring, struct rte_mbuf **mbufs, uint16_t n);

@@ -29,8 +29,10 @@ static void end_keeping(struct vhu_conn *conn, struct vhu_ring *ring, bool gives
 {
 	uint16_t lost = vhu_keep_end(ring, gives);
 
-	if (lost)
-		__atomic_fetch_add(&conn->vhu->n_lost, lost, __ATOMIC_RELAXED);
+	if (!lost)
+		return;
+	__atomic_fetch_add(&conn->vhu->n_lost, lost, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&ring->n_drops, lost, __ATOMIC_RELAXED);
 }
 
 /* Returns whether it has become so. port_wake follows then: frames may be there, and no worker has
@@ -86,6 +88,8 @@ void vhu_ring_pause(struct vhu_conn *conn, unsigned i, enum vhu_rest rest)
 
 	if (!ring->is_placed)
 		return;
+	if (rest == VHU_REST_A_MOMENT && !(i & 1))
+		vhu_keep_alloc(ring);
 	set_resting(ring, rest);
 	await_debt(ring);
 	rte_vhost_set_vring_base(conn->vid, ring->index, ring->last_avail, ring->last_used);

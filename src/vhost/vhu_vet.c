@@ -281,7 +281,7 @@ static const struct rule rules[VHU_N_REQUESTS] = {
         [VHU_SET_VRING_ADDR] = {check_index, ITS_RING},
         [VHU_SET_VRING_BASE] = {check_base, ITS_RING},
         [VHU_GET_VRING_BASE] = {check_stop, ITS_RING, VHU_REST_FOR_GOOD},
-        [VHU_SET_VRING_KICK] = {check_kick, ITS_RING},
+        [VHU_SET_VRING_KICK] = {check_kick, ITS_RING, VHU_REST_FOR_GOOD}, /* it is stopped */
         [VHU_SET_VRING_CALL] = {check_call, NO_RING},
         [VHU_SET_VRING_ERR] = {check_file, NO_RING},
         [VHU_SET_VRING_ENABLE] = {check_index, NO_RING},
@@ -324,6 +324,21 @@ static enum rte_vhost_msg_result refuse(struct vhu_conn *conn, struct vhu_msg *m
 	return RTE_VHOST_MSG_RESULT_ERR;
 }
 
+/* Whose message the library refuses with a reply stays, and we are not told: rings would rest, and
+ * frames be kept, for as long as the guest likes. So the library hears of the wish for a reply only
+ * when it has handled the message, and ends the connection otherwise. */
+static void hide_wish(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	conn->wants_reply = msg->flags & VHU_MSG_NEED_REPLY;
+	msg->flags &= ~VHU_MSG_NEED_REPLY;
+}
+
+static void show_wish(const struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	if (conn->wants_reply && !(msg->flags & VHU_MSG_REPLY))
+		msg->flags |= VHU_MSG_NEED_REPLY;
+}
+
 static enum rte_vhost_msg_result before(int vid, void *arg)
 {
 	struct vhu_conn *conn = vhu_conn_lookup(vid);
@@ -341,6 +356,7 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 	if (why)
 		return refuse(conn, msg, why);
 	rest(conn, msg, rule);
+	hide_wish(conn, msg);
 	if (msg->request != VHU_GET_QUEUE_NUM)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	msg->u64 = VHU_MAX_PAIRS;
@@ -366,6 +382,7 @@ static enum rte_vhost_msg_result after(int vid, void *arg)
 	conn->is_calling = false;
 	vhu_rings_place(conn);
 	vhu_rings_forget(conn);
+	show_wish(conn, msg);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 

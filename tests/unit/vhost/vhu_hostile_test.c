@@ -358,6 +358,9 @@ static void test_refused_messages(void **state)
 	        {"a log behind its file",
 	         {MASTER_SET_LOG_BASE, 9, 16, .bytes = {[1] = 0x10, [9] = 0x10}},
 	         true},
+	        {"addresses with a file, which the library minds",
+	         {MASTER_SET_VRING_ADDR, 9, 40, .state = {0, 0}},
+	         true},
 	        {"a userfaultfd", {28, 9, 0, .u64 = 0}, false},
 	        {"an IOMMU", {22, 9, 40, .u64 = 0}, false},
 	};
