@@ -326,7 +326,8 @@ static uint16_t take_table(const struct vhu_catch *c, uint32_t n, uint32_t size)
 {
 	static struct {
 		struct vring_desc desc, table[LONG_LEN];
-		uint16_t avail[3 + LONG_LEN], used[2 + 4 * LONG_LEN + 1];
+		uint32_t used[1 + 2 * LONG_LEN + 1];
+		uint16_t avail[3 + LONG_LEN];
 		uint8_t bytes[128];
 	} guest;
 	const struct vhu_mem mem = {1, {{MASTER_GPA, sizeof(guest), (uint8_t *)&guest}}};
