@@ -433,6 +433,8 @@ static void test_files_on_disk(void **state)
 {
 	struct master_msg log = {MASTER_SET_LOG_BASE, 9, 16, .bytes = {[1] = 0x10}}, answer;
 	int disk = open_file(false), memory = open_file(true);
+	struct vhu *vhu = bad_port->priv;
+	const uint64_t refused = evs_load_relaxed(&vhu->n_refused);
 	struct master m;
 
 	if (disk < 0 || memory < 0)
@@ -441,12 +443,13 @@ static void test_files_on_disk(void **state)
 	assert_int_equal(dup2(disk, m.mem_fd), m.mem_fd);
 	master_start(&m, VERSION_1, 2);
 	assert_false(master_receive(&m, &answer));
-	assert_false(bad_port->link_up);
+	assert_int_equal(evs_load_relaxed(&vhu->n_refused), refused + 1);
 	master_close(&m);
 
 	connect_bad(&m, ALL);
 	assert_true(master_send(&m, &log, disk));
 	assert_false(master_receive(&m, &answer));
+	assert_int_equal(evs_load_relaxed(&vhu->n_refused), refused + 2);
 	master_close(&m);
 	await(!bad_port->link_up);
 
