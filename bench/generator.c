@@ -264,14 +264,14 @@ static void run(double rate, uint64_t n_flows, double seconds, struct result *r)
 {
 	uint64_t hz = rte_get_tsc_hz(), start = rte_rdtsc(), now = start;
 	uint64_t end = start + (uint64_t)(seconds * (double)hz), late = 0;
+	const uint64_t behind = (uint64_t)RTE_MIN(2 * BURST + rate / 1000, (double)RING);
 
 	memset(bins, 0, sizeof(bins));
 	for (ended = 0; now < end && !ended;) {
 		uint64_t due = rate > 0 ? (uint64_t)((double)(now - start) * rate / (double)hz)
 		                        : r->sent + BURST;
 
-		if (due >
-		    r->sent + late + RING) /* this thread stood still: no burst makes up for it */
+		if (due > r->sent + late + behind) /* it stood still: no burst makes up for it */
 			late = due - r->sent;
 		if (due > r->sent + late)
 			r->sent += send_some((unsigned)RTE_MIN(due - r->sent - late, BURST + 0ul),

@@ -21,9 +21,7 @@ Exit status: 0 kept, 1 not kept, 2 the machine was too uneven to tell."""
 import argparse
 import os
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -53,24 +51,6 @@ def arguments():
     parser.add_argument("--worker-cpu", type=int, default=0)
     parser.add_argument("--control-cpu", type=int, default=1)
     return parser.parse_args()
-
-
-class Rival:
-    """Stopped and continued by signals, so that it costs nothing while the other one is there."""
-
-    def __init__(self, options, *argv):
-        self.process = subprocess.Popen(["taskset", "-c", str(options.control_cpu), *argv],
-                                        stdout=subprocess.DEVNULL)
-
-    def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
 
 
 class Nulls:
@@ -122,13 +102,16 @@ def ratios(windows, others):
     return [a / b for a, b in zip(windows, others) if b]
 
 
-def measure(options, meter, path):
+def measure(options, meter, path, folder):
     """(ratios under attack, ratios of the control to itself, rates of the control)"""
-    rivals = [Rival(options, "sh", "-c", "while :; do :; done"),
-              Rival(options, os.path.join(options.build, "tests/unit/vhost/vhu_attack"), "600", str(options.seed), path)]
+    programs = (["sh", "-c", "while :; do :; done"],
+                [os.path.join(options.build, "tests/unit/vhost/vhu_attack"), "600", str(options.seed), path])
+    rivals = [proc.Daemon(["taskset", "-c", str(options.control_cpu), *program], "%s/rival%d.log" % (folder, i))
+              for i, program in enumerate(programs)]
     calm, attacked = [], []
     try:
-        turns = {name: Turn([rival], lambda: meter.window(options.seconds))
+        # what the rivals take of the CPU is what is asked for: no window is better than another
+        turns = {name: Turn([rival], lambda: (meter.window(options.seconds)[0], 0))
                  for name, rival in zip(("calm", "attacked"), rivals)}
         while len(attacked) < options.windows:
             values = alternate(turns, AT_ONCE)
@@ -166,7 +149,7 @@ def try_ports(name, options, folder):
         telemetry, threads = ports.run(switch)
         time.sleep(1)
         meter = Meter(telemetry, telemetry.ethdevs(), threads)
-        status = judge(name, *measure(options, meter, path))
+        status = judge(name, *measure(options, meter, path, folder))
         telemetry.close()
         print(switch.ctl("port", "show", "bad"))
         return status

@@ -184,7 +184,7 @@ def two_workers(lab, name):
             meter = lab.meter(switch)
             time.sleep(options.warm_up)
             turns[role] = Turn([switch], meter.window)
-        rates = alternate(turns, 6 * options.turns)
+        rates = alternate(turns, 4 * options.turns)
         one = [(first + second) / 2 for first, second in zip(rates["first"], rates["second"])]
         return {"": [both / alone for both, alone in zip(rates["both"], one)],
                 "taken": [100 * part for part in meter.taken]}
@@ -231,7 +231,7 @@ def beside(lab, name, others, own_worker=False, generator=None):
                 parts.append(generator)
             time.sleep(2 * lab.options.warm_up)  # the attack has filled what it fills
             turns["beside"] = Turn(parts, lab.meter(attacked, [1], lab.options.worker_cpu).window)
-            rates = alternate(turns, lab.options.turns * 2)
+            rates = alternate(turns, lab.options.turns)
     return [100 * less / rate for less, rate in zip(rates["beside"], rates["alone"])]
 
 

@@ -99,20 +99,6 @@ class Telemetry:
         self.socket.close()
 
 
-def rates(telemetry, seconds, window=0.25, ports=None):
-    """Packets a second sent by the ports (None: all), for each window."""
-    ports = ports or telemetry.ethdevs()
-    result = []
-    before, last = telemetry.sent(ports), time.monotonic()
-    end = last + seconds
-    while last < end:
-        time.sleep(window)
-        count, now = telemetry.sent(ports), time.monotonic()
-        result.append((count - before) / (now - last))
-        before, last = count, now
-    return result
-
-
 def busiest_thread(pid, seconds=0.5):
     """The path of the run time of the thread that runs most: a poll-mode thread."""
     folder = "/proc/%d/task" % pid

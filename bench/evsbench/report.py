@@ -39,11 +39,16 @@ def judge(target, runs):
     if target is None:
         return "", None
     kind, bound = target
-    values = ratios(runs.get("evs", []), runs.get("ovs", [])) if kind == "ovs" else runs.get("evs", [])
+    ours, theirs = runs.get("evs", []), runs.get("ovs", [])
     text = "%sx OVS" % bound if kind == "ovs" else "%s %s" % target
-    if not values:
+    if not ours or (kind == "ovs" and not any(theirs)):
         return text, None
-    value = statistics.median(values)
+    if kind != "ovs":
+        value = statistics.median(ours)
+    elif len(ours) == len(theirs):
+        value = statistics.median(ratios(ours, theirs))
+    else:  # a round of one of them is missing: these are no pairs
+        value = statistics.median(ours) / (statistics.median(theirs) or 1e-9)
     return text, value <= bound if kind == "<=" else value >= bound
 
 

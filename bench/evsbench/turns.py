@@ -8,9 +8,10 @@ A turn that others took too much of is taken again, so many times at most."""
 import contextlib
 import time
 
+from .windows import TAKEN
+
 SETTLE_S = 0.02  # until the caches of the CPU are a switch's own again
-TAKEN = 0.1      # of a window by others: it is taken again,
-AGAIN = 2        # so often
+AGAIN = 2        # so often a window is taken again of which others took more than TAKEN
 
 
 class Turn:

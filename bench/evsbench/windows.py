@@ -4,27 +4,24 @@ the time that others took from the workers.
 
 A rate is packets by the time that the workers had, or could have had: on a CPU that others use, too,
 what they took (the worker was ready to run and did not: `run_delay`; the host ran something else:
-`steal`) is no time of the switch. A worker that slept gets nothing for it. What the host's other
-guests do to the pace of a CPU is seen by nobody in here, so windows are short and what is compared
-takes turns (turns.py)."""
+`steal`) is no time of the switch. What the host's other guests do to the pace of a CPU is seen by
+nobody in here, so windows are short and what is compared takes turns (turns.py)."""
 import math
 import os
 import statistics
 import time
 
 WINDOW_S = 0.04
+TAKEN = 0.1      # of a window by others: it says little
 SURE_S = 0.0005  # counts are of a known moment if asking for them took no longer
 ASK_AGAIN = 5
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def waited(thread):
-    """(seconds so far that it was ready to run while others had its CPU, how often it slept). thread: its
-    folder in /proc."""
+    """Seconds so far that it was ready to run while others had its CPU. thread: its folder in /proc."""
     with open(thread + "/schedstat") as file:
-        seconds = int(file.read().split()[1]) / 1e9
-    with open(thread + "/status") as file:
-        return seconds, next(line.split()[1] for line in file if line.startswith("voluntary"))
+        return int(file.read().split()[1]) / 1e9
 
 
 def cpu_of(thread):
@@ -62,22 +59,23 @@ class Meter:
         return best[:2]
 
     def _look(self):
-        return *self._count(), [waited(thread) + (stolen(cpu),) for thread, cpu in self.threads]
+        return *self._count(), [waited(thread) + stolen(cpu) for thread, cpu in self.threads]
 
     def window(self, seconds=WINDOW_S):
-        """(packets a second of the workers' time, the part of it that others took). Of those that slept
-        nobody took anything."""
+        """(packets a second of the workers' time, the part of it that others took)."""
         count, start, times = self._look()
         time.sleep(seconds)
         now_count, now, now_times = self._look()
-        taken = [b[0] - a[0] + b[2] - a[2] for a, b in zip(times, now_times) if a[1] == b[1]]
+        taken = [after - before for before, after in zip(times, now_times)]
         part = min(statistics.mean(taken or [0]) / (now - start), 0.9)
         self.taken.append(part)
         return (now_count - count) / (now - start) / (1 - part), part
 
     def rate(self, seconds, best=True):
-        """What so many seconds of windows say: see upper(); best=False: their median."""
-        rates = [self.window()[0] for _ in range(math.ceil(seconds / WINDOW_S))]
+        """What so many seconds of windows say: see upper(); best=False: their median. Those that others took
+        much of do not count, if there are more: `steal` comes in ticks as long as a quarter of a window."""
+        windows = [self.window() for _ in range(math.ceil(seconds / WINDOW_S))]
+        rates = [rate for rate, part in windows if part <= TAKEN] or [rate for rate, _ in windows]
         return upper(rates) if best else statistics.median(rates)
 
 

@@ -38,8 +38,7 @@ static const char no_fds[] = "no file descriptor is left: raise LimitNOFILE (or 
 /* What is said of a message, and which rings may not be used while it is handled. */
 struct rule {
 	const char *(*check)(struct vhu_conn *conn, struct vhu_msg *msg); /* NULL: it is good */
-	enum { NO_RING, ITS_RING, ALL_RINGS } rests;
-	enum vhu_rest rest;
+	enum { NO_RING, ITS_RING, ITS_RING_STOPS, ALL_RINGS, ALL_RINGS_STOP } rests;
 };
 
 /* Have the ring's addresses been translated, for its present size and the present features? */
@@ -274,14 +273,14 @@ static const char *check_inflight(struct vhu_conn *conn, struct vhu_msg *msg)
 
 static const struct rule rules[VHU_N_REQUESTS] = {
         [VHU_SET_FEATURES] = {check_features, ALL_RINGS},
-        [VHU_RESET_OWNER] = {check_reset, ALL_RINGS, VHU_REST_FOR_GOOD},
+        [VHU_RESET_OWNER] = {check_reset, ALL_RINGS_STOP},
         [VHU_SET_MEM_TABLE] = {check_memory, ALL_RINGS},
         [VHU_SET_LOG_BASE] = {check_log, ALL_RINGS},
         [VHU_SET_VRING_NUM] = {check_num, ITS_RING},
         [VHU_SET_VRING_ADDR] = {check_index, ITS_RING},
         [VHU_SET_VRING_BASE] = {check_base, ITS_RING},
-        [VHU_GET_VRING_BASE] = {check_stop, ITS_RING, VHU_REST_FOR_GOOD},
-        [VHU_SET_VRING_KICK] = {check_kick, ITS_RING, VHU_REST_FOR_GOOD}, /* it is stopped */
+        [VHU_GET_VRING_BASE] = {check_stop, ITS_RING_STOPS},
+        [VHU_SET_VRING_KICK] = {check_kick, ITS_RING_STOPS},
         [VHU_SET_VRING_CALL] = {check_call, NO_RING},
         [VHU_SET_VRING_ERR] = {check_file, NO_RING},
         [VHU_SET_VRING_ENABLE] = {check_index, NO_RING},
@@ -295,12 +294,15 @@ static const struct rule rules[VHU_N_REQUESTS] = {
 };
 
 /* The message is good: rings that it changes are not used until the library has handled it. */
-static void rest(struct vhu_conn *conn, const struct vhu_msg *msg, const struct rule *rule)
+static void set_at_rest(struct vhu_conn *conn, const struct vhu_msg *msg, const struct rule *rule)
 {
-	if (rule->rests == ALL_RINGS)
-		vhu_rings_pause(conn, rule->rest);
-	else if (rule->rests == ITS_RING)
-		vhu_ring_pause(conn, msg->u64 & VHU_MSG_RING_MASK, rule->rest);
+	bool stops = rule->rests == ITS_RING_STOPS || rule->rests == ALL_RINGS_STOP;
+	enum vhu_rest rest = stops ? VHU_REST_FOR_GOOD : VHU_REST_A_MOMENT;
+
+	if (rule->rests >= ALL_RINGS)
+		vhu_rings_pause(conn, rest);
+	else if (rule->rests != NO_RING)
+		vhu_ring_pause(conn, msg->u64 & VHU_MSG_RING_MASK, rest);
 }
 
 static bool reads_replies(const struct vhu_conn *conn)
@@ -355,7 +357,7 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 		why = rule->check(conn, msg);
 	if (why)
 		return refuse(conn, msg, why);
-	rest(conn, msg, rule);
+	set_at_rest(conn, msg, rule);
 	hide_wish(conn, msg);
 	if (msg->request != VHU_GET_QUEUE_NUM)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;

@@ -117,7 +117,7 @@ def test_ethtool_under_traffic(lab):
     lab.stack.callback(vm.kill)
     vm.start().wait_ready()
     lab.tap_guest(evsd, "h", "10.0.0.3/24")
-    vm.run("{ while :; do nc -w 1 10.0.0.3 9 2>/dev/null; done & }")  # each connection another flow; all are refused
+    vm.run("{ while :; do nc -w 1 10.0.0.3 9 </dev/null 2>/dev/null; done & }")  # each connection another flow; all are refused
     for queues in (PAIRS, 5, 1, PAIRS):
         vm.run(f"ethtool -L eth0 combined {queues}")
         wait_for(lambda: evsd.port("vm")["rx-queues"] == queues, f"{queues} queues are served")
