@@ -40,7 +40,8 @@ static bool post_learn(unsigned worker, const struct pl_learn *learn)
 /* [worker] */
 static bool post_neigh(unsigned worker, const struct pl_neigh_want *want)
 {
-	struct pmd_punt punt = {.kind = PMD_PUNT_TUNNEL, .bridge = want->bridge};
+	struct pmd_punt punt = {
+	        .kind = PMD_PUNT_TUNNEL, .bridge = want->bridge, .in_port = want->rx_port};
 
 	memcpy(punt.tun.dst, want->addr, sizeof(punt.tun.dst));
 	return pmd_punt(worker, &punt);

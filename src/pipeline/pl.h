@@ -57,7 +57,8 @@ struct pl_learn {
 
 /* The next hop of a tunnel, wanted by a worker. */
 struct pl_neigh_want {
-	uint32_t bridge; /* index */
+	uint32_t bridge;  /* index */
+	uint16_t rx_port; /* index of the port whose packet wants it */
 	uint8_t addr[16];
 };
 

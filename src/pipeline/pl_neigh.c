@@ -95,7 +95,7 @@ static bool want(struct pl_xlate *x, const struct neigh *neigh)
 		uint32_t ms, waiting;
 	} recent[RECENT];
 	unsigned slot = (unsigned)(cell_of(neigh->bridge, neigh->addr) - cells) % RECENT;
-	struct pl_neigh_want wanted = {.bridge = neigh->bridge};
+	struct pl_neigh_want wanted = {.bridge = neigh->bridge, .rx_port = x->in_index};
 
 	if (x->quiet || !pl_globals.config.post_neigh)
 		return false;
