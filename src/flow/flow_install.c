@@ -137,7 +137,7 @@ static bool is_same(const struct flow *flow, const struct wish *wish, const stru
 	       same_refs(flow, xlate);
 }
 
-/* The live flow that says what this translation says. While wide look-ups are left out, every
+/* The live flow that says what this translation says. While look-ups leave its mask out, every
  * second packet of a flow comes here. One with the same key and another program is of an
  * older configuration: control kills it soon, and it is not reused. */
 static struct flow *find_same(struct flow_cache *cache, const struct flow_bucket *bucket,
@@ -247,22 +247,26 @@ static void unmake_flow(struct flow_cache *cache, struct flow *flow)
 	flow_pool_untake(&cache->pool, flow);
 }
 
-/* The flow for a wish: one that is there, or a new one. That it is there is seldom: the new one is
- * made while the line of the bucket is under way. */
+/* The flow for a wish: one that is there, or a new one. Where look-ups probe the mask it is seldom
+ * there: the new one is made while the line of the bucket is under way. */
 static struct flow *get_flow(struct flow_cache *cache, const struct wish *wish,
                              struct flow_mask *mask, const struct flow_xlate *xlate)
 {
 	struct flow_prog *prog = flow_intern_get(&cache->intern, &cache->arena,
 	                                         wish->key.base.in_port, &xlate->prog);
-	struct flow *flow, *same;
-	uint64_t *blame;
+	struct flow *flow = NULL, *same;
+	bool is_probed = mask->score;
+	uint64_t *blame = NULL;
 
 	if (!prog) {
 		evs_counter_add(&cache->stats.not_cached_memory, 1);
 		return NULL;
 	}
-	flow = make_flow(cache, wish, mask, xlate, &blame);
+	if (is_probed)
+		flow = make_flow(cache, wish, mask, xlate, &blame);
 	same = find_same(cache, flow_mask_bucket(mask, (uint32_t)wish->hash), wish, prog, xlate);
+	if (!is_probed && !same)
+		flow = make_flow(cache, wish, mask, xlate, &blame);
 	if (same || !flow) {
 		flow_intern_put(&cache->intern, &cache->arena, prog);
 		evs_counter_add(same ? &cache->stats.reused : blame, 1);

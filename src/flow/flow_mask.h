@@ -40,7 +40,7 @@ struct flow_mask {
 	uint32_t w_probes;     /* of the current window */
 	uint16_t port;         /* who made it */
 	uint16_t id;           /* place in the array of masks */
-	uint32_t score;        /* hits, ageing */
+	uint32_t score;        /* hits, ageing; 0: look-ups leave it out */
 	/* line 1 */
 	struct pkt_key mask;
 } EVS_CACHE_ALIGNED;
