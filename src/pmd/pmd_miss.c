@@ -26,8 +26,8 @@ static bool within_budget(struct pmd_worker *w, struct pmd_view *v)
 }
 
 /* The flow for packet i, or NULL: the packet is done with. *mark: when it began, then when the next
- * one does. What an installation cost is told to the cache with the next one: so each miss reads
- * the time twice, not four times. */
+ * one does; 0: other work came between, the time is to be read. What an installation cost is told
+ * to the cache with the next one: so each miss reads the time twice, not four times. */
 static struct flow *translate(struct pmd_worker *w, unsigned i, uint64_t *mark)
 {
 	struct pkt_burst *b = &w->burst;
@@ -37,16 +37,19 @@ static struct flow *translate(struct pmd_worker *w, unsigned i, uint64_t *mark)
 
 	if (!within_budget(w, v)) {
 		pmd_drop(w, v, &b->mbuf[i], 1, PKT_DROP_MISS_BUDGET);
+		*mark = 0;
 		return NULL;
 	}
+	if (*mark == 0)
+		*mark = evs_clock_tsc();
 	pmd_settings.translate(w->id, b, i, &w->xlate);
 	translated = evs_clock_tsc();
 	cycles = translated - *mark;
-	*mark = translated;
 	evs_counter_add(&w->translations, 1);
 	evs_counter_add(&w->translate_tsc, cycles);
 	if (evs_unlikely(w->xlate.prog.overflow || w->xlate.prog.size == 0)) {
 		pmd_drop(w, v, &b->mbuf[i], 1, PKT_DROP_RECURSION);
+		*mark = 0;
 		return NULL;
 	}
 	flow = flow_cache_install(w->cache, b, i, &w->xlate, w->now_ms, cycles + w->install_tsc);
@@ -56,14 +59,14 @@ static struct flow *translate(struct pmd_worker *w, unsigned i, uint64_t *mark)
 		if (pmd_settings.uncached)
 			pmd_settings.uncached(&w->xlate, b->mbuf[i]->pkt_len);
 		pmd_exec_run(w, w->xlate.prog.ops, w->xlate.prog.size, UINT32_C(1) << i);
-		*mark = evs_clock_tsc();
+		*mark = 0;
 	}
 	return flow;
 }
 
 EVS_HOT void pmd_miss(struct pmd_worker *w, uint32_t mask)
 {
-	uint64_t mark = evs_clock_tsc();
+	uint64_t mark = 0;
 	struct flow_fresh fresh;
 
 	fresh.n = 0;
@@ -72,7 +75,9 @@ EVS_HOT void pmd_miss(struct pmd_worker *w, uint32_t mask)
 		struct flow *flow =
 		        flow_cache_lookup_fresh(w->cache, &fresh, &w->burst, i, w->now_ms);
 
-		if (!flow && (flow = translate(w, i, &mark)) != NULL)
+		if (flow)
+			mark = 0;
+		else if ((flow = translate(w, i, &mark)) != NULL)
 			fresh.flow[fresh.n++] = flow;
 		w->found.flow[i] = flow;
 	}
