@@ -24,7 +24,7 @@
  *
  * Cost. A search: per table two cache lines in a row, a hash over the words of its mask and one
  * prefetched probe; probes of eight tables overlap. A change: O(1) amortised. A rule: 48 bytes and
- * its match, two to three slots of 8 bytes, of 32 where tables are shared.
+ * its match, two to four slots of 8 bytes, of 32 where tables are shared.
  */
 #ifndef FLOW_CLS_H
 #define FLOW_CLS_H

@@ -5,8 +5,8 @@
  *
  * A tuple is a mask that rules have, or that rules of other masks are hashed by: their host. In the
  * table of a host a head is the first rule of each distinct match; heads with equal bits under the
- * host's mask stand in one run of slots, at most FLOW_CLS_RUN_MAX of them unless their matches are
- * told apart by these bits.
+ * host's mask stand in one run of slots, at most RUN_MAX (flow_cls_host.c) of them unless their
+ * matches are told apart by these bits.
  */
 #ifndef FLOW_CLS_PVT_H
 #define FLOW_CLS_PVT_H

@@ -10,7 +10,6 @@
 
 #include <string.h>
 
-#include "base/evs_clock.h"
 #include "flow/flow_cache_pvt.h"
 #include "flow/flow_simd_pvt.h"
 
