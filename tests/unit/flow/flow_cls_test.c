@@ -401,18 +401,21 @@ static bool shared_stop;
 
 static void *reader(void *arg)
 {
-	struct flow_key packet = {.pipe.in_port = 1};
+	struct flow_key packet = {.pipe.in_port = 1, .pkt.base.ip_src = RTE_BE32(0x0a000001)}, wc;
 	unsigned long n = 0, bad = 0;
 
 	evs_rcu_worker_online(0);
 	while (!evs_load_relaxed(&shared_stop)) {
 		for (unsigned i = 0; i < 32; i++) {
 			uint64_t version = evs_load_acquire(&shared_version);
-			struct flow_cls_rule *rule =
-			        flow_cls_lookup(&shared, &packet, version, NULL);
+			struct flow_cls_rule *rule;
 
+			memset(&wc, 0, sizeof(wc));
+			rule = flow_cls_lookup(&shared, &packet, version, i % 2 ? &wc : NULL);
 			n++;
 			if (!rule || rule->priority != version % 1000)
+				bad++;
+			else if (i % 2 && wc.pipe.in_port != UINT32_MAX)
 				bad++;
 		}
 		evs_rcu_quiescent(0);
@@ -422,29 +425,62 @@ static void *reader(void *arg)
 	return n ? arg : NULL;
 }
 
-static void test_threads(void **state)
+static void drop_now(struct flow_cls *cls, struct flow_cls_rule *rule, uint64_t version)
 {
-	struct flow_key key = {.pipe.in_port = 1}, mask = {.pipe.in_port = ~0u};
-	struct flow_key noise_mask = {.pkt.base.ip_src = ~0u};
+	flow_cls_remove(cls, rule, version);
+	flow_cls_unlink(cls, rule);
+	evs_rcu_free(rule);
+}
+
+static struct flow_cls_rule *shared_add(const struct flow_key *key, const struct flow_key *mask,
+                                        uint16_t priority, uint64_t version)
+{
+	struct flow_cls_rule *rule = calloc(1, sizeof(*rule) + flow_cls_match_size(mask));
+
+	rule->priority = priority;
+	assert_int_equal(flow_cls_insert(&shared, rule, key, mask, version), 0);
+	return rule;
+}
+
+/* A rule that would win but for one bit of the source, in one of n_masks masks; that bit is in no
+ * host of the first level. */
+static struct flow_cls_rule *add_noise(unsigned n_masks, uint64_t version)
+{
+	unsigned n = (unsigned)version % n_masks;
+	struct flow_key key, mask = {.pipe.in_port = UINT32_MAX};
+
+	memset(&key, 0, sizeof(key));
+	key.pipe.in_port = 1;
+	key.pkt.base.ip_src = rte_cpu_to_be_32(0x0a008000 | (uint32_t)version);
+	key.pkt.base.tp_dst = rte_cpu_to_be_16((uint16_t)version);
+	mask.pkt.base.ip_src = rte_cpu_to_be_32(~0u << n % 16);
+	mask.pkt.base.ip_dst = rte_cpu_to_be_32(~(~0u >> n / 16 * 4));
+	mask.pkt.base.tp_dst = n & 1 ? UINT16_MAX : 0;
+	key_and(&key, &mask);
+	return shared_add(&key, &mask, 1000, version);
+}
+
+static void run_threads(uint32_t merge_above, unsigned n_masks)
+{
+	struct flow_key key = {.pipe.in_port = 1, .pkt.base.ip_src = RTE_BE32(0x0a000000)};
+	struct flow_key mask = {.pipe.in_port = UINT32_MAX, .pkt.base.ip_src = RTE_BE32(~0x1ffu)};
 	struct flow_cls_rule *current = NULL, *kept[2000];
+	struct flow_cls_cost cost = {0};
 	unsigned n_kept = 0;
 	unsigned long bad = 1;
 	pthread_t thread;
 
 	assert_int_equal(flow_cls_init(&shared), 0);
+	shared.merge_above = merge_above;
 	shared_version = 0;
+	shared_stop = false;
 	for (uint64_t version = 1; version <= 2000; version++) {
 		struct flow_cls_rule *old = current, *noise;
-		struct flow_key noise_key = {.pkt.base.ip_src = (uint32_t)version + 1};
 
-		current = calloc(1, sizeof(*current) + flow_cls_match_size(&mask));
-		current->priority = (uint16_t)(version % 1000);
 		if (old)
 			flow_cls_remove(&shared, old, version);
-		assert_int_equal(flow_cls_insert(&shared, current, &key, &mask, version), 0);
-		noise = calloc(1, sizeof(*noise) + flow_cls_match_size(&noise_mask));
-		assert_int_equal(flow_cls_insert(&shared, noise, &noise_key, &noise_mask, version),
-		                 0);
+		current = shared_add(&key, &mask, (uint16_t)(version % 1000), version);
+		noise = add_noise(n_masks, version);
 		assert_int_equal(flow_cls_publish(&shared), 0);
 		evs_store_release(&shared_version, version);
 		if (version == 1)
@@ -454,17 +490,20 @@ static void test_threads(void **state)
 			flow_cls_unlink(&shared, old);
 			evs_rcu_free(old);
 		}
-		if (version % 3) {
-			flow_cls_remove(&shared, noise, version);
-			flow_cls_unlink(&shared, noise);
-			evs_rcu_free(noise);
-		} else {
+		if (version % 3)
+			drop_now(&shared, noise, version);
+		else
 			kept[n_kept++] = noise;
-		}
 	}
 	evs_store_relaxed(&shared_stop, true);
 	pthread_join(thread, NULL);
 	assert_int_equal(bad, 0);
+	assert_ptr_equal(flow_cls_measure(&shared, &key, 2000, NULL, &cost), current);
+	assert_int_equal(cost.n_filtered > 0, merge_above == 0);
+	if (merge_above == 0)
+		assert_true(flow_cls_n_tables(&shared) < n_masks);
+	else
+		assert_int_equal(flow_cls_n_tables(&shared), n_masks + 1);
 	kept[n_kept++] = current;
 	while (n_kept--) {
 		flow_cls_unlink(&shared, kept[n_kept]);
@@ -472,6 +511,14 @@ static void test_threads(void **state)
 	}
 	evs_rcu_poll();
 	flow_cls_fini(&shared);
+}
+
+/* Tables of their own, shared ones with filters, and so many that they have hints. */
+static void test_threads(void **state)
+{
+	run_threads(UINT32_MAX, 1);
+	run_threads(0, 70);
+	run_threads(UINT32_MAX, 70);
 }
 
 static struct flow_cls_rule *own_rule(struct flow_cls *cls, unsigned bits, uint8_t first,
@@ -484,13 +531,6 @@ static struct flow_cls_rule *own_rule(struct flow_cls *cls, unsigned bits, uint8
 	rule->priority = (uint16_t)(bits == 8);
 	assert_int_equal(flow_cls_insert(cls, rule, &key, &mask, version), 0);
 	return rule;
-}
-
-static void drop_now(struct flow_cls *cls, struct flow_cls_rule *rule, uint64_t version)
-{
-	flow_cls_remove(cls, rule, version);
-	flow_cls_unlink(cls, rule);
-	evs_rcu_free(rule);
 }
 
 /* A search in an array that was published before rules of another mask came to its tables, in a
