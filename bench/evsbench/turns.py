@@ -80,9 +80,11 @@ def _round(lab, opener, names, n, tell):
 def in_turns(lab, opener, names, repeat, tell, afresh=False):
     """opener(lab, name): a context manager of what a Turn is made of. tell(name, values, error=None) is
     called after each round. afresh: all are started anew for each round, since a process may be slower
-    than the next of its kind. The limit knows nothing that it could forget, and has its turns first."""
+    than the next of its kind. The limit takes turns with a single switch, and has its own before those of several."""
     others, n = [name for name in names if name != "limit"], lab.options.turns
-    if "limit" in names:
+    if len(others) < 2:
+        others = list(names)
+    elif "limit" in names:
         _round(lab, opener, ["limit"], n, tell)
     for _ in range(repeat if afresh else 1):
         _round(lab, opener, others, n if afresh else repeat * n, tell)
