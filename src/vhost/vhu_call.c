@@ -35,8 +35,11 @@ static int nothing = -1; /* a descriptor of it; -1: eventfds are written */
 static pthread_key_t key;
 static __thread aio_context_t done; /* 0: none yet; NO_LIST: there is none to be had */
 
-static long look(struct io_event events[static N_EVENTS])
+/* Takes what is done off the list; how many. Negative: see errno. */
+static EVS_COLD long look(void)
 {
+	struct io_event events[N_EVENTS];
+
 	return syscall(SYS_io_getevents, done, 0, N_EVENTS, events, NULL);
 }
 
@@ -52,11 +55,9 @@ static EVS_HOT bool add_one(int fd)
 	struct iocb *reads = &read;
 
 	for (unsigned i = 0; i < TRIES; i++) {
-		struct io_event events[N_EVENTS];
-
 		if (evs_likely(syscall(SYS_io_submit, done, 1, &reads) == 1))
 			return true;
-		if (errno != EAGAIN || look(events) < 0)
+		if (errno != EAGAIN || look() < 0)
 			break;
 	}
 	return false;
@@ -92,10 +93,9 @@ static bool begin_list(void)
 /* A sandbox may forbid each of the calls by itself. */
 static bool try_it(void)
 {
-	struct io_event events[N_EVENTS];
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), error;
 	eventfd_t sum = 0;
-	bool works = fd >= 0 && add_one(fd) && look(events) == 1 && !eventfd_read(fd, &sum);
+	bool works = fd >= 0 && add_one(fd) && look() == 1 && !eventfd_read(fd, &sum);
 
 	error = errno;
 	if (fd >= 0)
