@@ -54,6 +54,15 @@
 /* A counter with one writer, read by others: no lock prefix needed. */
 #define evs_counter_add(p, v) evs_store_relaxed((p), *(p) + (v))
 
+/* Whether one who holds `mine` of `size` things that all have in common, of which n_free are left,
+ * may take another: the last eighth is for those with less than an eighth, so that nobody keeps it
+ * from the others. */
+#define EVS_SHARE(size) ((size) / 8)
+EVS_INLINE bool evs_may_take(uint32_t n_free, uint32_t size, uint32_t mine)
+{
+	return n_free > EVS_SHARE(size) || (n_free && mine < EVS_SHARE(size));
+}
+
 #define EVS_ERROR_LEN 512
 
 /* The reason for a failure, for a person. Caller's memory; text is always terminated. */

@@ -15,7 +15,6 @@
 #include "port/port.h"
 
 #define MAX_HELD 128
-#define SHARE    (MAX_HELD / 8)
 #define HOLD_MS  3000
 
 struct held {
@@ -82,15 +81,14 @@ static void settle_all(uint32_t older_than_ms)
 	n_held = kept;
 }
 
-/* The last eighth is for ports with less than an eighth: others' first packets want to wait, too.
- */
+/* Others' first packets want to wait, too. */
 static bool has_room(uint16_t in_port)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < n_held; i++)
 		n += held[i].in_port == in_port;
-	return n_held < MAX_HELD - SHARE || (n_held < MAX_HELD && n < SHARE);
+	return evs_may_take(MAX_HELD - n_held, MAX_HELD, n);
 }
 
 void ctl_hold_add(const struct pmd_punt *punt)

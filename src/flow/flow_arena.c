@@ -65,10 +65,7 @@ static void list_del(struct flow_arena *arena, uint32_t *head, const struct flow
 /* Who fills the cache must not keep the others' new flows out of it. */
 static bool may_hold(const struct flow_arena *arena, const struct flow_holder *holder)
 {
-	uint32_t share = arena->n_chunks / FLOW_PORT_SHARE;
-	uint32_t n_free = arena->n_chunks - arena->n_held;
-
-	return n_free > share || (n_free && holder->n_chunks < share);
+	return evs_may_take(arena->n_chunks - arena->n_held, arena->n_chunks, holder->n_chunks);
 }
 
 static struct flow_chunk *chunk_get(struct flow_arena *arena, uint16_t port, unsigned class)

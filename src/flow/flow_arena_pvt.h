@@ -26,8 +26,6 @@
 #define FLOW_CHUNK_SIZE      ((size_t)1 << FLOW_CHUNK_SHIFT)
 #define FLOW_ARENA_N_CLASSES (FLOW_CHUNK_SHIFT - FLOW_ARENA_MIN_SHIFT + 1)
 
-#define FLOW_PORT_SHARE 8 /* a part of what all ports have in common */
-
 struct flow_chunk {
 	uint32_t next, prev; /* in a list: index + 1, 0: the end */
 	uint16_t holder;

@@ -200,14 +200,11 @@ static bool fill_blocks(struct flow_cache *cache, struct flow *flow, const struc
 	return true;
 }
 
-/* Who sweeps through addresses must not keep the others' new flows out of the cache: the last
- * eighth of the pool is for ports with less than an eighth of it. */
+/* Who sweeps through addresses must not keep the others' new flows out of the cache. */
 static bool may_take(const struct flow_cache *cache, uint16_t port)
 {
-	uint32_t share = cache->pool.n_flows / FLOW_PORT_SHARE;
-
-	return flow_pool_n_free(&cache->pool) > share ||
-	       cache->port_flows[port & PKT_PORT_MAX] < share;
+	return evs_may_take(flow_pool_n_free(&cache->pool), cache->pool.n_flows,
+	                    cache->port_flows[port & PKT_PORT_MAX]);
 }
 
 /* A new flow, not linked yet; NULL: *blame would count why. */

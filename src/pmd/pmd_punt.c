@@ -58,14 +58,11 @@ static void reclaim(struct pmd_worker *w)
 		w->n_punts[w->punts[ring->tail_seen % PMD_PUNT_LEN].in_port & PKT_PORT_MAX]--;
 }
 
-/* Whoever floods the controller must not keep it from hearing of the others: the last eighth of the
- * ring is for ports with less than an eighth of it. */
+/* Whoever floods the controller must not keep it from hearing of the others. */
 static bool has_room(const struct pmd_worker *w, uint16_t port)
 {
-	uint32_t n_free = PMD_PUNT_LEN - (w->punt_ring.head - w->punt_ring.tail_seen);
-
-	return n_free > PMD_PUNT_SHARE ||
-	       (n_free && w->n_punts[port & PKT_PORT_MAX] < PMD_PUNT_SHARE);
+	return evs_may_take(PMD_PUNT_LEN - (w->punt_ring.head - w->punt_ring.tail_seen),
+	                    PMD_PUNT_LEN, w->n_punts[port & PKT_PORT_MAX]);
 }
 
 bool pmd_punt_room(struct pmd_worker *w, uint16_t port)

@@ -25,7 +25,6 @@ struct qos_ingress;
 #define PMD_MAX_CLONES    16   /* clones within clones */
 #define PMD_AGAIN_LEN     256  /* packets that wait to go round again */
 #define PMD_PUNT_LEN      1024 /* records */
-#define PMD_PUNT_SHARE    (PMD_PUNT_LEN / 8)
 #define PMD_INJECT_LEN    128
 #define PMD_SAMPLE_PERIOD 61 /* bursts; prime, so that no queue is favoured */
 

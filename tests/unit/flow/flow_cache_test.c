@@ -220,7 +220,7 @@ static void shares_memory_out(void **state)
 		;
 	assert_int_equal(stats(b).not_cached_memory, 1);
 	assert_int_equal(stats(b).not_cached_pool, 0);
-	assert_int_equal(arena->n_chunks - arena->n_held, arena->n_chunks / FLOW_PORT_SHARE);
+	assert_int_equal(arena->n_chunks - arena->n_held, EVS_SHARE(arena->n_chunks));
 	udp(b, 0, n, 53)->in_port = 2;
 	flow = install(b, 0);
 	assert_non_null(flow);
