@@ -9,16 +9,23 @@
 The attacker is tests/unit/vhost/vhu_attack: rings, headers and messages at random, hundreds of
 connections, from a seed that is printed. It runs on the CPU of the guests, as do evsd's threads that
 talk to it, never on the worker's; what all these take there from the guests is no time of theirs
-(evsbench/windows.py), and what they take from a CPU that shares a core with it, or caches, a process that
-only computes would take, too: that one is the control.
+(evsbench/windows.py), and what they take from a CPU that shares a core with it, or caches, other
+programs would take, too. So two others run there in turns with it:
 
-Short windows beside the control and under attack take turns (evsbench/turns.py), there and back, so that whatever
-else the machine does meets both; each under attack is held against its neighbour. The same is done with windows
-of the control alone: what comes out there besides 1 is the machine. There are more windows until the median is known
+    computes            a process that only computes
+    attacks elsewhere   the same attacker, on another evsd whose threads run on the same CPUs
+
+Devices are held against the first. Guests are held against the second, since they share their CPU with all that an
+attack needs there, whatever it attacks.
+
+Short windows of the three take turns (evsbench/turns.py), there and back, so that whatever else the machine does
+meets all; each under attack is held against its neighbour. The same is done with neighbouring windows of the
+control alone: what comes out there besides 1 is the machine. There are more windows until the median is known
 to one percent (bootstrap, 95 %) or --windows are through.
 
 Exit status: 0 kept, 1 not kept, 2 the machine was too uneven to tell."""
 import argparse
+import json
 import os
 import random
 import statistics
@@ -36,7 +43,7 @@ from evsbench.windows import Meter  # noqa: E402
 
 MEMORY_MB = 192
 WANTED, PRECISION = 0.95, 0.01
-EVEN = 0.03  # so far from 1 the control may be beside itself, or nothing is told
+EVEN = 0.02  # so far from 1 the control may surely be beside itself, or nothing is told
 AT_ONCE = 40  # windows, before somebody looks whether they are enough
 
 
@@ -45,8 +52,8 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
     parser.add_argument("--ports", choices=["null", "guests"], action="append", help="default: both")
-    parser.add_argument("--windows", type=int, default=200, help="at most, under attack, for each kind of ports")
-    parser.add_argument("--seconds", type=float, default=0.08, help="of a window")
+    parser.add_argument("--windows", type=int, default=600, help="at most, under attack, for each kind of ports")
+    parser.add_argument("--seconds", type=float, default=0.04, help="of a window")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worker-cpu", type=int, default=0)
     parser.add_argument("--control-cpu", type=int, default=1)
@@ -55,6 +62,8 @@ def arguments():
 
 class Nulls:
     """Two devices that always have packets and lose what they send."""
+
+    control = "computes"
 
     def __init__(self, options, folder):
         pass
@@ -72,6 +81,8 @@ class Nulls:
 
 class Pair:
     """Two guests that send back what they receive."""
+
+    control = "attacks elsewhere"
 
     def __init__(self, options, folder):
         self.guests = Guests(folder, options.control_cpu, 2, 64, "", MEMORY_MB)
@@ -102,59 +113,97 @@ def ratios(windows, others):
     return [a / b for a, b in zip(windows, others) if b]
 
 
-def measure(options, meter, path, folder):
-    """(ratios under attack, ratios of the control to itself, rates of the control)"""
-    programs = (["sh", "-c", "while :; do :; done"],
-                [os.path.join(options.build, "tests/unit/vhost/vhu_attack"), "600", str(options.seed), path])
-    rivals = [proc.Daemon(["taskset", "-c", str(options.control_cpu), *program], "%s/rival%d.log" % (folder, i))
-              for i, program in enumerate(programs)]
-    calm, attacked = [], []
+def neighbours(windows):
+    """Ratios of those that follow each other."""
+    return ratios(windows[2::2], windows[1:-1:2])
+
+
+def attacker(options, path):
+    return [os.path.join(options.build, "tests/unit/vhost/vhu_attack"), "600", str(options.seed), path]
+
+
+def measure(options, meter, programs, control, folder):
+    """{name of a rival: its windows}. programs: {name: what it runs}."""
+    rivals = {name: proc.Daemon(["taskset", "-c", str(options.control_cpu), *program],
+                                "%s/%s.log" % (folder, name)) for name, program in programs.items()}
+    windows = {name: [] for name in programs}
     try:
         # what the rivals take of the CPU is what is asked for: no window is better than another
         turns = {name: Turn([rival], lambda: (meter.window(options.seconds)[0], 0))
-                 for name, rival in zip(("calm", "attacked"), rivals)}
-        while len(attacked) < options.windows:
-            values = alternate(turns, AT_ONCE)
-            calm += values["calm"]
-            attacked += values["attacked"]
-            low, high = bounds(ratios(attacked, calm))
+                 for name, rival in rivals.items()}
+        while len(windows["attacks"]) < options.windows:
+            for name, values in alternate(turns, min(AT_ONCE, options.windows - len(windows["attacks"]))).items():
+                windows[name] += values
+                rivals[name].check()
+            low, high = bounds(ratios(windows["attacks"], windows[control]))
             if high - low < 2 * PRECISION:
                 break
     finally:
-        for rival in rivals:
+        for rival in rivals.values():
             rival.stop()
-    return ratios(attacked, calm), ratios(calm[1::2], calm[::2]), calm
+    return windows
 
 
-def judge(name, kept, noise, calm):
+def n_connected(switch):
+    """So often by now an attacker."""
+    port, = json.loads(switch.ctl("--json", "port", "show", "bad", "xstats=on"))
+    return port["xstats"]["guest_connects"]
+
+
+def judge(name, windows, control):
     """Prints; returns 0, 1 or 2, as the exit status says."""
-    low, high = bounds(kept)
-    print("%-7s %6.2f Mpps beside a process that only computes; under attack %.3f of it (%.3f to %.3f, %d windows); "
-          "the control beside itself %.3f (%.3f to %.3f)"
-          % (name, statistics.median(calm) / 1e6, statistics.median(kept), low, high, len(kept),
+    noise = neighbours(windows[control])
+    print("%s: %d windows, %.2f Mpps beside a process that only computes; %s beside itself %.3f (%.3f to %.3f)"
+          % (name, len(windows["attacks"]), statistics.median(windows["computes"]) / 1e6, control,
              statistics.median(noise), *bounds(noise)))
-    if low <= WANTED <= high or max(abs(1 - bound) for bound in bounds(noise)) > EVEN:
+    for other in windows:
+        if other != "attacks":
+            kept = ratios(windows["attacks"], windows[other])
+            print("    under attack, of what they have beside who %-16s %.3f (%.3f to %.3f)"
+                  % (other, statistics.median(kept), *bounds(kept)))
+    low, high = bounds(ratios(windows["attacks"], windows[control]))
+    quiet, loud = bounds(noise)
+    if low <= WANTED <= high or quiet > 1 + EVEN or loud < 1 - EVEN:
         return 2
     return 0 if low > WANTED else 1
 
 
+def victim(options, folder, name):
+    """A switch with a port for the attacker: (switch, the port's socket)."""
+    home = os.path.join(folder, name)
+    os.mkdir(home)
+    switch = Evs(home, (options.worker_cpu, options.control_cpu), build=options.build, memory_mb=MEMORY_MB)
+    return switch, os.path.join(home, "bad.sock")
+
+
+def add_port(switch, path):
+    switch.ctl("port", "add", "br0", "bad", "type=vhost-user", "path=" + path, "mode=server")
+
+
 def try_ports(name, options, folder):
     ports = KINDS[name](options, folder)
-    switch = Evs(folder, (options.worker_cpu, options.control_cpu), build=options.build, memory_mb=MEMORY_MB)
-    path = os.path.join(folder, "bad.sock")
+    (switch, path), (other, elsewhere) = victim(options, folder, "evs"), victim(options, folder, "other")
     try:
         switch.start()
         switch.load(ports.devices(), FORWARD, None)
-        switch.ctl("port", "add", "br0", "bad", "type=vhost-user", "path=" + path, "mode=server")
+        other.start()
+        add_port(switch, path)
+        add_port(other, elsewhere)
         telemetry, threads = ports.run(switch)
         time.sleep(1)
         meter = Meter(telemetry, telemetry.ethdevs(), threads)
-        status = judge(name, *measure(options, meter, path, folder))
+        programs = {"computes": ["sh", "-c", "while :; do :; done"], "attacks": attacker(options, path),
+                    "attacks elsewhere": attacker(options, elsewhere)}
+        windows = measure(options, meter, programs, ports.control, folder)
+        if n_connected(switch) < len(windows["attacks"]):
+            raise RuntimeError("the attacker connected %d times only: that is no attack" % n_connected(switch))
+        status = judge(name, windows, ports.control)
         telemetry.close()
         print(switch.ctl("port", "show", "bad"))
         return status
     finally:
-        switch.stop()
+        for started in (other, switch):
+            started.stop()
         ports.stop()
 
 
@@ -162,7 +211,7 @@ def main():
     options = arguments()
     print("seed %d" % options.seed)
     worst = 0
-    with hugepages.reserved(MEMORY_MB):
+    with hugepages.reserved(MEMORY_MB * 3 // 2):
         for name in options.ports or KINDS:
             with tempfile.TemporaryDirectory(prefix="evsbench-") as folder:
                 status = try_ports(name, options, folder)
