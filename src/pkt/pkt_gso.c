@@ -14,7 +14,6 @@
 #include "pkt/pkt_offload_pvt.h"
 
 #define HEADERS_MAX  320
-#define FRAG_SIZE    8 /* IPv6 fragment header */
 #define TCP_FIN_PSH  0x09
 #define TCP_CWR      0x80
 #define GRE_PROTO    47
@@ -35,7 +34,7 @@ struct job {
 	bool outer_udp_csum;
 	const struct rte_mbuf *seg; /* cursor in the payload */
 	uint32_t seg_ofs;
-	uint8_t headers[HEADERS_MAX + FRAG_SIZE];
+	uint8_t headers[HEADERS_MAX + PKT_FRAG_SIZE];
 };
 
 struct piece {
@@ -124,7 +123,7 @@ static int plan_udp(struct job *job)
 		frag[0] = PKT_IP_UDP;
 		frag[1] = 0;
 		pkt_st32(frag + 4, job->frag_id);
-		job->headers_size += FRAG_SIZE;
+		job->headers_size += PKT_FRAG_SIZE;
 	}
 	return 0;
 }

@@ -77,6 +77,23 @@ static int prepare_one(struct rte_mbuf *m, uint32_t caps, struct rte_mempool *po
 	return 1;
 }
 
+/* A segment of TCP repeats all headers; a fragment of UDP carries what follows IP, UDP's header
+ * among it, in multiples of 8, and of IPv6 has a header of its own. */
+struct pkt_wire pkt_wire_large(const struct rte_mbuf *m)
+{
+	const bool is_tcp = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+	uint32_t headers = pkt_request_base(m) + m->l2_len + m->l3_len + (is_tcp ? m->l4_len : 0);
+	uint32_t size = is_tcp ? m->tso_segsz : m->tso_segsz & ~7u;
+	uint32_t payload = m->pkt_len - EVS_MIN(headers, m->pkt_len), n;
+
+	if (size == 0 || payload <= size)
+		return (struct pkt_wire){1, m->pkt_len, m->pkt_len};
+	n = (payload + size - 1) / size;
+	if (!is_tcp && m->ol_flags & RTE_MBUF_F_TX_IPV6)
+		headers += PKT_FRAG_SIZE;
+	return (struct pkt_wire){n, payload + n * headers, headers + size};
+}
+
 int pkt_offload_prepare(struct rte_mbuf *m, uint32_t caps, struct rte_mempool *pool,
                         struct rte_mbuf **out, unsigned max)
 {

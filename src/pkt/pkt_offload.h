@@ -45,6 +45,24 @@ EVS_INLINE bool pkt_offload_needed(const struct rte_mbuf *m, uint32_t caps)
 	       (asked & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM;
 }
 
+/* What the wire sees of a packet: itself, or the pieces of a large one. */
+struct pkt_wire {
+	uint32_t n;       /* frames */
+	uint32_t bytes;   /* of all of them */
+	uint32_t longest; /* bytes of one */
+};
+
+struct pkt_wire pkt_wire_large(const struct rte_mbuf *m);
+
+/* The sizes in a request for segmentation may lie: the result is then that of the packet as it is,
+ * as nobody will cut it. */
+EVS_INLINE struct pkt_wire pkt_wire_of(const struct rte_mbuf *m)
+{
+	if (evs_likely(!(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))))
+		return (struct pkt_wire){1, m->pkt_len, m->pkt_len};
+	return pkt_wire_large(m);
+}
+
 /*
  * Makes of m what a port with `caps` can send: `out` (room for `max`; PKT_OFFLOAD_MAX is enough)
  * receives the result, in the order of the payload; m is among it or was freed. m may be shared:

@@ -10,6 +10,8 @@
 
 #include "base/evs_base.h"
 
+#define PKT_FRAG_SIZE 8 /* IPv6 fragment header */
+
 /* Where the request in ol_flags points to, checked against the packet. Offsets in the frame. */
 struct pkt_request {
 	uint32_t l3, l4;

@@ -8,18 +8,6 @@
 #include "pkt/pkt_hdr.h"
 #include "pmd/pmd_tunnel_pvt.h"
 
-/* The longest of the frames that it will be cut into. */
-static uint32_t frame_size(const struct rte_mbuf *m)
-{
-	uint32_t size = (uint32_t)m->l2_len + m->l3_len + m->tso_segsz;
-
-	if (!(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)))
-		return m->pkt_len;
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) /* UDP's header is in its tso_segsz */
-		size += m->l4_len;
-	return EVS_MIN(size, m->pkt_len);
-}
-
 /* IPv6, and IPv4 that forbids fragments: others expect no such message. */
 static bool wants_to_know(const struct rte_mbuf *m, const struct pkt_offsets *ofs)
 {
@@ -55,7 +43,8 @@ void pmd_check_mtu(struct pmd_worker *w, struct pmd_exec *x, uint32_t arg)
 		struct rte_mbuf *m = x->mbuf[i];
 		const struct pkt_offsets *ofs = &x->ofs[i];
 
-		if (evs_unlikely(frame_size(m) > fits) && wants_to_know(m, ofs) && fits > ofs->l3) {
+		if (evs_unlikely(pkt_wire_of(m).longest > fits) && wants_to_know(m, ofs) &&
+		    fits > ofs->l3) {
 			tell(w, m, w->burst.base[x->slot[i]].in_port,
 			     (uint64_t)ofs->l3 << 32 | (fits - ofs->l3));
 			continue;

@@ -111,17 +111,9 @@ static uint32_t tags_size(const struct rte_mbuf *m)
 /* Is the frame, or each that the port will cut it into, within the MTU? */
 static bool fits(const struct rte_mbuf *m, uint32_t max_len)
 {
-	uint64_t len = m->pkt_len;
+	uint32_t len = pkt_wire_of(m).longest;
 
-	if (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) {
-		len = m->l2_len + m->l3_len + m->tso_segsz; /* UDP's header is in its tso_segsz */
-		if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
-			len += m->l4_len;
-		if (m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK)
-			len += m->outer_l2_len + m->outer_l3_len;
-		len = EVS_MIN(len, m->pkt_len);
-	}
-	return len <= max_len || len <= (uint64_t)max_len + tags_size(m);
+	return len <= max_len || len <= max_len + tags_size(m);
 }
 
 /* Makes of one packet what the port can send; returns how many pieces there are, 0: dropped. */

@@ -8,6 +8,7 @@
 
 #include <sys/queue.h>
 
+#include "pkt/pkt_offload.h"
 #include "qos/qos_codel_pvt.h"
 #include "qos/qos_rate_pvt.h"
 #include "qos/qos_shaper.h"
@@ -182,20 +183,12 @@ unsigned qos_precedence(const struct rte_mbuf *mbuf);
 /* Offset of the IP header behind up to two tags, 0: none. */
 uint32_t qos_ip_offset(const struct rte_mbuf *m, uint8_t *versionp);
 
-/* Bytes that the frame, or those it will be cut into, take. The sizes in a request for
- * segmentation may lie. */
+/* Bytes that the frame, or those it will be cut into, take. */
 EVS_INLINE uint32_t qos_wire_len(const struct qos_wire *w, const struct rte_mbuf *m)
 {
-	uint32_t len = m->pkt_len, headers, pieces = 1;
+	struct pkt_wire wire = pkt_wire_of(m);
 
-	if (evs_unlikely(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))) {
-		headers = (uint32_t)(m->l2_len + m->l3_len + m->l4_len);
-		if (m->tso_segsz && headers < len) {
-			pieces = (len - headers + m->tso_segsz - 1) / m->tso_segsz;
-			len += (pieces - 1) * headers;
-		}
-	}
-	return EVS_MAX(len, w->frame_min) + pieces * w->overhead;
+	return EVS_MAX(wire.bytes, w->frame_min) + wire.n * w->overhead;
 }
 
 /* Notes how long a packet waited. */

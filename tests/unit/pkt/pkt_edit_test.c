@@ -287,6 +287,48 @@ static void udp_is_fragmented(void **state)
 	}
 }
 
+/* What is said of the wire before a large packet is cut is what cutting makes of it. */
+static void pieces_are_foretold(void **state)
+{
+	static const uint16_t sizes[] = {32, 536, 1199, 1200, 1448, 1480, 9000};
+	for (unsigned kind = 0; kind < 8 * EVS_ARRAY_LEN(sizes); kind++) {
+		struct rte_mbuf *out[PKT_OFFLOAD_MAX], *m;
+		uint32_t payload = kind & 2 ? 2960 : 3000, longest = 0, bytes = 0;
+		m = make_large(kind & 1, kind & 2, kind & 4, payload);
+		m->tso_segsz = sizes[kind / 8];
+		struct pkt_wire wire = pkt_wire_of(m);
+		int n = pkt_offload_prepare(m, PKT_TX_MULTI_SEG, pool, out, PKT_OFFLOAD_MAX);
+		assert_in_range(n, 1, PKT_OFFLOAD_MAX);
+		for (int i = 0; i < n; i++) {
+			longest = EVS_MAX(longest, out[i]->pkt_len);
+			bytes += out[i]->pkt_len;
+		}
+		assert_int_equal(wire.n, n);
+		assert_int_equal(wire.longest, longest);
+		assert_int_equal(wire.bytes, bytes);
+		rte_pktmbuf_free_bulk(out, (unsigned)n);
+	}
+}
+
+/* A datagram of 2,960 bytes is 2,968 behind IP: two whole fragments and 8 bytes. */
+static void fragments_count_the_udp_header(void **state)
+{
+	struct rte_mbuf *m = make_large(false, true, 0, 2960);
+	m->tso_segsz = 1480;
+	struct pkt_wire wire = pkt_wire_of(m);
+	assert_int_equal(wire.n, 3);
+	assert_int_equal(wire.longest, 1514);
+	assert_int_equal(wire.bytes, 2968 + 3 * 34);
+	m->tso_segsz = 0; /* nobody will cut it */
+	assert_int_equal(pkt_wire_of(m).bytes, m->pkt_len);
+	m->tso_segsz = 100;
+	m->l2_len = 127;
+	m->l3_len = 511;
+	m->pkt_len = 600;
+	assert_int_equal(pkt_wire_of(m).n, 1);
+	rte_pktmbuf_free(m);
+}
+
 /* A requested checksum survives edits of the addresses, and is completed in a copy of shared data.
  */
 static void requested_checksum_is_completed(void **state)
@@ -343,6 +385,8 @@ int main(void)
 	        cmocka_unit_test(shared_data_stays),
 	        cmocka_unit_test(tcp_is_segmented),
 	        cmocka_unit_test(udp_is_fragmented),
+	        cmocka_unit_test(pieces_are_foretold),
+	        cmocka_unit_test(fragments_count_the_udp_header),
 	        cmocka_unit_test(requested_checksum_is_completed),
 	        cmocka_unit_test(lies_are_refused),
 	};
