@@ -128,10 +128,12 @@ static uint32_t storm_run(struct qos_ingress *in, const struct qos_ingress_burst
 		over = 0;
 		for (uint32_t left = mask; left; left &= left - 1) {
 			unsigned i = (unsigned)__builtin_ctz(left);
-			uint32_t len = qos_wire_len(&in->wire, b->mbufs[i]);
+			const struct rte_mbuf *m = b->mbufs[i];
 
 			if ((int64_t)(spent - now) < 0)
-				spent += qos_rate_cost(r, in->storm[kind].by_pkts ? 1 : len);
+				spent += qos_rate_cost(r, in->storm[kind].by_pkts
+				                                  ? pkt_wire_of(m).n
+				                                  : qos_wire_len(&in->wire, m));
 			else
 				over |= 1u << i;
 		}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/evs_rcu.h"
+#include "pkt/pkt_offload.h"
 #include "qos/qos_rate_pvt.h"
 
 struct band {
@@ -105,8 +106,10 @@ EVS_HOT uint32_t qos_meter_run(struct qos_meter *meter, unsigned worker,
 	uint32_t units[32], any = 0, over[QOS_METER_BANDS_MAX];
 	uint64_t bytes = 0;
 	for (unsigned i = 0; i < n; i++) {
+		struct pkt_wire wire = pkt_wire_of(mbufs[i]);
+
 		bytes += mbufs[i]->pkt_len;
-		units[i] = meter->by_pkts ? 1 : mbufs[i]->pkt_len;
+		units[i] = meter->by_pkts ? wire.n : wire.bytes;
 		verdict[i] = QOS_PASS;
 	}
 	count(&counts->in, n, bytes);

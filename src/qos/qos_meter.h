@@ -8,6 +8,10 @@
  * worker was faster, it walks again. So a band costs one atomic operation a burst, no tokens wait
  * unused with an idle worker, and the sum of all workers is exact.
  *
+ * A large segment costs what the frames cost that it will be cut into, whoever cuts them, so that
+ * a rate is the same for a sender with and without segmentation offload. Counters are of packets as
+ * the switch sees them, like those of flows and ports.
+ *
  * A bucket that is not empty passes a packet of any length and owes the rest, so a large segment
  * above the burst size is not refused for ever, and the mean rate is still kept.
  */

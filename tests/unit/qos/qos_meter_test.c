@@ -80,6 +80,35 @@ static void packets_and_burst(void **state)
 	qos_meter_destroy(meter);
 }
 
+/* A large segment is 45 packets, as it will be on the wire, whoever cuts it. */
+static void large_segments_are_cut_first(void **state)
+{
+	for (unsigned by_pkts = 0; by_pkts < 2; by_pkts++) {
+		struct qos_meter_config config = {
+		        .by_pkts = by_pkts,
+		        .n_bands = 1,
+		        .bands = {{.rate = 45000, .burst = by_pkts ? 500 : 10000}}};
+		struct qos_meter *meter = qos_meter_create(&config, HZ);
+		uint64_t frame = 54 + 1448, want = by_pkts ? 1000 : 45000u * 125 / (45 * frame);
+		struct qos_count in, band;
+
+		use_size(54 + 45 * 1448);
+		packet.ol_flags = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4;
+		packet.l2_len = 14;
+		packet.l3_len = packet.l4_len = 20;
+		packet.tso_segsz = 1448;
+		offer(meter, HZ, 500);
+		uint64_t got = offer(meter, HZ * 2, 500);
+		assert_in_range(got, want - want / 50 - 1, want + want / 50 + 1);
+		qos_meter_counts(meter, &in, &band);
+		assert_int_equal(in.pkts, 2 * 500 * 32); /* as flows and ports count */
+		assert_int_equal(in.bytes, in.pkts * packet.pkt_len);
+		assert_int_equal(band.bytes, band.pkts * packet.pkt_len);
+		packet.ol_flags = 0;
+		qos_meter_destroy(meter);
+	}
+}
+
 static void highest_exceeded_band_applies(void **state)
 {
 	struct qos_meter_config config = {
@@ -121,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(rate_is_exact),
 	        cmocka_unit_test(packets_and_burst),
+	        cmocka_unit_test(large_segments_are_cut_first),
 	        cmocka_unit_test(highest_exceeded_band_applies),
 	        cmocka_unit_test(bad_config_is_refused),
 	        cmocka_unit_test(remark_raises_drop_precedence),
