@@ -21,6 +21,18 @@
 	(PKT_TX_L4_REQUEST | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_OUTER_IP_CKSUM |               \
 	 RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
 
+/* Did whoever received the packet check it, or somebody vouch for it? Of two bits each: both
+ * together say that a checksum is not there but the data is sound. */
+EVS_INLINE bool pkt_l4_is_checked(const struct rte_mbuf *m)
+{
+	return (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
+
+EVS_INLINE bool pkt_ip_is_checked(const struct rte_mbuf *m)
+{
+	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+}
+
 EVS_INLINE uint16_t pkt_csum_fold(uint64_t sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);

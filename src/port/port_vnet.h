@@ -46,7 +46,7 @@ EVS_INLINE void port_vnet_tx(const struct rte_mbuf *m, struct virtio_net_hdr *hd
 	*hdr = (struct virtio_net_hdr){.flags = 0};
 	if (evs_unlikely(m->ol_flags & PKT_TX_L4_REQUEST))
 		port_vnet_tx_slow(m, hdr);
-	else if (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+	else if (pkt_l4_is_checked(m))
 		hdr->flags = VIRTIO_NET_HDR_F_DATA_VALID;
 }
 

@@ -34,8 +34,7 @@ bool tun_ip_is_good(const struct rte_mbuf *m, uint32_t l3)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, l3);
 
-	if (ip[0] >> 4 != 4 ||
-	    (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+	if (ip[0] >> 4 != 4 || pkt_ip_is_checked(m))
 		return true;
 	return pkt_csum_fold(pkt_csum_add(0, ip, 4u * (ip[0] & 0xf))) == 0xffff;
 }
@@ -49,7 +48,7 @@ static bool udp_is_good(const struct rte_mbuf *m, const struct pkt_offsets *ofs,
 		return false;
 	if (udp[6] == 0 && udp[7] == 0)
 		return true;
-	if (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+	if (pkt_l4_is_checked(m))
 		return true;
 	return pkt_csum_verify(m, ofs->l3) == PKT_CSUM_GOOD;
 }
@@ -57,8 +56,7 @@ static bool udp_is_good(const struct rte_mbuf *m, const struct pkt_offsets *ofs,
 /* TCP's checksum is never left out. */
 bool tun_tcp_is_good(const struct rte_mbuf *m, uint32_t l3)
 {
-	return (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
-	       pkt_csum_verify(m, l3) == PKT_CSUM_GOOD;
+	return pkt_l4_is_checked(m) || pkt_csum_verify(m, l3) == PKT_CSUM_GOOD;
 }
 
 /* Gives a packet that came without a MAC header one: zero addresses, its ethertype. */

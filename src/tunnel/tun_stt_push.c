@@ -81,8 +81,7 @@ static void read_frame(const struct rte_mbuf *m, struct stt_meta *meta)
 	}
 	if (proto == PKT_IP_TCP)
 		meta->flags |= STT_TCP;
-	if ((proto == PKT_IP_TCP || proto == PKT_IP_UDP) &&
-	    (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+	if ((proto == PKT_IP_TCP || proto == PKT_IP_UDP) && pkt_l4_is_checked(m))
 		meta->flags |= STT_VERIFIED;
 	else
 		meta->l4 = 0; /* it only says what of the checksum is known */

@@ -137,8 +137,7 @@ EVS_INLINE bool tun_template_udp_fits(const struct tun_template *t, const struct
 {
 	if (pkt_be16(udp + 4) != size)
 		return false;
-	return evs_likely(!pkt_ld16(udp + 6)) ||
-	       (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
+	return evs_likely(!pkt_ld16(udp + 6)) || pkt_l4_is_checked(m) ||
 	       pkt_csum_verify(m, t->l3) == PKT_CSUM_GOOD;
 }
 
@@ -157,9 +156,7 @@ EVS_INLINE bool tun_template_fits_as(const struct tun_template *t, const struct 
 		return false;
 	if (rest && !tun_template_rest_fits(t, m, p))
 		return false;
-	return !ipv4 ||
-	       (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD ||
-	       tun_template_sum_is_good(ip);
+	return !ipv4 || pkt_ip_is_checked(m) || tun_template_sum_is_good(ip);
 }
 
 /* Is m (which may fit) of this template, complete, and without error? */

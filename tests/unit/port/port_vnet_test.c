@@ -121,6 +121,25 @@ static void test_requests(void **state)
 	}
 }
 
+/* Both bits of a received checksum's state say that it is not there: that is no promise. */
+static void test_promises(void **state)
+{
+	const struct shape shape = {0, false, false, 100};
+	static const uint64_t states[] = {0, RTE_MBUF_F_RX_L4_CKSUM_BAD,
+	                                  RTE_MBUF_F_RX_L4_CKSUM_GOOD, RTE_MBUF_F_RX_L4_CKSUM_NONE};
+	struct virtio_net_hdr hdr;
+	struct rte_mbuf *m = make(&shape, &hdr);
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(states); i++) {
+		m->ol_flags = states[i];
+		port_vnet_tx(m, &hdr);
+		assert_int_equal(hdr.flags, states[i] == RTE_MBUF_F_RX_L4_CKSUM_GOOD
+		                                    ? VIRTIO_NET_HDR_F_DATA_VALID
+		                                    : 0);
+	}
+	rte_pktmbuf_free(m);
+}
+
 static void test_segments(void **state)
 {
 	for (unsigned ipv6 = 0; ipv6 < 2; ipv6++) {
@@ -257,10 +276,10 @@ static void test_mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_requests),   cmocka_unit_test(test_segments),
-	        cmocka_unit_test(test_lies),       cmocka_unit_test(test_places),
-	        cmocka_unit_test(test_completion), cmocka_unit_test(test_guess),
-	        cmocka_unit_test(test_mutations),
+	        cmocka_unit_test(test_requests), cmocka_unit_test(test_promises),
+	        cmocka_unit_test(test_segments), cmocka_unit_test(test_lies),
+	        cmocka_unit_test(test_places),   cmocka_unit_test(test_completion),
+	        cmocka_unit_test(test_guess),    cmocka_unit_test(test_mutations),
 	};
 	struct evs_error err;
 	int ret;

@@ -210,6 +210,29 @@ static void test_truncated(void **state)
 	}
 }
 
+/* A wrong checksum passes only where somebody vouches for it. */
+static void test_promises(void **state)
+{
+	static const uint64_t states[] = {RTE_MBUF_F_RX_L4_CKSUM_NONE, RTE_MBUF_F_RX_L4_CKSUM_BAD,
+	                                  RTE_MBUF_F_RX_L4_CKSUM_GOOD};
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(states); i++) {
+		struct tun_outer outer = make_with_options(TUN_VXLAN, true, 0);
+		struct rte_mbuf m;
+		struct pkt_offsets ofs;
+		struct pkt_key_tun tun;
+		struct pkt_key key;
+
+		push(&m, &outer, &key, &ofs);
+		*rte_pktmbuf_mtod_offset(&m, uint8_t *, ofs.l3 + 26u) = 0x12;
+		m.ol_flags |= states[i];
+		assert_int_equal(tun_pop(TUN_VXLAN, &m, &ofs, &tun),
+		                 states[i] == RTE_MBUF_F_RX_L4_CKSUM_GOOD
+		                         ? PKT_DROP_NONE
+		                         : PKT_DROP_TUN_BAD_HEADER);
+	}
+}
+
 static void check_refused(enum tun_kind kind, unsigned at, uint8_t value)
 {
 	struct tun_outer outer = make_with_options(kind, true, 0);
@@ -267,13 +290,10 @@ static void test_ecn(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_round_trip),
-	        cmocka_unit_test(test_push_plain),
-	        cmocka_unit_test(test_push_not_plain),
-	        cmocka_unit_test(test_truncated),
-	        cmocka_unit_test(test_refused),
-	        cmocka_unit_test(test_build_refuses),
-	        cmocka_unit_test(test_ecn),
+	        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_push_plain),
+	        cmocka_unit_test(test_push_not_plain), cmocka_unit_test(test_truncated),
+	        cmocka_unit_test(test_promises),       cmocka_unit_test(test_refused),
+	        cmocka_unit_test(test_build_refuses),  cmocka_unit_test(test_ecn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
