@@ -46,12 +46,15 @@ void vhu_packed_ask(struct vhu_ring *ring, bool kicks)
 }
 
 /* Without an end nobody can tell where the next buffer is: the ring is done for, and not looked at
- * again before the guest has said something new of it; `port show` says why. */
+ * again before the guest has said something new of it; `port show` says why. So is one with a chain
+ * that is longer than any frame may be, or goes on in slots that the guest can not have back yet:
+ * it would be walked for each burst towards the guest, at the expense of whoever sends. */
 EVS_COLD bool vhu_packed_chain(struct vhu_ring *ring, struct vhu_buf *buf, uint32_t room)
 {
+	const uint32_t most = EVS_MIN(room, (uint32_t)VHU_MARKS_MAX);
 	uint16_t place = buf->place;
 
-	for (uint32_t n = 2; n <= ring->size; n++) {
+	for (uint32_t n = 2; n <= most; n++) {
 		const struct vring_packed_desc *desc;
 
 		place = vhu_packed_step(ring->size, place, 1);
@@ -60,7 +63,7 @@ EVS_COLD bool vhu_packed_chain(struct vhu_ring *ring, struct vhu_buf *buf, uint3
 			continue;
 		buf->id = evs_load_relaxed(&desc->id);
 		buf->span = (uint16_t)n;
-		return n <= room;
+		return true;
 	}
 	evs_store_relaxed(&ring->has_no_end, true);
 	ring->is_active = false;

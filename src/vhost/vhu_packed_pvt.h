@@ -17,8 +17,8 @@
 #define VHU_WRAP  (1u << 15) /* of a place */
 #define VHU_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define VHU_USED  (1u << VRING_PACKED_DESC_F_USED)
-/* So many slots of single descriptors are marked before the first one of them, and so far does
- * vhu_resume.c look. */
+/* So many slots of single descriptors are marked before the first one of them, so long may a chain
+ * be, and so far does vhu_resume.c look. */
 #define VHU_MARKS_MAX 256
 
 /* n: at most the ring's size. */
@@ -57,7 +57,8 @@ EVS_INLINE uint16_t vhu_packed_waiting(const struct vhu_ring *ring)
 	return (uint16_t)(ring->size - ring->n_open);
 }
 
-/* Of a chain: its length, and the id, which the last descriptor has. False: it has no end. */
+/* Of a chain: its length, and the id, which the last descriptor has. False: it has no end in the
+ * slots that may belong to it. */
 bool vhu_packed_chain(struct vhu_ring *ring, struct vhu_buf *buf, uint32_t room);
 
 EVS_INLINE uint16_t vhu_packed_find(struct vhu_ring *ring, uint16_t at, struct vhu_buf *bufs,

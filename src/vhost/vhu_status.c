@@ -76,7 +76,8 @@ static const char *tell_state(bool enabled, const struct ring_state *state)
 {
 	if (!enabled)
 		return "disabled";
-	return state->has_no_end ? "rests (a chain in it has no end: restart the guest's driver)"
+	return state->has_no_end ? "rests (a chain in it has no end, or more than 256 descriptors: "
+	                           "restart the guest's driver)"
 	                         : "enabled";
 }
 
