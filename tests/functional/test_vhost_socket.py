@@ -31,9 +31,7 @@ class Wire:
         return str(self.folder / f"g{n}")
 
     def guest(self, n, features=0, base=MODERN):
-        guest = Guest(self.path(n), features, listen=self.mode == "client", base=base)
-        wait_for(lambda: self.evsd.port(f"g{n}")["link"] == "up", "the guest is served")
-        return guest
+        return self.lab.attach(self.evsd, f"g{n}", features, base=base)
 
     def status(self, n, key):
         return self.evsd.port(f"g{n}")["status"][key]

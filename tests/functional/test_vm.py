@@ -8,7 +8,7 @@
 """
 import pytest
 from evslib import Lab, wait_for
-from evslib.vm import Vm, installed
+from evslib.vm import installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="tools/install-deps vm was not run")
 
@@ -21,19 +21,14 @@ class Pair:
             self.add_port(n)
         self.vms = [self.vm(1), self.vm(2, server=False, queues=2, device=",packed=on,host_mtu=9000")]
         for vm in self.vms:
-            vm.start()
-        for vm in self.vms:
             vm.wait_ready()
         self.wait_up()
 
     def vm(self, n, **options):
-        vm = Vm(self.lab.dir / f"vm{n}", address=f"10.0.0.{n}/24", mac=f"52:54:00:00:00:0{n}", **options)
-        self.lab.stack.callback(vm.kill)
-        return vm
+        return self.lab.vm(self.lab.dir / f"vm{n}", address=f"10.0.0.{n}/24", mac=f"52:54:00:00:00:0{n}", **options)
 
     def add_port(self, n):
-        self.evsd.call("port.add", bridge="br0", name=f"vm{n}", type="vhost-user", path=str(self.lab.dir / f"vm{n}"),
-                       mode="client" if n == 1 else "server")
+        self.lab.vhost_port(self.evsd, f"vm{n}", mode="client" if n == 1 else "server")
 
     def status(self, n):
         return self.evsd.port(f"vm{n}")["status"]
@@ -152,7 +147,7 @@ def test_driver_reload(pair):
 def test_port_deleted_and_back(pair):
     for n in (1, 2):
         pair.evsd.call("port.del", name=f"vm{n}")
-        assert pair.vms[0].ping("10.0.0.2", 1) == 100
+        assert pair.vms[0].ping("10.0.0.2", 1, wait=2) == 100
         pair.add_port(n)
         pair.wait_up()
         pair.check_pings()
@@ -163,7 +158,7 @@ def test_reboot_and_other_features_after_a_kill(pair):
     a, b = pair.vms
     b.kill()
     pair.wait_link(2, "down")
-    pair.vms[1] = pair.vm(2, server=False, device=",mrg_rxbuf=off,guest_tso4=off").start()
+    pair.vms[1] = pair.vm(2, server=False, device=",mrg_rxbuf=off,guest_tso4=off")
     a.reboot()
     pair.vms[1].wait_ready()
     pair.wait_up()

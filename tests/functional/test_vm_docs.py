@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 from evslib import wait_for
-from evslib.vm import GUEST, ROOT, Vm, installed
+from evslib.vm import GUEST, ROOT, installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="tools/install-deps vm was not run")
 
@@ -42,10 +42,9 @@ def test_qemu(lab):
         evsd.evsctl(*words)
     assert evsd.port("vm1")["status"]["socket"].startswith("connecting (")
     assert qemu.pop() == "...", "what else a machine has"
-    vm = Vm(lab.dir / "vm1.sock")  # for its shell; its words are the page's
+    vm = lab.vm(lab.dir / "vm1.sock", start=False)  # for its shell; its words are the page's
     vm.argv = [*qemu, "-nographic", "-nodefaults", "-serial", "stdio", "-monitor", "none", "-kernel", str(GUEST / "vmlinuz"),
                "-initrd", str(GUEST / "initramfs.gz"), "-append", "console=ttyS0 quiet panic=-1 evs.addr=10.0.0.1/24"]
-    lab.stack.callback(vm.kill)
     vm.start().wait_ready()
     wait_for(lambda: evsd.port("vm1")["link"] == "up", "the guest is there")
     lab.tap_guest(evsd, "h", "10.0.0.3/24")

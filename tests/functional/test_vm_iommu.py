@@ -5,20 +5,18 @@
 """
 import pytest
 from evslib import wait_for
-from evslib.vm import Vm, installed
+from evslib.vm import installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="tools/install-deps vm was not run")
 
 
 def test_iommu(lab):
     evsd = lab.evsd()
-    path = lab.dir / "vm"
-    evsd.call("port.add", bridge="br0", name="vm", type="vhost-user", path=str(path), iommu=True)
-    vm = Vm(path, address="10.0.0.1/24", device=",iommu_platform=on,ats=on,disable-legacy=on")
+    lab.vhost_port(evsd, "vm", iommu=True)
+    vm = lab.vm(lab.dir / "vm", start=False, address="10.0.0.1/24", device=",iommu_platform=on,ats=on,disable-legacy=on")
     at = vm.argv.index("-netdev")
     vm.argv[at:at] = ["-device", "intel-iommu,device-iotlb=on"]
     vm.argv[vm.argv.index("-append") + 1] += " intel_iommu=on iommu=pt"
-    lab.stack.callback(vm.kill)
     vm.start().wait_ready()
     wait_for(lambda: evsd.port("vm")["link"] == "up", "the guest is there")
     assert "iommu" in evsd.port("vm")["status"]["features"].split(",")
@@ -26,7 +24,7 @@ def test_iommu(lab):
 
     def all_pages_known():  # a page that is met for the first time costs its packet
         host.run("ping", "-q", "-c", "600", "-i", "0.005", "10.0.0.1", check=False)
-        return vm.ping("10.0.0.3", 5) == 0
+        return vm.ping("10.0.0.3", 5, wait=2) == 0
     wait_for(all_pages_known, "pings pass", timeout=180)
     assert evsd.port("vm")["rx-pkts"] > 100
     evsd.check_accounts()

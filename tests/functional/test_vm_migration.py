@@ -10,8 +10,7 @@ import subprocess
 
 import pytest
 from evslib import wait_for
-from evslib.netns import sh, veth
-from evslib.vm import Vm, installed
+from evslib.vm import installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="tools/install-deps vm was not run")
 
@@ -38,15 +37,11 @@ class Hosts:
     """Of vm1, with split rings, evs knows the address; vm2 has packed ones and announces itself."""
 
     def __init__(self, lab):
-        self.lab, self.evsds = lab, [lab.evsd(), lab.evsd()]
-        ends = [lab.iface("t0"), lab.iface("t1")]
-        veth(lab.stack, *ends)
-        sh("ip", "link", "set", ends[1], "up")
+        self.lab = lab
+        self.evsds, (self.observer, self.iface) = lab.two_hosts()
         for host, evsd in enumerate(self.evsds):
-            evsd.call("port.add", bridge="br0", name="trunk", type="af-packet", iface=ends[host])
             evsd.call("port.add", bridge="br0", name="vm1", type="vhost-user", path=self.path(host, 1), mac=self.mac(1))
             evsd.call("port.add", bridge="br0", name="vm2", type="vhost-user", path=self.path(host, 2))
-        self.observer, self.iface = lab.tap_guest(self.evsds[0], "obs", "10.0.0.9/24", quiet=True)
         self.vms = {n: self.vm(0, n) for n in (1, 2)}
         for vm in self.vms.values():
             vm.wait_ready()
@@ -58,10 +53,8 @@ class Hosts:
         return f"52:54:00:00:00:0{n}"
 
     def vm(self, host, n, **options):
-        vm = Vm(self.path(host, n), address=f"10.0.0.{n}/24", mac=self.mac(n), device=",packed=on" if n == 2 else "",
-                **options)
-        self.lab.stack.callback(vm.kill)
-        return vm.start()
+        return self.lab.vm(self.path(host, n), address=f"10.0.0.{n}/24", mac=self.mac(n),
+                           device=",packed=on" if n == 2 else "", **options)
 
     def migrate(self, n):
         """Returns for how long the guest was away, as QEMU says, and when it went on."""

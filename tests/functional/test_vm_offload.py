@@ -90,20 +90,12 @@ def arrange(lab, egress, ingress="split"):
     evsd = lab.evsd()
     base = BASE.get(ingress, guest.MODERN)
 
-    def add_guest(name, features, base=base):
-        path = lab.dir / name
-        evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path), mode="server")
-        end = guest.Guest(path, features, base=base)
-        lab.stack.callback(end.close)
-        wait_for(lambda: evsd.port(name)["link"] == "up", f"{name} is up")
-        return end
-
     if ingress == "tap":
         sender = KernelEnd(*lab.tap_guest(evsd, "sender", quiet=True, offload=True))
     else:
-        sender = add_guest("sender", guest.SENDS_ALL)
+        sender = lab.vhost_guest(evsd, "sender", guest.SENDS_ALL, base=base)
     if egress in EGRESS:
-        receiver = add_guest(egress, EGRESS[egress], base=0 if egress == "old" else base)
+        receiver = lab.vhost_guest(evsd, egress, EGRESS[egress], base=0 if egress == "old" else base)
     elif egress == "vxlan":
         receiver = arrange_vxlan(lab, evsd)
     else:

@@ -9,8 +9,7 @@ import re
 
 import pytest
 from evslib import wait_for
-from evslib.netns import sh, veth
-from evslib.vm import Vm, installed
+from evslib.vm import installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="tools/install-deps vm was not run")
 
@@ -18,9 +17,7 @@ CAPABILITIES = [{"capability": "postcopy-ram", "state": True}]
 
 
 def make_vm(lab, path, **options):
-    vm = Vm(path, address="10.0.0.1/24", **options)
-    lab.stack.callback(vm.kill)
-    vm.start()
+    vm = lab.vm(path, address="10.0.0.1/24", **options)
     vm.monitor().call("migrate-set-capabilities", capabilities=CAPABILITIES)
     return vm
 
@@ -30,15 +27,10 @@ def digest_of(vm):
 
 
 def test_postcopy(lab):
-    evsds = [lab.evsd(), lab.evsd()]
-    ends = [lab.iface("t0"), lab.iface("t1")]
-    veth(lab.stack, *ends)
-    sh("ip", "link", "set", ends[1], "up")
+    evsds, (observer, _) = lab.two_hosts()
     paths = [str(lab.dir / f"host{host}") for host in (0, 1)]
-    for evsd, end, path in zip(evsds, ends, paths):
-        evsd.call("port.add", bridge="br0", name="trunk", type="af-packet", iface=end)
+    for evsd, path in zip(evsds, paths):
         evsd.call("port.add", bridge="br0", name="vm", type="vhost-user", path=path, postcopy=True)
-    observer, _ = lab.tap_guest(evsds[0], "obs", "10.0.0.9/24", quiet=True)
     source = make_vm(lab, paths[0]).wait_ready()
     observer.ping("10.0.0.1")
     source.run("dd if=/dev/urandom of=/tmp/f bs=1M count=16 2>/dev/null")

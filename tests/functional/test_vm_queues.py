@@ -9,7 +9,7 @@ import struct
 
 import pytest
 from evslib import guest, wait_for
-from evslib.vm import Vm, installed
+from evslib.vm import installed
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
@@ -28,18 +28,11 @@ class Pair:
 
     def __init__(self, lab, rings):
         self.evsd, self.sent = lab.evsd(), 0
-        self.one, self.many = (self.add(lab, name, rings, pairs) for name, pairs in (("one", 1), ("many", PAIRS)))
+        self.one, self.many = (lab.vhost_guest(self.evsd, name, guest.MQ | guest.PROTOCOL, base=guest.MODERN | rings,
+                                               pairs=pairs) for name, pairs in (("one", 1), ("many", PAIRS)))
         for name, other in (("one", "many"), ("many", "one")):
-            wait_for(lambda name=name: self.evsd.port(name)["link"] == "up", f"{name} is up")
             self.evsd.evsctl("flow", "add", "br0", f"priority=9,in_port={name},actions=output:{other}")
         self.wait_queues(PAIRS)
-
-    def add(self, lab, name, rings, pairs):
-        path = lab.dir / name
-        self.evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path), mode="server")
-        end = guest.Guest(path, guest.MQ | guest.PROTOCOL, base=guest.MODERN | rings, pairs=pairs)
-        lab.stack.callback(end.close)
-        return end
 
     def wait_queues(self, n):
         wait_for(lambda: self.evsd.port("many")["rx-queues"] == n, f"{n} queues are served")
@@ -112,10 +105,8 @@ def progress(evsd):
 @pytest.mark.skipif(not installed(), reason="tools/install-deps vm was not run")
 def test_ethtool_under_traffic(lab):
     evsd = lab.evsd()
-    evsd.call("port.add", bridge="br0", name="vm", type="vhost-user", path=str(lab.dir / "vm"), **{"tx-steering": "hash"})
-    vm = Vm(lab.dir / "vm", address="10.0.0.1/24", queues=PAIRS, cpus=2)
-    lab.stack.callback(vm.kill)
-    vm.start().wait_ready()
+    lab.vhost_port(evsd, "vm", **{"tx-steering": "hash"})
+    vm = lab.vm(lab.dir / "vm", address="10.0.0.1/24", queues=PAIRS, cpus=2).wait_ready()
     lab.tap_guest(evsd, "h", "10.0.0.3/24")
     # each connection another flow; all are refused
     vm.run("touch /go; { while [ -e /go ]; do nc -w 1 10.0.0.3 9 </dev/null 2>/dev/null; done & }")

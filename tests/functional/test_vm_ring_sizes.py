@@ -15,13 +15,7 @@ FRAME = bytes.fromhex("02000000000902000000000188b5") + bytes(46)
 def test_packed_ring_of_any_length(lab, monkeypatch, length):
     monkeypatch.setattr(guest, "LEN", length)
     evsd = lab.evsd(config=True)
-    ends = []
-    for name in "ab":
-        path = lab.dir / name
-        evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path))
-        ends.append(guest.Guest(path, 0, listen=True, base=guest.MODERN | guest.PACKED | guest.INDIRECT))
-        lab.stack.callback(ends[-1].close)
-        wait_for(lambda name=name: evsd.port(name)["link"] == "up", f"{name} is up")
+    ends = [lab.vhost_guest(evsd, name, mode="client", base=guest.MODERN | guest.PACKED | guest.INDIRECT) for name in "ab"]
     got, n_sent = [], 0
 
     def pump():

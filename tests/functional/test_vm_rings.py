@@ -16,14 +16,7 @@ from scapy.packet import Raw
 class Guests:
     def __init__(self, lab, names, **options):
         self.evsd = lab.evsd(**options)
-        self.ends = {}
-        for name in names:
-            path = lab.dir / name
-            self.evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path), mode="server")
-            self.ends[name] = end = guest.Guest(path, guest.SENDS_ALL | guest.TAKES_ALL)
-            lab.stack.callback(end.close)
-        for name in names:
-            wait_for(lambda name=name: self.evsd.port(name)["link"] == "up", f"{name} is up")
+        self.ends = {name: lab.vhost_guest(self.evsd, name, guest.SENDS_ALL | guest.TAKES_ALL) for name in names}
 
 
 def frame(source, number):

@@ -14,7 +14,7 @@ import time
 
 import pytest
 from evslib import wait_for
-from evslib.guest import MODERN, PACKED, Guest
+from evslib.guest import MODERN, PACKED
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
@@ -82,13 +82,7 @@ def sleeps_a_second(evsd):
 def test_a_worker_waits_for_events_where_there_are_any(lab, rings):
     evsd = lab.evsd()
     evsd.call("worker.set", sleep="on")
-    ends = []
-    for name in ("a", "b"):
-        path = lab.dir / name
-        evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path), mode="server")
-        ends.append(Guest(path, 0, base=rings))
-        lab.stack.callback(ends[-1].close)
-        wait_for(lambda name=name: evsd.port(name)["link"] == "up", "the guest is served")
+    ends = [lab.vhost_guest(evsd, name, base=rings) for name in "ab"]
     lab.tap_guest(evsd, "t", "10.0.0.1/24", quiet=True)
     frame = bytes.fromhex("020000000002020000000001") + b"\x88\xb5" + bytes(46)
     n_sent, got = 0, []

@@ -4,6 +4,7 @@ memfd, so that a test chooses the features and writes every header itself (virti
 import array
 import mmap
 import os
+import pathlib
 import socket
 import struct
 
@@ -110,7 +111,7 @@ class Guest:
         self.sock.close()
         if self.listener:
             self.listener.close()
-            os.unlink(self.path)
+            pathlib.Path(self.path).unlink(missing_ok=True)  # another guest may have had it since
         self.words.release()
         self.mem.close()
         for fd in (self.fd, self.event, self.kick):

@@ -9,8 +9,12 @@ import tempfile
 
 from .capture import Capture
 from .evsd import Evsd
+from .guest import Guest
 from .netns import Netns, sh, veth
+from .vm import Vm
+from .wait import wait_for
 
+EAL_DIR = pathlib.Path("/var/run/dpdk")  # where DPDK keeps a folder a --file-prefix
 SERIAL = itertools.count()
 
 
@@ -49,8 +53,10 @@ class Lab:
     def evsd(self, *options, bridge="br0", start=True, **kwargs):
         """A daemon, with a bridge without internal port unless told otherwise."""
         n = len(self.daemons)
-        evsd = Evsd(self.dir / f"evsd{n}", f"evs{self.token}_{n}", *options, **kwargs)
+        prefix = f"evs{self.token}_{n}"
+        evsd = Evsd(self.dir / f"evsd{n}", prefix, *options, **kwargs)
         self.daemons.append(evsd)
+        self.stack.callback(shutil.rmtree, EAL_DIR / prefix, ignore_errors=True)  # of one that was killed
         if start:
             evsd.start()
             if bridge:
@@ -83,6 +89,38 @@ class Lab:
         guest.take(far, *addresses, mtu=mtu, quiet=quiet, offload=offload)
         evsd.call("port.add", bridge=bridge, name=name, type=type, iface=near, **options)
         return guest, far
+
+    def vhost_port(self, evsd, name, bridge="br0", **options):
+        """Its socket is in the lab's folder."""
+        evsd.call("port.add", bridge=bridge, name=name, type="vhost-user", path=str(self.dir / name), **options)
+
+    def attach(self, evsd, name, features=0, **options):
+        """A guest in Python for a vhost-user port that is there; it is served."""
+        status = evsd.port(name)["status"]
+        guest = Guest(status["path"], features, listen=status["mode"] == "client", **options)
+        self.stack.callback(guest.close)
+        wait_for(lambda: evsd.port(name)["link"] == "up", f"{name} is served")
+        return guest
+
+    def vhost_guest(self, evsd, name, features=0, mode="server", **options):
+        """A vhost-user port, and a guest in Python behind it. mode: what evsd is; options: the guest's."""
+        self.vhost_port(evsd, name, mode=mode)
+        return self.attach(evsd, name, features, **options)
+
+    def vm(self, path, start=True, **options):
+        """A virtual machine at a vhost-user socket, which boots."""
+        vm = Vm(path, **options)
+        self.stack.callback(vm.kill)
+        return vm.start() if start else vm
+
+    def two_hosts(self):
+        """Two daemons whose bridges a veth joins, and who looks on at the first: (daemons, (namespace, interface))."""
+        evsds, ends = [self.evsd(), self.evsd()], [self.iface("t0"), self.iface("t1")]
+        veth(self.stack, *ends)
+        sh("ip", "link", "set", ends[1], "up")
+        for evsd, end in zip(evsds, ends):
+            evsd.call("port.add", bridge="br0", name="trunk", type="af-packet", iface=end)
+        return evsds, self.tap_guest(evsds[0], "obs", "10.0.0.9/24", quiet=True)
 
     def capture(self, netns, iface, expression="", limit=5000):
         self.n_captures += 1
