@@ -13,8 +13,8 @@
  *  - The IPv4 header checksum, and TCP, UDP, ICMP, ICMPv6 checksums are updated incrementally (RFC
  * 1624), so a damaged packet stays recognisable as damaged; a UDP checksum of zero stays zero.
  *    SCTP's CRC-32c is computed anew. Where ol_flags request a checksum from the sender, the field
- *    holds the pseudo-header sum and is kept in step with the addresses. l2_len (outer_l2_len
- *    in a tunnel) follows push and pop.
+ *    holds the pseudo-header sum and is kept in step with the addresses, and l2_len follows
+ *    push and pop.
  *  - Masked sets: new = (old & ~mask) | value, value within mask. The structs have the layout of
  *    the payloads of flow_prog.h, so that a program's payload can be passed as it is.
  *  - Result: 0; -EINVAL: the packet has no such header, or not whole, and is to have something else

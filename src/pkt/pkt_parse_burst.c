@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/evs_log.h"
+#include "pkt/pkt_csum.h"
 #include "pkt/pkt_edit.h"
 #include "pkt/pkt_lent.h"
 #include "pkt/pkt_parse_pvt.h"
@@ -74,7 +75,7 @@ static int restore_tags(struct rte_mbuf *m)
 	memmove(p, p + size, 12);
 	memcpy(p + 12, tags, size);
 	m->ol_flags &= ~(PKT_RX_STRIPPED | RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_QINQ);
-	if (m->l2_len)
+	if (m->ol_flags & PKT_TX_REQUEST)
 		m->l2_len += size;
 	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #include "pkt/pkt_edit.h"
 
+#include "pkt/pkt_csum.h"
 #include "pkt/pkt_hdr.h"
 
 #define VLANS_MAX 8                              /* tags that a push of MPLS looks behind */
@@ -17,20 +18,17 @@ static uint8_t *frame_at(struct rte_mbuf *m, uint32_t ofs)
 	return rte_pktmbuf_mtod_offset(m, uint8_t *, ofs);
 }
 
-/* l2_len or outer_l2_len after the front grew by delta; -ENOBUFS if it has no room for that. */
+/* Where a request counts from, after the front grew by delta; -ENOBUFS if l2_len has no room for
+ * that. Without a request it holds what an earlier owner of the buffer left. */
 static int shift_l2_len(struct rte_mbuf *m, int delta)
 {
-	bool outer = (m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) && m->outer_l2_len;
-	int size = outer ? m->outer_l2_len : m->l2_len;
-	if (size == 0)
+	int size = m->l2_len + delta;
+
+	if (evs_likely(!(m->ol_flags & PKT_TX_REQUEST)))
 		return 0;
-	size += delta;
 	if (size < PKT_ETH_SIZE || size > L2_MAX)
 		return -ENOBUFS;
-	if (outer)
-		m->outer_l2_len = (uint16_t)size & L2_MAX;
-	else
-		m->l2_len = (uint16_t)size & L2_MAX;
+	m->l2_len = (uint16_t)size & L2_MAX;
 	return 0;
 }
 

@@ -19,7 +19,8 @@
  * tso_segsz (of TCP: payload of a segment; of UDP: IP payload of a fragment); the checksum field
  * holds the pseudo-header sum with the length of the whole segment. The receiving port has held all
  * of these against the packet, whose headers lie in the first segment. Whoever adds or removes
- * bytes before the IP header adjusts l2_len. A frame that asks for anything else (a checksum inside
+ * bytes before the IP header adjusts l2_len; without a request the lengths say nothing, for not all
+ * drivers clear them. A frame that asks for anything else (a checksum inside
  * a tunnel) was completed at receive. RX_L4_CKSUM_GOOD says that the other side vouches for the
  * checksum. No other flag is set, but RX_RSS_HASH, and
  * PKT_LENT (pkt_lent.h), by functions that keep to port_debt.h. A port with the capability sends

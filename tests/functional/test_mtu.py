@@ -8,7 +8,7 @@ from evslib.capture import bad_checksums
 from evslib.wait import wait_for
 from scapy.layers.inet import ICMP, IP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 from test_vxlan import UNDERLAY, kernel_vxlan, site
@@ -22,13 +22,14 @@ def test_fragments_come(lab, version):
     evsd.call("port.add", bridge="br0", name="vx", type="vxlan", remote=far, vni=5)
     kernel_vxlan(lab, peer, iface, "vx0", 5, far, near, "10.0.0.2/24")
     guest, guest_iface = lab.tap_guest(evsd, "g", "10.0.0.1/24", mtu=4000)
+    tenant, tenant_iface = lab.tap_guest(evsd, "t", mtu=4000, tag=100)
     wait_for(lambda: guest.can_ping("10.0.0.2"), "the guest reaches the peer")
     mac = evsd.call("bridge.show", name="phy")[0]["hwaddr"]
     eth = Ether(src=peer.mac(iface), dst=mac)
-    inner = Ether(src="02:00:00:00:00:99", dst=guest.mac(guest_iface)) / IP(src="10.0.0.2", dst="10.0.0.1") / ICMP() / Raw(bytes(3900))
-    vxlan = UDP(sport=50000, dport=4789) / VXLAN(vni=5, flags=8) / inner
+    body = IP(src="10.0.0.2", dst="10.0.0.1") / ICMP() / Raw(bytes(3900))
 
-    def pieces(ident):
+    def pieces(ident, inner=Ether(src="02:00:00:00:00:99", dst=guest.mac(guest_iface)) / body):
+        vxlan = UDP(sport=50000, dport=4789) / VXLAN(vni=5, flags=8) / inner
         if version == 4:
             return [eth / p for p in fragment(IP(src=far, dst=near, id=ident) / vxlan, 1400)]
         return [eth / p for p in fragment6(IPv6(src=far, dst=near) / IPv6ExtHdrFragment(id=ident) / vxlan, 1400)]
@@ -36,6 +37,9 @@ def test_fragments_come(lab, version):
         peer.send(iface, *pieces(7), *reversed(pieces(8)))
         whole = capture.wait(2, lambda p: p[ICMP].type == 8 and len(p) == 14 + 20 + 8 + 3900)
     assert not bad_checksums(whole)
+    with lab.capture(tenant, tenant_iface, "icmp") as capture:  # whose tag goes: the frame has one of its own
+        peer.send(iface, *pieces(6, Ether(src="02:00:00:00:00:98", dst=tenant.mac(tenant_iface)) / Dot1Q(vlan=100) / body))
+        capture.wait(1, lambda p: p[ICMP].type == 8 and len(p) == 14 + 20 + 8 + 3900 and Dot1Q not in p)
     assert not [key for key in evsd.drops() if key[1].startswith("fragment")]
     # Fragments alone, those that overlap, and many packets that never end.
     if version == 4:
