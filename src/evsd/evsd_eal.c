@@ -320,6 +320,7 @@ int evsd_eal_init(const struct evsd_options *options, struct evs_error *err)
 		if (sched_setaffinity(0, sizeof(options->control), &options->control))
 			EVS_LOG(evsd, WARN, "cannot keep to the control CPUs: %s", strerror(errno));
 		capture_log();
+		evsd_eal_files_remove();
 		if (eal_init_quietly(&args) < 0)
 			ret = refused(options, rte_errno, err);
 	}

@@ -40,6 +40,9 @@ void evsd_pidfile_remove(void);
 int evsd_eal_init(const struct evsd_options *options, struct evs_error *err);
 void evsd_eal_fini(void);
 
+/* evsd_eal_files.c: at exit. Said before EAL starts, it is done after what EAL does there itself. */
+void evsd_eal_files_remove(void);
+
 /* evsd_service.c: parent processes and service managers. */
 int evsd_detach(const struct evsd_options *options, struct evs_error *err);
 void evsd_ready(void);                /* tells the parent and the service manager */

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 from evslib.evsd import BUILD
+from evslib.lab import EAL_DIR
 
 
 def refuse(*options, timeout=60):
@@ -62,6 +63,19 @@ def test_stale_socket_is_replaced(lab):
     evsd.kill()
     assert evsd.socket_path.exists()
     evsd.start()
+
+
+def test_dpdks_folder_goes_with_its_owner(lab):
+    """EAL's files of a --file-prefix: 3 MB, which whoever comes second leaves alone."""
+    evsd = lab.evsd()
+    folder = EAL_DIR / evsd.argv[evsd.argv.index("--dpdk") + 1].split()[-1]
+    files = sorted(folder.iterdir())
+    assert folder / "config" in files
+    words = [word.replace(str(evsd.run_dir), str(lab.dir / "other")) for word in evsd.argv[1:]]
+    assert "--file-prefix" in refuse(*words)
+    assert sorted(folder.iterdir()) == files
+    evsd.stop()
+    assert not folder.exists()
 
 
 def test_run_dir_that_can_not_be_made(lab):
