@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from .proc import Daemon, Telemetry, wait_for
+from .proc import Daemon, Telemetry, forget_eal, wait_for
 
 HEADROOM, CRC = 128, 4  # the driver wants room for a checksum that is not there
 
@@ -86,6 +86,7 @@ class Guests:
     def stop(self):
         if self.daemon:
             self.daemon.stop()
+        forget_eal(self.prefix)
         for path in self.paths:
             if os.path.exists(path):
                 os.unlink(path)

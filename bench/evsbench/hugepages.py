@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Huge pages for the time of a benchmark, given back afterwards."""
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 COUNT = "/proc/sys/vm/nr_hugepages"
 FREE = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 MOUNT = "/dev/hugepages"
+LOCK = "/run/evsbench-hugepages.lock"
 
 
 def read(path):
@@ -16,28 +18,46 @@ def read(path):
         return int(file.read())
 
 
-def write(value):
-    with open(COUNT, "w") as file:
-        file.write(str(value))
+@contextlib.contextmanager
+def alone():
+    """Nobody else counts and writes meanwhile: what two reserve at once would be one's."""
+    with open(LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def add(pages):
+    """So many more, or fewer; never below none, as others may have written the count."""
+    if pages:
+        value = max(read(COUNT) + pages, 0)
+        with open(COUNT, "w") as file:
+            file.write(str(value))
+
+
+def give_back(pages):
+    with alone():
+        add(-pages)
+
+
+def reserve(pages, stack):
+    """Adds what is missing to so many free ones; the stack gives it back."""
+    with alone():
+        missing = max(pages - read(FREE), 0)
+        stack.callback(give_back, missing)
+        add(missing)
+        if read(FREE) >= pages:
+            return
+    raise RuntimeError("the kernel has no %d MB in 2 MB pages to give" % (2 * pages))
 
 
 @contextlib.contextmanager
 def reserved(pages):
     """At least `pages` free 2 MB pages and a mounted hugetlbfs. From now on SIGTERM, too, gives them back."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    missing = pages - read(FREE)
-    mounted = os.path.ismount(MOUNT)
-    try:
-        if missing > 0:
-            write(read(COUNT) + missing)
-            if read(FREE) < pages:
-                raise RuntimeError("the kernel has no %d MB in 2 MB pages to give" % (2 * pages))
-        if not mounted:
+    with contextlib.ExitStack() as stack:
+        reserve(pages, stack)
+        if not os.path.ismount(MOUNT):
             os.makedirs(MOUNT, exist_ok=True)
+            stack.callback(subprocess.run, ["umount", MOUNT], check=False)
             subprocess.run(["mount", "-t", "hugetlbfs", "none", MOUNT], check=True)
         yield
-    finally:
-        if not mounted and os.path.ismount(MOUNT):
-            subprocess.run(["umount", MOUNT], check=False)
-        if missing > 0:
-            write(max(read(COUNT) - missing, 0))  # others may have reserved theirs meanwhile

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -73,11 +74,20 @@ class Daemon:
         self.process.wait()
 
 
+def eal_folder(file_prefix):
+    """Where DPDK keeps its files for a prefix, some MB, also when the program has ended."""
+    return "/var/run/dpdk/" + file_prefix
+
+
+def forget_eal(file_prefix):
+    shutil.rmtree(eal_folder(file_prefix), ignore_errors=True)
+
+
 class Telemetry:
     """DPDK's socket: counts of the drivers, whatever the program says of itself."""
 
     def __init__(self, file_prefix):
-        path = "/var/run/dpdk/%s/dpdk_telemetry.v2" % file_prefix
+        path = eal_folder(file_prefix) + "/dpdk_telemetry.v2"
         wait_for("telemetry at " + path, lambda: os.path.exists(path))
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(20)

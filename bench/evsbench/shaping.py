@@ -8,7 +8,7 @@ import time
 
 from evslib.rpc import RpcClient
 
-from .proc import Daemon, Telemetry, run, wait_for
+from .proc import Daemon, Telemetry, forget_eal, run, wait_for
 
 LATE = 0.0005  # a count that took longer to get is no sample
 
@@ -111,6 +111,7 @@ class Switch:
             if client:
                 client.close()
         self.daemon.stop()
+        forget_eal(self.prefix)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import itertools
 import os
 
-from ..proc import Daemon, Telemetry, run, threads
+from ..proc import Daemon, Telemetry, forget_eal, run, threads
 
 
 class Switch:
@@ -56,3 +56,4 @@ class Switch:
     def stop(self):
         for daemon in reversed(self.daemons):
             daemon.stop()
+        forget_eal(self.prefix)
