@@ -324,6 +324,7 @@ void vhu_conn_close(struct vhu_conn *conn)
 		vhu_kick_set(conn, ring, -1);
 		vhu_rings_call(conn, ring, -1);
 	}
+	vhu_channel_close(conn);
 	vhu_rings_forget(conn);
 	for (uint32_t ring = 0; ring < VHU_N_RINGS; ring++) {
 		free(conn->ring[ring].kept);

@@ -47,6 +47,7 @@ struct vhu_conn {
 	uint64_t resumed; /* likewise of packed ones whose place is known */
 	struct vhu_facts facts;
 	struct vhu *vhu;
+	struct vhu_channel *channel;         /* NULL: none; see vhu_channel.c */
 	bool is_ours;                        /* [vhost w, worker r] its rings are served here */
 	int kick_fd[2 * VHU_MAX_PAIRS];      /* copies; -1: none [vhost, ctl under vhu.lock] */
 	uint64_t n_kicks[2 * VHU_MAX_PAIRS]; /* [ctl] */
@@ -164,6 +165,12 @@ uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size);
 /* vhu_vet.c: [vhost] from now on each message of the connection is vetted */
 void vhu_vet(struct vhu_conn *conn);
 bool vhu_is_eventfd(int fd); /* others may let workers wait */
+
+/* vhu_channel.c: [vhost] */
+bool vhu_channel_takes(int fd); /* may it be a guest's end? */
+/* The descriptor for the library, instead of this one, of which a copy is made; -1: see errno. */
+int vhu_channel_open(struct vhu_conn *conn, int fd);
+void vhu_channel_close(struct vhu_conn *conn); /* the library has closed its end, or will */
 
 /* vhu_rings.c: [vhost] before a message that changes them, after it, and as the library says */
 enum vhu_rest { VHU_REST_A_MOMENT, VHU_REST_FOR_GOOD }; /* frames are kept meanwhile */

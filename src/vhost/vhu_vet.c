@@ -7,6 +7,7 @@
  *   a memory table that cannot be mapped (the rings still point into the old one);
  *   in-flight buffers (of no use to a network device) of any size, and written to behind their end;
  *   a log that does not begin at offset 0, or is cut while it is written to;
+ *   a socket to ask on that nobody reads, while workers wait (vhu_channel.c);
  *   numbers of rings up to 256, of 32,768 entries each; a userfaultfd for each time it is asked.
  *
  * And it waits for ever in the thread that serves all guests, for the second half of a message
@@ -130,15 +131,13 @@ static bool never_blocks(int fd)
 	return vhu_is_eventfd(fd) && flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-/* We have a copy of the file; the library is not to touch it. */
-static const char *hide_call(struct vhu_msg *msg)
+/* The library is not to touch the guest's file; it gets another one. */
+static const char *replace_file(struct vhu_msg *msg, int fd)
 {
-	int decoy = vhu_call_decoy();
-
-	if (decoy < 0)
+	if (fd < 0)
 		return no_fds;
 	close(msg->fds[0]);
-	msg->fds[0] = decoy;
+	msg->fds[0] = fd;
 	return NULL;
 }
 
@@ -153,7 +152,7 @@ static const char *check_call(struct vhu_conn *conn, struct vhu_msg *msg)
 	if (!vhu_rings_call(conn, ring, msg->n_fds == 1 ? msg->fds[0] : -1))
 		return no_fds;
 	conn->is_calling = true;
-	return msg->n_fds == 1 ? hide_call(msg) : NULL;
+	return msg->n_fds == 1 ? replace_file(msg, vhu_call_decoy()) : NULL;
 }
 
 static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)
@@ -248,6 +247,15 @@ static const char *check_rarp(struct vhu_conn *conn, struct vhu_msg *msg)
 	return NULL;
 }
 
+/* Only behind an IOMMU anything is ever asked on it. */
+static const char *check_channel(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	if (msg->n_fds != 1 || !vhu_channel_takes(msg->fds[0]))
+		return "a channel that is no Unix stream socket";
+	return replace_file(msg, conn->vhu->iommu ? vhu_channel_open(conn, msg->fds[0])
+	                                          : vhu_call_decoy());
+}
+
 static const char *check_iommu(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	(void)msg;
@@ -285,6 +293,7 @@ static const struct rule rules[VHU_N_REQUESTS] = {
         [VHU_SET_VRING_ERR] = {check_file, NO_RING},
         [VHU_SET_VRING_ENABLE] = {check_index, NO_RING},
         [VHU_SEND_RARP] = {check_rarp, NO_RING},
+        [VHU_SET_CHANNEL] = {check_channel, NO_RING},
         [VHU_IOTLB_MSG] = {check_iommu, NO_RING},
         [VHU_POSTCOPY_ADVISE] = {check_postcopy, ALL_RINGS},
         [VHU_POSTCOPY_LISTEN] = {check_postcopy, ALL_RINGS},

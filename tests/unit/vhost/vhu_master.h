@@ -41,6 +41,10 @@ enum master_request {
 	MASTER_GET_QUEUE_NUM,
 	MASTER_SET_VRING_ENABLE,
 	MASTER_SEND_RARP,
+	MASTER_SET_CHANNEL = 21,
+	MASTER_IOTLB_MSG,
+	MASTER_POSTCOPY_ADVISE = 28,
+	MASTER_POSTCOPY_LISTEN,
 	MASTER_N_REQUESTS = 42,
 };
 
@@ -61,6 +65,11 @@ struct master_msg {
 				uint64_t gpa, size, uva, offset;
 			} region[8];
 		} mem;
+		struct {
+			uint64_t iova, size, uva;
+			uint8_t perm, type;
+			uint8_t padding[6];
+		} iotlb;
 		uint8_t bytes[512];
 	};
 } __attribute__((packed));

@@ -107,14 +107,15 @@ static inline void socket_path(unsigned i, char *path, size_t size)
 	snprintf(path, size, "%s/s%u", test_dir, i);
 }
 
-static inline struct port *test_open(unsigned i, const char *features)
+/* With another option, unless value is NULL. */
+static inline struct port *test_open_as(unsigned i, const char *key, const char *value)
 {
 	char path[64], name[8];
-	struct port_args args = {2, {{"path", path}, {"mode", "server"}, {"features", features}}};
+	struct port_args args = {2, {{"path", path}, {"mode", "server"}, {key, value}}};
 	struct evs_error err = {0};
 	struct port *port = NULL;
 
-	args.n += features != NULL;
+	args.n += value != NULL;
 	socket_path(i, path, sizeof(path));
 	snprintf(name, sizeof(name), "vm%u", i);
 	if (port_create("vhost-user", name, &args, &port, &err)) {
@@ -123,6 +124,11 @@ static inline struct port *test_open(unsigned i, const char *features)
 	}
 	evs_store_release(&echo_ports[i], port);
 	return port;
+}
+
+static inline struct port *test_open(unsigned i, const char *features)
+{
+	return test_open_as(i, "features", features);
 }
 
 static inline void test_close(unsigned i)
