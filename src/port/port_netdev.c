@@ -318,7 +318,8 @@ int port_netdev_init(struct evs_error *err)
 	setsockopt(event_fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (setsockopt(event_fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)))
 		EVS_LOG(port, NOTICE,
-		        "no CAP_NET_ADMIN: link changes in other network namespaces are not seen");
+		        "no CAP_NET_BROADCAST: link changes in other network namespaces are not "
+		        "seen");
 	return 0;
 }
 

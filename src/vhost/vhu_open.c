@@ -4,6 +4,7 @@
  * the features to offer.
  * Threads: control.
  */
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <rte_log.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -89,6 +91,21 @@ static int parse_access(struct vhu *vhu, const struct port_args *args, struct ev
 	return owner ? parse_owner(vhu, owner, err) : 0;
 }
 
+/* The library asks for a userfaultfd only in the midst of a migration, which then fails. */
+static int check_postcopy(const struct vhu *vhu, struct evs_error *err)
+{
+	int fd = vhu->postcopy ? (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK) : -1;
+
+	if (vhu->postcopy && fd < 0)
+		return evs_error_set(err, -errno,
+		                     "postcopy=on: no userfaultfd (%s): evsd needs CAP_SYS_PTRACE, "
+		                     "or the host vm.unprivileged_userfaultfd=1",
+		                     strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
 int vhu_open_parse(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
 {
 	const char *path = port_arg(args, "path"), *mode = port_arg(args, "mode");
@@ -113,7 +130,7 @@ int vhu_open_parse(struct vhu *vhu, const struct port_args *args, struct evs_err
 		ret = port_arg_bool(args, "iommu", &vhu->iommu, err);
 	if (!ret)
 		ret = port_arg_bool(args, "postcopy", &vhu->postcopy, err);
-	return ret;
+	return ret ? ret : check_postcopy(vhu, err);
 }
 
 static uint64_t get_flags(const struct vhu *vhu)
@@ -155,16 +172,38 @@ void vhu_open_log(uint32_t level)
 	rte_log_set_level_pattern("lib.vhost.config", level);
 }
 
-static int set_access(const struct vhu *vhu, struct evs_error *err)
+/* Of the socket itself, whatever somebody has put at its path meanwhile: who may write to the
+ * directory shall not choose which file we give away. The mode first, while it is ours. */
+static int set_access_of(int fd, const struct vhu *vhu, struct evs_error *err)
 {
-	if ((vhu->uid != (uid_t)-1 || vhu->gid != (gid_t)-1) &&
-	    chown(vhu->path, vhu->uid, vhu->gid))
-		return evs_error_set(err, -errno, "could not give '%s' to socket-owner: %s",
-		                     vhu->path, strerror(errno));
-	if (vhu->mode && chmod(vhu->path, vhu->mode))
+	char self[32];
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISSOCK(st.st_mode))
+		return evs_error_set(err, -EEXIST, "'%s' was replaced while it was made",
+		                     vhu->path);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (vhu->mode && chmod(self, vhu->mode))
 		return evs_error_set(err, -errno, "could not set socket-mode of '%s': %s",
 		                     vhu->path, strerror(errno));
+	if ((vhu->uid != (uid_t)-1 || vhu->gid != (gid_t)-1) &&
+	    fchownat(fd, "", vhu->uid, vhu->gid, AT_EMPTY_PATH))
+		return evs_error_set(err, -errno, "could not give '%s' to socket-owner: %s%s",
+		                     vhu->path, strerror(errno),
+		                     errno == EPERM ? " (evsd needs CAP_CHOWN)" : "");
 	return 0;
+}
+
+static int set_access(const struct vhu *vhu, struct evs_error *err)
+{
+	int fd = open(vhu->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return evs_error_set(err, -errno, "'%s' is gone while it was made: %s", vhu->path,
+		                     strerror(errno));
+	ret = set_access_of(fd, vhu, err);
+	close(fd);
+	return ret;
 }
 
 /* The socket is ours as long as it is this one: numbers of files are used again, and times of
