@@ -7,14 +7,14 @@
  * a tenant whose packets are dear (new flows, fragments, extension headers) takes most of the
  * cycles from a neighbour on the same worker whose packets are cheap.
  *
- * A port is busy while its polls find PMD_FAIR_BUSY packets or more. A busy port has an account of
- * the cycles that its packets took; one that is ahead of the busy port with the lowest account (the
- * floor) by more than a quantum sits out, and its driver drops what does not fit the queue. Where
- * nobody else is busy, nobody sits out: no cycle is wasted. Who was not busy neither saved up nor
- * owes: it begins at the floor, and when for a round nobody is busy all accounts end (a new epoch).
- * A worker that loses its CPU in the middle of a burst loses it for all ports, not for the one.
- * So of two ports that want everything each gets half the cycles, and one that wants less than its
- * share gets what it wants.
+ * A port is busy while its polls find PMD_FAIR_BUSY packets or more, or take long (PMD_FAIR_LONG).
+ * A port has an account of the cycles that its packets took; one that is ahead of the busy port
+ * with the lowest account (the floor) by more than a quantum sits out, and its driver drops what
+ * does not fit the queue. Where nobody else is busy, nobody sits out: no cycle is wasted. Who was
+ * not busy neither saved up nor owes: it begins at the floor, and when for a round nobody is busy
+ * all accounts end (a new epoch). A worker that loses its CPU in the middle of a burst loses it for
+ * all ports, not for the one. So of two ports that want everything each gets half the cycles, and
+ * one that wants less than its share gets what it wants.
  *
  * Cycles are not all that a dear port takes: what its packets make the worker read and write pushes
  * the neighbours' lines out of the caches, and their packets, too, need more cycles then. So of
@@ -28,6 +28,7 @@
 #include "base/evs_base.h"
 
 #define PMD_FAIR_BUSY 8 /* packets */
+#define PMD_FAIR_LONG 8 /* a quantum's part */
 #define PMD_FAIR_MOST                                                                              \
 	32 /* quanta charged for a burst: what took longer, somebody else's work did */
 #define PMD_FAIR_EXTRA 3 /* a third of what is beyond the cheapest */
@@ -82,12 +83,11 @@ EVS_INLINE void pmd_fair_charge(struct pmd_fair *fair, struct pmd_fair_account *
 {
 	uint64_t least = fair->floor == UINT64_MAX ? 0 : fair->floor;
 
-	if (n < PMD_FAIR_BUSY)
-		return;
 	if (a->epoch != fair->epoch)
 		*a = (struct pmd_fair_account){0, fair->epoch};
 	a->cycles = EVS_MAX(a->cycles, least) + pmd_fair_price(fair, n, cycles);
-	fair->next = EVS_MIN(fair->next, a->cycles);
+	if (n >= PMD_FAIR_BUSY || cycles >= fair->quantum / PMD_FAIR_LONG)
+		fair->next = EVS_MIN(fair->next, a->cycles);
 }
 
 EVS_INLINE void pmd_fair_round(struct pmd_fair *fair)

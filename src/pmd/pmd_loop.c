@@ -264,15 +264,26 @@ static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, 
 	receive(w, rxq, v, n, true);
 }
 
-/* Full bursts follow one another up to `most`. Returns how many packets there were; 1 for a busy
- * port that sits out. */
+/* The queue's frames are paid for, also those that its port dropped itself. */
+EVS_INLINE void charge(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_view *v, unsigned n)
+{
+	uint64_t now = evs_clock_tsc();
+
+	evs_counter_add(&rxq->busy_tsc, now - w->now_tsc);
+	pmd_fair_charge(&w->fair, &v->fair, n, now - w->now_tsc);
+	w->now_tsc = now;
+	if (evs_unlikely(now - w->flushed_tsc > evs_load_relaxed(&pmd_settings.flush_tsc)))
+		pmd_out_flush(w);
+}
+
+/* Full bursts follow one another up to `most`. Returns how many packets there were, with those that
+ * the port dropped itself; 1 for a busy port that sits out. */
 EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq, unsigned most)
 {
 	struct port *port = rxq->port;
 	struct pmd_view *v = pmd_view_of(w, rxq->in_port);
 	struct qos_ingress *gate = evs_load_acquire(&rxq->gate);
-	unsigned n, all = 0;
-	uint64_t now;
+	unsigned n, bad, all = 0;
 
 	if (evs_unlikely(!pmd_fair_may(&w->fair, &v->fair)))
 		return 1;
@@ -289,19 +300,17 @@ EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq, unsign
 		else
 			receive(w, rxq, v, n, false);
 	} while (n == PKT_BURST_MAX && --most && w->sample > 1 && !w->sampling);
-	if (all == 0)
+	bad = port_n_bad;
+	if (all + bad == 0)
 		return 0;
 
+	if (evs_unlikely(bad))
+		port_n_bad = 0;
 	if (evs_unlikely(rxq->is_armed))
 		pmd_wake_disarm(rxq);
-	now = evs_clock_tsc();
 	evs_counter_add(&rxq->pkts, all);
-	evs_counter_add(&rxq->busy_tsc, now - w->now_tsc);
-	pmd_fair_charge(&w->fair, &v->fair, all, now - w->now_tsc);
-	w->now_tsc = now;
-	if (evs_unlikely(now - w->flushed_tsc > evs_load_relaxed(&pmd_settings.flush_tsc)))
-		pmd_out_flush(w);
-	return all;
+	charge(w, rxq, v, all + bad);
+	return all + bad;
 }
 
 /* Each second another generation, so that the longest loop is one of the last two. */

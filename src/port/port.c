@@ -28,6 +28,7 @@ int (*port_queues_changed)(struct port *port, struct evs_error *err);
 static uint16_t last_index;
 
 __thread struct port_debt *port_debts;
+__thread unsigned port_n_bad;
 
 int port_init(unsigned max_workers, struct evs_error *err)
 {

@@ -61,8 +61,10 @@ static uint16_t library_rx(struct port *port, uint16_t queue, struct vhu_conn *c
 		any |= mbufs[i]->ol_flags;
 	kept = any & RX_REQUEST ? check_burst(port, queue, mbufs, got) : got;
 	vhu_ring_count(&conn->ring[ring], mbufs, kept);
-	if (evs_unlikely(kept < got))
+	if (evs_unlikely(kept < got)) {
 		__atomic_fetch_add(&conn->ring[ring].n_drops, got - kept, __ATOMIC_RELAXED);
+		port_n_bad += got - kept;
+	}
 	return kept;
 }
 

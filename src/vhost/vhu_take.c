@@ -3,13 +3,15 @@
  * Takes frames out of a ring; see vhu_ring_pvt.h. Threads: worker.
  *
  * A burst in three passes, so that loads overlap: buffers, descriptors, bytes. A buffer that lies
- * (addresses, lengths, loops) costs its frame, never more than DESCS_MAX steps.
+ * (addresses, lengths, loops) costs its frame, never more than DESCS_MAX steps. It ends the burst,
+ * so that a poll costs no more than one of them, and the caller is told (port_n_bad).
  */
 #include <string.h>
 
 #include "pkt/pkt_burst.h"
 #include "pkt/pkt_drop.h"
 #include "pkt/pkt_lent.h"
+#include "port/port.h"
 #include "port/port_vnet.h"
 #include "vhost/vhu_layout_pvt.h"
 
@@ -247,6 +249,18 @@ EVS_INLINE void give_back(struct vhu_ring *ring, bool packed, const struct vhu_b
 	port_debt_add(&ring->debt);
 }
 
+/* The first frame behind `kept` is not taken, but its buffer is; those behind it are for the next
+ * burst. Returns how many buffers are done with, of n. */
+static EVS_COLD uint16_t end_burst(struct vhu_ring *ring, const struct vhu_catch *c, uint16_t kept,
+                                   uint16_t n, enum pkt_drop reason)
+{
+	evs_counter_add(&c->dropped[reason], 1);
+	__atomic_fetch_add(&ring->n_drops, 1, __ATOMIC_RELAXED);
+	rte_pktmbuf_free_bulk(c->mbufs + kept, (unsigned)(n - kept));
+	port_n_bad++;
+	return (uint16_t)(kept + 1);
+}
+
 /* Nothing waits: a guest that is quiet gets what was kept back. */
 EVS_INLINE void be_quiet(struct vhu_ring *ring, bool packed)
 {
@@ -274,22 +288,18 @@ EVS_INLINE uint16_t take(struct vhu_ring *ring, bool packed, const struct vhu_ca
 		vhu_buf_read(ring, packed, &bufs[i], 0);
 		chained |= bufs[i].desc.flags & VRING_DESC_F_NEXT;
 	}
-	for (uint16_t i = 0; i < n; i++) {
-		enum pkt_drop reason = take_frame(ring, c->mbufs[i], &bufs[i]);
+	for (; kept < n; kept++) {
+		enum pkt_drop reason = take_frame(ring, c->mbufs[kept], &bufs[kept]);
 
-		c->mbufs[kept] = c->mbufs[i];
-		if (evs_likely(reason == PKT_DROP_NONE)) {
-			bytes += c->mbufs[kept]->pkt_len;
-			flags |= c->mbufs[kept++]->ol_flags;
-			continue;
+		if (evs_unlikely(reason != PKT_DROP_NONE)) {
+			n = end_burst(ring, c, kept, n, reason);
+			break;
 		}
-		evs_counter_add(&c->dropped[reason], 1);
-		rte_pktmbuf_free(c->mbufs[i]);
+		bytes += c->mbufs[kept]->pkt_len;
+		flags |= c->mbufs[kept]->ol_flags;
 	}
 	evs_counter_add(&ring->n_pkts, kept);
 	evs_counter_add(&ring->n_bytes, bytes);
-	if (evs_unlikely(kept < n))
-		__atomic_fetch_add(&ring->n_drops, n - kept, __ATOMIC_RELAXED);
 	ring->sparse -= ring->sparse != 0;
 	ring->keeps = !chained && bytes >= (uint64_t)n * LEND_MIN && (ring->keeps || !ring->n_open);
 	give_back(ring, packed, bufs, n, flags & PKT_LENT);

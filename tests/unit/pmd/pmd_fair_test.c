@@ -108,6 +108,23 @@ static void test_no_waste(void **state)
 	assert_int_equal(ports[1].bursts, 10000);
 }
 
+/* A ring of four entries is no way round: neither if its packets are dear, nor if they are many a
+ * little dear ones. */
+static void test_small_ring(void **state)
+{
+	static const uint64_t costs[] = {QUANTUM, QUANTUM / PMD_FAIR_LONG - 1};
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(costs); i++) {
+		struct flow_of ports[] = {{.n = 32, .cost = 1000}, {.n = 4, .cost = costs[i]}};
+		struct pmd_fair fair;
+
+		pmd_fair_init(&fair, QUANTUM);
+		run(&fair, ports, 2, 20000);
+		assert_true(ports[1].cycles < ports[0].cycles);
+		assert_int_equal(ports[0].bursts, 20000);
+	}
+}
+
 /* Neither a quiet time nor a late start is a right to more than a quantum. */
 static void test_no_savings(void **state)
 {
@@ -152,7 +169,7 @@ int main(void)
 	        cmocka_unit_test(test_equal_cycles), cmocka_unit_test(test_dear),
 	        cmocka_unit_test(test_least),        cmocka_unit_test(test_forgets),
 	        cmocka_unit_test(test_no_waste),     cmocka_unit_test(test_no_savings),
-	        cmocka_unit_test(test_stall),
+	        cmocka_unit_test(test_stall),        cmocka_unit_test(test_small_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -414,6 +414,24 @@ static void test_load_spreads(void **state)
 	wire_stop();
 }
 
+static uint16_t drop_all(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
+{
+	port_n_bad++;
+	return 0;
+}
+
+/* A port that drops what it receives before anybody sees it still pays for that. */
+static void test_bad_frames_are_charged(void **state)
+{
+	struct port *port = &env_ports[2].port;
+
+	assert_int_equal(evs_load_relaxed(&pmd_ports[port->index]->rxq[0]->busy_tsc), 0);
+	evs_store_release(&port->rx, drop_all);
+	assert_true(ENV_WAIT(evs_load_relaxed(&pmd_ports[port->index]->rxq[0]->busy_tsc) > 0));
+	assert_int_equal(evs_load_relaxed(&pmd_ports[port->index]->rxq[0]->pkts), 0);
+	evs_store_release(&port->rx, fake_rx);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -427,6 +445,7 @@ int main(void)
 	        TEST(test_queue_count_changes),
 	        TEST(test_sleep),
 	        TEST(test_load_spreads),
+	        TEST(test_bad_frames_are_charged),
 	};
 	cpu_set_t set;
 

@@ -103,6 +103,37 @@ static void test_bad_descriptors(void **state)
 	}
 }
 
+/* A poll costs one bad frame at most, of which the worker is told, and which comes back. */
+static void test_bad_burst(void **state)
+{
+	struct rte_mbuf *mbufs[32];
+	struct master m;
+	uint32_t id, len;
+
+	connect_bad(&m, VERSION_1);
+	evs_store_release(&echo_ports[0], NULL); /* we are the worker */
+	evs_rcu_synchronize();
+	port_n_bad = 0;
+	for (uint16_t i = 0; i < 8; i++)
+		master_desc(&m, 1)[i] =
+		        (struct vring_desc){i == 2 || i > 4 ? 0 : master_buf_gpa(1, i), 72, 0, 0};
+	for (uint16_t i = 0; i < 8; i++)
+		master_offer(&m, 1, i);
+	for (unsigned i = 0; i < 5; i++) {
+		static const uint16_t n_good[] = {2, 2, 0, 0, 0}, n_bad[] = {1, 1, 1, 1, 0};
+		uint16_t n = bad_port->rx(bad_port, 0, mbufs, 32);
+
+		assert_int_equal(n, n_good[i]);
+		assert_int_equal(port_n_bad, n_bad[i]);
+		assert_int_equal(master_reap(&m, 1, &id, &len), n_good[i] + n_bad[i]);
+		port_n_bad = 0;
+		rte_pktmbuf_free_bulk(mbufs, n);
+	}
+	evs_store_release(&echo_ports[0], bad_port);
+	master_close(&m);
+	await(!bad_port->link_up);
+}
+
 /* Buffers of no bytes would be work without end: 65,535 chains of them for each frame. */
 static void test_empty_buffers(void **state)
 {
@@ -616,6 +647,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_bad_descriptors),
 	        cmocka_unit_test(test_empty_buffers),
+	        cmocka_unit_test(test_bad_burst),
 	        cmocka_unit_test(test_endless_chain),
 	        cmocka_unit_test(test_bad_indices),
 	        cmocka_unit_test(test_changing_rings),
