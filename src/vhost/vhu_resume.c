@@ -13,11 +13,14 @@
  *      | used, this lap | available | used, the lap before |
  *      0                device      driver                 size
  *
- * That holds since evs marks each descriptor, also those of a chain and with in-order. Behind an
- * IOMMU the library does so while each buffer takes one: with indirect descriptors, and towards the
- * guest with mergeable buffers, as all common drivers have them. Else what QEMU says stands.
- * A device that was killed while it gave back a burst can have left out the first one of it (which
- * is written last). All from there on is given back then, as empty.
+ * A chain's first descriptor is marked last: those behind it, which look like available ones of a
+ * driver that was further, do not count before it is (can_be_at).
+ *
+ * The first picture holds since evs marks each descriptor, also those of a chain and with in-order.
+ * Behind an IOMMU the library does so while each buffer takes one: with indirect descriptors, and
+ * towards the guest with mergeable buffers, as all common drivers have them. Else what QEMU says
+ * stands. A device that was killed while it gave back a burst can have left out the first one of it
+ * (which is written last). All from there on is given back then, as empty.
  */
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -30,74 +33,130 @@
 
 #define TRIES 8 /* looks at a ring whose driver goes on, until one is undisturbed */
 
-static bool is_avail_set(const struct vring_packed_desc *desc)
+static uint16_t flags_at(const struct vring_packed_desc *ring, uint16_t place)
 {
-	return evs_load_relaxed(&desc->flags) & VHU_AVAIL;
+	return evs_load_relaxed(&ring[place & ~VHU_WRAP].flags);
 }
 
-static bool is_used(const struct vring_packed_desc *desc)
+/* Is it as the driver made it in the lap of `place`, whatever became of it then? */
+static bool was_offered(const struct vring_packed_desc *ring, uint16_t place)
 {
-	const uint16_t flags = evs_load_relaxed(&desc->flags);
-
-	return !(flags & VHU_AVAIL) == !(flags & VHU_USED);
+	return !(flags_at(ring, place) & VHU_AVAIL) == !(place & VHU_WRAP);
 }
 
-static void give_back(struct vring_packed_desc *desc)
+/* Is it still the device's? */
+static bool is_offered(const struct vring_packed_desc *ring, uint16_t place)
 {
+	return vhu_packed_is_offered(flags_at(ring, place), place);
+}
+
+static uint16_t step_back(uint16_t size, uint16_t place)
+{
+	return place & ~VHU_WRAP ? place - 1u : (place ^ VHU_WRAP) | (size - 1u);
+}
+
+/* Can the driver be at `place`? Then all from there round to it is of the lap before; but of a
+ * chain that it writes just now, it marks the first descriptor last. */
+static bool can_be_at(const struct vring_packed_desc *ring, uint16_t size, uint16_t place)
+{
+	const uint16_t before = place ^ VHU_WRAP;
+	uint16_t at = place;
+	unsigned n = 0;
+
+	if (was_offered(ring, before) && !is_offered(ring, before))
+		for (n = 1; n < size; n++) {
+			at = vhu_packed_step(size, at, 1);
+			if (!is_offered(ring, at))
+				break;
+		}
+	for (; n < size; n++, at = vhu_packed_step(size, at, 1))
+		if (!was_offered(ring, at ^ VHU_WRAP))
+			return false;
+	return true;
+}
+
+/* The first index from `at` on of another lap than the one before it. */
+static uint16_t find_turn(const struct vring_packed_desc *ring, uint16_t size, uint16_t at)
+{
+	const uint16_t lap = flags_at(ring, at) & VHU_AVAIL;
+
+	while (at < size && (flags_at(ring, at) & VHU_AVAIL) == lap)
+		at++;
+	return at;
+}
+
+/* The driver's place: where the laps meet; while it writes a chain across the end of the ring, or
+ * from its beginning on, where the first descriptor of that is. False: it moved meanwhile. */
+static bool find_driver(const struct vring_packed_desc *ring, uint16_t size, uint16_t *place)
+{
+	const uint16_t lap = flags_at(ring, 0) & VHU_AVAIL ? VHU_WRAP : 0, other = lap ^ VHU_WRAP;
+	const uint16_t turn = find_turn(ring, size, 0);
+	const uint16_t next = turn < size ? find_turn(ring, size, turn) : size;
+	const uint16_t places[] = {turn < size ? lap | turn : other, other,
+	                           next < size ? other | next : other};
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(places); i++) {
+		*place = places[i];
+		if (can_be_at(ring, size, *place))
+			return true;
+	}
+	*place = places[0];
+	return false;
+}
+
+/* The device's place, and how many are available from there to the driver's. */
+static uint16_t find_device(const struct vring_packed_desc *ring, uint16_t size, uint16_t driver,
+                            unsigned *n_avail)
+{
+	uint16_t device = driver;
+
+	for (*n_avail = 0; *n_avail < size; ++*n_avail) {
+		uint16_t at = step_back(size, device);
+
+		if (!is_offered(ring, at))
+			break;
+		device = at;
+	}
+	return device;
+}
+
+/* How many of n descriptors before the device's place begin with one that was left out. */
+static unsigned find_gap(const struct vring_packed_desc *ring, uint16_t size, uint16_t device,
+                         unsigned n)
+{
+	unsigned gap = 0;
+
+	for (unsigned i = 1; i <= n; i++) {
+		device = step_back(size, device);
+		if (is_offered(ring, device))
+			gap = i;
+	}
+	return gap;
+}
+
+static void give_back(struct vring_packed_desc *ring, uint16_t place)
+{
+	struct vring_packed_desc *desc = &ring[place & ~VHU_WRAP];
+
 	desc->len = 0;
-	evs_store_release(&desc->flags, is_avail_set(desc) ? VHU_AVAIL | VHU_USED : 0);
+	evs_store_release(&desc->flags, place & VHU_WRAP ? VHU_AVAIL | VHU_USED : 0);
 }
 
-/* Descriptors that the driver made available since the one after which it began this lap. */
-static unsigned find_driver(const struct vring_packed_desc *ring, unsigned size, bool *wrap)
-{
-	unsigned i = 1;
-
-	*wrap = is_avail_set(&ring[0]);
-	while (i < size && is_avail_set(&ring[i]) == *wrap)
-		i++;
-	if (i < size)
-		return i;
-	*wrap = !*wrap;
-	return 0;
-}
-
-/* What the ring tells: where the driver is, how many descriptors before it are available, and how
- * many of those before that begin with one that was left out. */
-struct tale {
-	unsigned driver, n_avail, gap;
-	bool wrap;
-};
-
-/* False: the driver has moved meanwhile, and what it offered looks like what was left out. */
-static bool read_tale(const struct vring_packed_desc *ring, unsigned size, struct tale *t)
-{
-	bool wrap;
-
-	t->driver = find_driver(ring, size, &t->wrap);
-	t->n_avail = t->gap = 0;
-	while (t->n_avail < size && !is_used(&ring[(t->driver + size - 1 - t->n_avail) % size]))
-		t->n_avail++;
-	for (unsigned i = t->n_avail + 1; i < size && i <= t->n_avail + VHU_MARKS_MAX; i++)
-		if (!is_used(&ring[(t->driver + size - 1 - i) % size]))
-			t->gap = i + 1 - t->n_avail;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return find_driver(ring, size, &wrap) == t->driver && wrap == t->wrap;
-}
-
+/* What the driver offers meanwhile is of another lap than what was left out. */
 uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size)
 {
-	struct tale t;
-	unsigned place, n = 0;
+	uint16_t driver, device, at;
+	unsigned n_avail, gap;
 
-	while (!read_tale(ring, size, &t) && n < TRIES)
-		n++;
-	if (n == TRIES)
-		t.gap = 0; /* nothing is better than the wrong ones */
-	place = (t.driver + size - t.n_avail) % size;
-	for (unsigned i = 1; i <= t.gap; i++) /* the oldest last, for which the driver waits */
-		give_back(&ring[(place + size - i) % size]);
-	return (uint16_t)(place | (t.wrap == (t.n_avail <= t.driver) ? VHU_WRAP : 0));
+	for (unsigned n = 0; !find_driver(ring, size, &driver) && n < TRIES; n++)
+		;
+	at = device = find_device(ring, size, driver, &n_avail);
+	gap = find_gap(ring, size, device, EVS_MIN(size - n_avail, VHU_MARKS_MAX + 1u));
+	while (gap--) { /* the oldest last, for which the driver waits */
+		at = step_back(size, at);
+		give_back(ring, at);
+	}
+	return device;
 }
 
 /* Does the library write to each descriptor of the ring? */
