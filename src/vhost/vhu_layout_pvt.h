@@ -47,10 +47,11 @@ EVS_INLINE void vhu_buf_read(const struct vhu_ring *ring, bool packed, struct vh
 		buf->bytes = NULL;
 }
 
-/* It looks for what it has back by itself. */
+/* It looks for what it has back by itself. With an event index, calls that are off say nothing of a
+ * split ring (virtio 1.1, 2.6.7), and of a packed one only that they are off for the moment. */
 EVS_INLINE bool vhu_guest_polls(const struct vhu_ring *ring, bool packed)
 {
-	return packed ? vhu_packed_polls(ring) : vhu_split_polls(ring);
+	return !ring->event_idx && (packed ? vhu_packed_polls(ring) : vhu_split_polls(ring));
 }
 
 /* How many slots it takes. */

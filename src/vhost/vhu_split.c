@@ -35,28 +35,31 @@ bool vhu_split_start(struct vhu_ring *ring, const struct rte_vhost_vring *vring)
 	return true;
 }
 
-/* There are no more descriptors than their table has. */
+/* There are no more descriptors than their table has. A table of the guest's ends the chain that it
+ * comes in (2.6.5.3.1). */
 int vhu_split_walk(const struct vhu_ring *ring, const struct vhu_buf *buf, vhu_desc_fn *fn,
                    void *arg)
 {
 	const struct vring_desc *table = ring->desc;
 	struct vring_desc desc = buf->desc;
-	uint32_t n = ring->size;
+	uint32_t n = ring->size, steps = 0;
+	bool is_table = false;
 	int ret;
 
-	if (desc.flags & VRING_DESC_F_INDIRECT) {
-		table = vhu_table_at(ring, &desc, &n);
-		if (!table)
-			return -EFAULT;
-		desc = vhu_desc_read(table);
-	}
-	for (uint32_t steps = 1;; steps++) {
-		if (desc.flags & VRING_DESC_F_INDIRECT)
-			return -EFAULT; /* a table in a table, or in a chain */
+	for (;;) {
+		if (desc.flags & VRING_DESC_F_INDIRECT) {
+			table = is_table ? NULL : vhu_table_at(ring, &desc, &n);
+			if (!table)
+				return -EFAULT; /* or a table in a table */
+			is_table = true;
+			steps = 0;
+			desc = vhu_desc_read(table);
+			continue;
+		}
 		ret = fn(ring, arg, &desc);
 		if (ret || !(desc.flags & VRING_DESC_F_NEXT))
 			return ret;
-		if (desc.next >= n || steps >= n)
+		if (desc.next >= n || ++steps >= n)
 			return -EFAULT;
 		desc = vhu_desc_read(&table[desc.next]);
 	}

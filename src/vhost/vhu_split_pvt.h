@@ -40,8 +40,7 @@ EVS_INLINE void vhu_split_use(struct vhu_ring *ring, uint16_t at, const struct v
 
 EVS_INLINE bool vhu_split_polls(const struct vhu_ring *ring)
 {
-	return !ring->event_idx &&
-	       evs_load_relaxed(&ring->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT;
+	return evs_load_relaxed(&ring->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT;
 }
 
 bool vhu_split_start(struct vhu_ring *ring, const struct rte_vhost_vring *vring); /* [vhost] */

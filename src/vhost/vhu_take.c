@@ -202,12 +202,17 @@ EVS_INLINE uint16_t to_keep(const struct vhu_ring *ring, bool packed)
 	return EVS_MIN(ring->n_open, EVS_MIN((uint16_t)KEEP, (uint16_t)(ring->size / 8)));
 }
 
-/* The guest has all but `keep` of the open buffers back. */
+/* The guest has all but `keep` of the open buffers back; nothing is lent, and if something was in
+ * vain, be it that port_vnet_rx had to write a checksum, the next bursts are copied. */
 EVS_INLINE void return_open(struct vhu_ring *ring, bool packed, uint16_t keep)
 {
 	if (evs_likely(ring->n_open > keep))
 		vhu_slots_publish(ring, packed, (uint16_t)(ring->n_open - keep));
 	ring->n_open = keep;
+	if (evs_unlikely(ring->in_vain)) {
+		ring->sparse = SPARSE;
+		ring->in_vain = 0;
+	}
 }
 
 static EVS_HOT void settle(struct port_debt *debt)
@@ -218,9 +223,6 @@ static EVS_HOT void settle(struct port_debt *debt)
 	rte_spinlock_lock(&ring->lock);
 	ring->is_lent = false;
 	return_open(ring, packed, to_keep(ring, packed));
-	if (ring->in_vain)
-		ring->sparse = SPARSE;
-	ring->in_vain = 0;
 	rte_spinlock_unlock(&ring->lock);
 }
 

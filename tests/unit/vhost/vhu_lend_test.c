@@ -16,9 +16,9 @@
 #include <sys/socket.h>
 
 #include "vhost/vhu_pvt.h"
-#include "vhu_test.h"
+#include "vhu_ready.h"
 
-#define VERSION_1 (1ull << 32)
+#define INDIRECT  (1ull << VIRTIO_RING_F_INDIRECT_DESC)
 #define MERGEABLE (1ull << VIRTIO_NET_F_MRG_RXBUF)
 #define OFFLOADS                                                                                   \
 	(1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_GUEST_CSUM |                             \
@@ -31,14 +31,6 @@
 #define POLLS_MAX  64  /* more than find out that a guest is quiet */
 
 static uint8_t frame[FRAME_MAX], got[FRAME_MAX + HDR_SIZE];
-
-static void connect_ready(struct master *m, struct port *port, uint64_t features)
-{
-	test_connect(m, 0);
-	assert_true(master_start(m, VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC | features, 2));
-	await(port->link_up);
-	master_refill(m, 0);
-}
 
 /* An IPv4 and TCP frame; whole, or a large segment. */
 static void make_frame(uint32_t size, struct virtio_net_hdr *hdr)
@@ -62,9 +54,8 @@ static void make_frame(uint32_t size, struct virtio_net_hdr *hdr)
 		        VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4, 54, 1448, 34, 16};
 }
 
-/* Sends the frame in descriptors of at most `part` bytes; the first may be shorter. A frame of odd
- * size goes by an indirect table. */
-static void transmit(struct master *m, uint32_t size, uint32_t first, uint32_t part)
+/* The frame in a chain of descriptors of at most `part` bytes; the first may be shorter. */
+static void describe(struct master *m, uint32_t size, uint32_t first, uint32_t part)
 {
 	struct virtio_net_hdr hdr;
 	uint32_t left = size + HDR_SIZE, at = 0;
@@ -83,8 +74,14 @@ static void transmit(struct master *m, uint32_t size, uint32_t first, uint32_t p
 		master_desc(m, 1)[i] = (struct vring_desc){
 		        master_buf_gpa(1, i), n, left ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1)};
 	}
+}
+
+/* Sends it; a frame of odd size by an indirect table. */
+static void transmit(struct master *m, uint32_t size, uint32_t first, uint32_t part)
+{
+	describe(m, size, first, part);
 	if (size % 2)
-		master_offer_indirect(m, 1, 0);
+		master_offer_indirect(m, 1, 0, 0);
 	else
 		master_offer(m, 1, 0);
 }
@@ -109,7 +106,7 @@ static uint32_t receive(struct master *m)
 	return size;
 }
 
-static void check_echo(struct master *m, uint32_t size, uint32_t first, uint32_t part)
+static void check_chain(struct master *m, uint32_t size, uint32_t first, uint32_t part)
 {
 	uint32_t id, len;
 
@@ -125,33 +122,66 @@ static void test_sizes(void **state)
 	struct port *port = test_open(0, NULL);
 	struct master m;
 
-	connect_ready(&m, port, MERGEABLE | OFFLOADS);
+	connect_ready(&m, port, INDIRECT | MERGEABLE | OFFLOADS, 2);
 	for (uint32_t size = 60; size < 2036; size += 17) {
-		check_echo(&m, size, 2048, 2048);
-		check_echo(&m, size, 12, 2048);
+		check_chain(&m, size, 2048, 2048);
+		check_chain(&m, size, 12, 2048);
 	}
 	for (uint32_t size = 2000; size < 9000; size += 391) {
-		check_echo(&m, size, 2048, 2048);
-		check_echo(&m, size, 12, 1000);
-		check_echo(&m, size, 5, 333);  /* a header in two */
-		check_echo(&m, size, 100, 64); /* more pieces than are told of */
+		check_chain(&m, size, 2048, 2048);
+		check_chain(&m, size, 12, 1000);
+		check_chain(&m, size, 5, 333);  /* a header in two */
+		check_chain(&m, size, 100, 64); /* more pieces than are told of */
 	}
 	for (uint32_t size = 9001; size < FRAME_MAX; size += 4999)
-		check_echo(&m, size, 2048, 2048);
-	check_echo(&m, FRAME_MAX, 12, 2048);
+		check_chain(&m, size, 2048, 2048);
+	check_chain(&m, FRAME_MAX, 12, 2048);
+	master_close(&m);
+	test_close(0);
+}
+
+/* A chain of a split ring may end in a table, in both directions (virtio 1.1, 2.6.5.3.1). */
+static void test_table_at_the_end(void **state)
+{
+	struct port *port = test_open(0, NULL);
+	struct master m;
+	uint32_t id, len;
+
+	connect_empty(&m, port, INDIRECT | OFFLOADS, 2);
+	for (unsigned before = 0; before < (m.packed ? 1 : 4); before++) {
+		for (uint16_t i = 0; i < 5; i++)
+			master_desc(&m, 0)[i] = (struct vring_desc){
+			        master_buf_gpa(0, i), 600,
+			        VRING_DESC_F_WRITE | (i < 4 ? VRING_DESC_F_NEXT : 0),
+			        (uint16_t)(i + 1)};
+		master_offer_indirect(&m, 0, 0, before);
+		describe(&m, 2500, 100, 500);
+		master_offer_indirect(&m, 1, 0, before);
+		await(master_take_back(&m, 0, &id, &len));
+		assert_int_equal(len, 2500 + HDR_SIZE);
+		for (uint32_t i = 0; i < 5; i++)
+			memcpy(got + i * 600, master_buf(&m, 0, i), 600);
+		assert_memory_equal(got + HDR_SIZE, frame, 2500);
+		await(master_reap(&m, 1, &id, &len) == 1);
+	}
 	master_close(&m);
 	test_close(0);
 }
 
 /* From here on the test is the worker. */
-static struct port *take_over(struct master *m)
+static struct port *take_over_with(struct master *m, uint64_t features)
 {
 	struct port *port = test_open(0, NULL);
 
 	evs_store_release(&echo_ports[0], NULL);
 	evs_rcu_synchronize();
-	connect_ready(m, port, MERGEABLE | OFFLOADS);
+	connect_ready(m, port, features, 2);
 	return port;
+}
+
+static struct port *take_over(struct master *m)
+{
+	return take_over_with(m, INDIRECT | MERGEABLE | OFFLOADS);
 }
 
 static void end(struct master *m, struct port *port)
@@ -223,22 +253,15 @@ static void test_longest(void **state)
 	end(&m, port);
 }
 
-/* What was lent and had to be copied is copied at once for a while. */
-static void test_in_vain(void **state)
+/* The next frames are copied for a while. */
+static void check_copied(struct master *m, struct port *port)
 {
-	struct master m;
-	struct port *port = take_over(&m);
 	unsigned n_copied = 0;
 	struct rte_mbuf *mbuf;
 	bool is_lent;
 
-	transmit(&m, 1500, 2048, 2048);
-	mbuf = take_one(port);
-	assert_int_equal(pkt_own(mbuf), 0);
-	rte_pktmbuf_free(mbuf);
-	port_settle();
 	do {
-		transmit(&m, 1500, 2048, 2048);
+		transmit(m, 1500, 2048, 2048);
 		mbuf = take_one(port);
 		is_lent = mbuf->ol_flags & PKT_LENT;
 		if (!is_lent)
@@ -247,6 +270,42 @@ static void test_in_vain(void **state)
 		port_settle();
 	} while (!is_lent && ++n_copied < SPARSE_MAX);
 	assert_in_range(n_copied, 1, SPARSE_MAX - 1);
+}
+
+/* What was lent and had to be copied is copied at once for a while. */
+static void test_in_vain(void **state)
+{
+	struct master m;
+	struct port *port = take_over(&m);
+	struct rte_mbuf *mbuf;
+
+	transmit(&m, 1500, 2048, 2048);
+	mbuf = take_one(port);
+	assert_int_equal(pkt_own(mbuf), 0);
+	rte_pktmbuf_free(mbuf);
+	port_settle();
+	check_copied(&m, port);
+	end(&m, port);
+}
+
+/* So is a frame that never was handed out as lent, since its checksum had to be written: one that
+ * is neither TCP nor UDP. */
+static void test_in_vain_at_once(void **state)
+{
+	const struct virtio_net_hdr hdr = {
+	        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 34, .csum_offset = 2};
+	struct master m;
+	struct port *port = take_over(&m);
+	struct rte_mbuf *mbuf;
+
+	describe(&m, 1500, 2048, 2048);
+	memcpy(master_buf(&m, 1, 0), &hdr, sizeof(hdr));
+	master_buf(&m, 1, 0)[HDR_SIZE + 23] = IPPROTO_ICMP;
+	master_offer(&m, 1, 0);
+	mbuf = take_one(port);
+	assert_false(mbuf->ol_flags & PKT_LENT);
+	rte_pktmbuf_free(mbuf);
+	check_copied(&m, port);
 	end(&m, port);
 }
 
@@ -301,6 +360,18 @@ static void test_kept_back(void **state)
 	forward(&m, port, 1500);
 	master_be_quiet(&m, 1, false); /* it waits to be told */
 	poll_in_vain(port, 1);
+	assert_int_equal(reap(&m), 1);
+	end(&m, port);
+}
+
+/* With an event index a guest has calls off for moments only, while it works. */
+static void test_not_kept_with_index(void **state)
+{
+	struct master m;
+	struct port *port = take_over_with(&m, MERGEABLE | 1ull << VIRTIO_RING_F_EVENT_IDX);
+
+	master_be_quiet(&m, 1, true);
+	forward(&m, port, 1500);
 	assert_int_equal(reap(&m), 1);
 	end(&m, port);
 }
@@ -382,10 +453,13 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_sizes),
+	        cmocka_unit_test(test_table_at_the_end),
 	        cmocka_unit_test(test_given_back_when_done),
 	        cmocka_unit_test(test_longest),
 	        cmocka_unit_test(test_in_vain),
+	        cmocka_unit_test(test_in_vain_at_once),
 	        cmocka_unit_test(test_kept_back),
+	        cmocka_unit_test(test_not_kept_with_index),
 	        cmocka_unit_test(test_kept_is_back_when_stopped),
 	        cmocka_unit_test(test_many_descriptors),
 	};

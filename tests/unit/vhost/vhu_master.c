@@ -264,14 +264,18 @@ void master_offer(struct master *m, unsigned ring, uint16_t head)
 	__atomic_store_n(&avail->idx, ++m->next[ring], __ATOMIC_RELEASE);
 }
 
-void master_offer_indirect(struct master *m, unsigned ring, uint16_t head)
+void master_offer_indirect(struct master *m, unsigned ring, uint16_t head, unsigned before)
 {
 	struct vring_packed_desc *packed = indirect_table(m, ring);
 	struct vring_desc *split = indirect_table(m, ring), *desc = &master_desc(m, ring)[head];
-	const struct vring_desc first = *desc;
+	struct vring_desc *table, first;
 	uint32_t n = 0;
 	bool more;
 
+	while (before--)
+		desc = &master_desc(m, ring)[desc->next];
+	table = desc;
+	first = *desc;
 	do {
 		more = desc->flags & VRING_DESC_F_NEXT;
 		if (m->packed)
@@ -284,11 +288,10 @@ void master_offer_indirect(struct master *m, unsigned ring, uint16_t head)
 		n++;
 		desc = &master_desc(m, ring)[desc->next];
 	} while (more);
-	desc = &master_desc(m, ring)[head];
-	*desc = (struct vring_desc){MASTER_GPA + (uint64_t)((uint8_t *)split - m->mem), n * 16,
-	                            VRING_DESC_F_INDIRECT, 0};
+	*table = (struct vring_desc){MASTER_GPA + (uint64_t)((uint8_t *)split - m->mem), n * 16,
+	                             VRING_DESC_F_INDIRECT, 0};
 	master_offer(m, ring, head);
-	*desc = m->packed ? first : *desc;
+	*table = m->packed ? first : *table;
 }
 
 void master_be_quiet(struct master *m, unsigned ring, bool quiet)

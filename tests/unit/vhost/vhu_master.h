@@ -112,8 +112,9 @@ struct vring_packed_desc *master_packed(struct master *m, unsigned ring);
 struct vring_packed_desc_event *master_event(struct master *m, unsigned ring); /* of the driver */
 /* Offers descriptor chain `head`. */
 void master_offer(struct master *m, unsigned ring, uint16_t head);
-/* The same chain as an indirect table; one such at a time. */
-void master_offer_indirect(struct master *m, unsigned ring, uint16_t head);
+/* The same chain as an indirect table, in a split ring behind the first `before` descriptors; one
+ * such at a time. */
+void master_offer_indirect(struct master *m, unsigned ring, uint16_t head, unsigned before);
 /* Wants no interrupts, or wants them. */
 void master_be_quiet(struct master *m, unsigned ring, bool quiet);
 /* The next buffer that came back. */

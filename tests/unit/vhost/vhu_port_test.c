@@ -242,9 +242,7 @@ static void test_ring_full(void **state)
 	struct master m;
 	uint64_t refused = n_refused[0];
 
-	test_connect(&m, 0);
-	assert_true(master_start(&m, VERSION_1, 2));
-	await(port->link_up);
+	connect_empty(&m, port, 0, 2);
 	master_transmit(&m, 1, NULL, frame, sizeof(frame)); /* no buffer to come back in */
 	await(evs_load_relaxed(&n_refused[0]) == refused + 1);
 	master_close(&m);
