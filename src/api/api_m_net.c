@@ -180,6 +180,7 @@ const struct api_method api_port_types = {
         .columns = COLUMNS{{"TYPE", "type"},
                            {"OPTION", "option"},
                            {"VALUE", "form"},
+                           {"DEFAULT", "default"},
                            {"HELP", "help", API_COL_LONG},
                            {0}},
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/ctl_net.h"
+#include "port/port_args.h"
 
 int ctl_port_add(struct ctl_call *call)
 {
@@ -66,28 +67,29 @@ int ctl_port_del(struct ctl_call *call)
 	return CTL_PENDING;
 }
 
-/* Back to the default: for the options of every type we know it. */
-static int args_reset(const struct api_method *method, const json_t *change, struct port_args *args,
-                      struct evs_error *err)
+/* What is null goes back to its default. */
+static int args_reset(const struct api_method *method, const char *type, const json_t *change,
+                      struct port_args *args, struct evs_error *err)
 {
-	static const char *const defaults[][2] = {{"mtu", "1500"}, {"admin", "up"}};
 	const char *key;
 	json_t *value;
 
 	json_object_foreach ((json_t *)(uintptr_t)change, key, value) {
-		unsigned i = 0;
+		const struct port_option *option;
 
 		if (!json_is_null(value) || api_param_lookup(method, key))
 			continue;
-		while (i < EVS_ARRAY_LEN(defaults) && strcmp(defaults[i][0], key))
-			i++;
-		if (i == EVS_ARRAY_LEN(defaults) || args->n == PORT_N_ARGS)
+		option = port_option_lookup(port_type_lookup(type), key);
+		if (option && (option->flags & PORT_OPTION_CHANGEABLE) && !option->initial)
 			return evs_error_set(err, -EINVAL,
-			                     "option '%s' has no default to go back to: give a "
-			                     "value",
-			                     key);
-		args->arg[args->n].key = defaults[i][0];
-		args->arg[args->n++].value = defaults[i][1];
+			                     "option '%s' of type %s has no default to go back "
+			                     "to: give a value (%s)",
+			                     key, type, option->form);
+		if (args->n == PORT_N_ARGS)
+			return evs_error_set(err, -E2BIG, "more than %d options for one port",
+			                     PORT_N_ARGS);
+		args->arg[args->n].key = key; /* others are refused with their reason */
+		args->arg[args->n++].value = option && option->initial ? option->initial : "";
 	}
 	return 0;
 }
@@ -98,7 +100,7 @@ static int set_device(struct ctl_port *port, struct ctl_call *call)
 	int ret = ctl_port_args(call->method, call->params, &args, &call->err);
 
 	if (ret == 0)
-		ret = args_reset(call->method, call->params, &args, &call->err);
+		ret = args_reset(call->method, port->type, call->params, &args, &call->err);
 	if (ret || args.n == 0)
 		return ret;
 	if (!port->port)
@@ -151,15 +153,20 @@ int ctl_port_set(struct ctl_call *call)
 	return ret;
 }
 
-static void types_options(json_t *out, const char *type, const struct port_option *options)
+/* of: if not NULL, of the one type that is asked for, which may have some in its own way */
+static void types_options(json_t *out, const char *type, const struct port_option *options,
+                          const struct port_type *of)
 {
-	for (const struct port_option *o = options; o && o->name; o++)
-		json_array_append_new(out,
-		                      json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "type", type,
-		                                "option", o->name, "form", o->form ? o->form : "",
-		                                "help", o->help ? o->help : "", "required",
-		                                !!(o->flags & PORT_OPTION_REQUIRED), "changeable",
-		                                !!(o->flags & PORT_OPTION_CHANGEABLE)));
+	for (const struct port_option *o = options; o && o->name; o++) {
+		if (of && port_option_lookup(of, o->name) != o)
+			continue;
+		json_array_append_new(
+		        out, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b}", "type", type,
+		                       "option", o->name, "form", o->form ? o->form : "", "default",
+		                       o->initial ? o->initial : "", "help", o->help ? o->help : "",
+		                       "required", !!(o->flags & PORT_OPTION_REQUIRED),
+		                       "changeable", !!(o->flags & PORT_OPTION_CHANGEABLE)));
+	}
 }
 
 int ctl_port_types(struct ctl_call *call)
@@ -175,11 +182,12 @@ int ctl_port_types(struct ctl_call *call)
 
 		if (only && strcmp(type->name, only))
 			continue;
-		json_array_append_new(call->result,
-		                      json_pack("{s:s, s:s, s:s, s:s}", "type", type->name,
-		                                "option", "", "form", "", "help", type->help));
-		types_options(call->result, type->name, type->options);
+		json_array_append_new(call->result, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type",
+		                                              type->name, "option", "", "form", "",
+		                                              "default", "", "help", type->help));
+		types_options(call->result, type->name, type->options, NULL);
 	}
-	types_options(call->result, "(all)", port_common_options);
+	types_options(call->result, "(all)", port_common_options,
+	              only ? port_type_lookup(only) : NULL);
 	return 0;
 }

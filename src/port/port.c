@@ -132,7 +132,20 @@ struct common {
 	struct rte_ether_addr mac;
 };
 
-static int parse_common(const struct port_args *args, struct common *common, struct evs_error *err)
+/* Of a type that can be without, none is the address of zeros. */
+static int parse_mac(const struct port_args *args, const struct port_type *type,
+                     struct rte_ether_addr *mac, struct evs_error *err)
+{
+	const char *text = port_arg(args, "mac"),
+	           *initial = port_option_lookup(type, "mac")->initial;
+
+	if (text && initial && !strcmp(text, initial))
+		return 0;
+	return port_arg_mac(args, "mac", mac, err);
+}
+
+static int parse_common(const struct port_args *args, const struct port_type *type,
+                        struct common *common, struct evs_error *err)
 {
 	const char *admin = port_arg(args, "admin");
 	uint64_t mtu = 0;
@@ -144,7 +157,7 @@ static int parse_common(const struct port_args *args, struct common *common, str
 	common->up = admin && !strcmp(admin, "up");
 	if (admin && !common->up && strcmp(admin, "down"))
 		return evs_error_set(err, -EINVAL, "admin=%s: use up or down", admin);
-	ret = port_arg_mac(args, "mac", &common->mac, err);
+	ret = parse_mac(args, type, &common->mac, err);
 	if (!ret)
 		ret = port_arg_uint(args, "mtu",
 		                    (struct port_arg_range){PORT_MTU_MIN, PORT_MTU_MAX}, &mtu, err);
@@ -277,7 +290,7 @@ int port_create(const char *type_name, const char *name, const struct port_args 
 
 	if (ret || (ret = check_name(name, err)) || (ret = port_args_check(args, type, false, err)))
 		return ret;
-	ret = parse_common(args, &common, err);
+	ret = parse_common(args, type, &common, err);
 	if (ret)
 		return ret;
 	port = alloc_port(type, name);
@@ -327,7 +340,7 @@ int port_set(struct port *port, const struct port_args *args, struct evs_error *
 	struct common common;
 	int ret = port_args_check(args, port->type, true, err);
 
-	if (ret || (ret = parse_common(args, &common, err)))
+	if (ret || (ret = parse_common(args, port->type, &common, err)))
 		return ret;
 	if (common.mtu && common.mtu != old_mtu)
 		ret = set_mtu(port, common.mtu, err);

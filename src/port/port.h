@@ -109,6 +109,7 @@ struct port_option {
 	const char *form; /* what a value looks like: "PATH", "N", "on|off" */
 	const char *help;
 	unsigned flags;
+	const char *initial; /* what it is if not given; NULL: as the device has it, and the like */
 };
 
 struct port_type {
@@ -149,7 +150,7 @@ struct port_type {
 
 /* All types, ends with NULL; those of this room are there from the start. */
 extern const struct port_type *port_types[PORT_MAX_TYPES + 1];
-extern const struct port_option port_common_options[]; /* of every type: mtu, mac, admin */
+extern const struct port_option port_common_options[]; /* mtu, mac, admin: if not of the type */
 /* [ctl] Start-up: adds a type of another room (vhost). */
 void port_type_add(const struct port_type *type);
 const struct port_type *port_type_lookup(const char *name);

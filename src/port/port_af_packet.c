@@ -434,9 +434,9 @@ static void ap_destroy(struct port *port)
 }
 
 static const struct port_option options[] = {
-        {"iface", "NAME", "an interface in evsd's network namespace", PORT_OPTION_REQUIRED},
-        {"rxq", "N", "queues, 1 to 16, filled by flow hash; 1 by default", 0},
-        {NULL, NULL, NULL, 0},
+        {"iface", "NAME", "an interface in evsd's network namespace", PORT_OPTION_REQUIRED, NULL},
+        {"rxq", "N", "queues, 1 to 16, filled by flow hash", 0, "1"},
+        {NULL, NULL, NULL, 0, NULL},
 };
 
 const struct port_type port_af_packet_type = {

@@ -11,12 +11,11 @@
 #include <strings.h>
 
 const struct port_option port_common_options[] = {
-        {"mtu", "N", "payload of an Ethernet frame, tags not counted; 1500 by default",
-         PORT_OPTION_CHANGEABLE},
-        {"mac", "XX:XX:XX:XX:XX:XX", "the device's address; of a guest, to announce it",
-         PORT_OPTION_CHANGEABLE},
-        {"admin", "up|down", "the link as the other side sees it", PORT_OPTION_CHANGEABLE},
-        {NULL, NULL, NULL, 0},
+        {"mtu", "N", "payload of an Ethernet frame, tags not counted", PORT_OPTION_CHANGEABLE,
+         "1500"},
+        {"mac", "XX:XX:XX:XX:XX:XX", "the device's address", PORT_OPTION_CHANGEABLE, NULL},
+        {"admin", "up|down", "the link as the other side sees it", PORT_OPTION_CHANGEABLE, "up"},
+        {NULL, NULL, NULL, 0, NULL},
 };
 
 const char *port_arg(const struct port_args *args, const char *key)
@@ -105,11 +104,22 @@ static const struct port_option *find_option(const struct port_option *options, 
 	return NULL;
 }
 
-static void list_options(char *text, size_t size, const struct port_option *options)
+const struct port_option *port_option_lookup(const struct port_type *type, const char *name)
+{
+	const struct port_option *option = find_option(type->options, name);
+
+	return option ? option : find_option(port_common_options, name);
+}
+
+/* Those of the list that are the type's. */
+static void list_options(char *text, size_t size, const struct port_type *type,
+                         const struct port_option *options)
 {
 	for (; options && options->name; options++) {
 		size_t used = strlen(text);
 
+		if (port_option_lookup(type, options->name) != options)
+			continue;
 		snprintf(text + used, size - used, "%s%s", used ? ", " : "", options->name);
 	}
 }
@@ -118,8 +128,8 @@ static int refuse_unknown(const char *key, const struct port_type *type, struct 
 {
 	char known[256] = "";
 
-	list_options(known, sizeof(known), type->options);
-	list_options(known, sizeof(known), port_common_options);
+	list_options(known, sizeof(known), type, type->options);
+	list_options(known, sizeof(known), type, port_common_options);
 	return evs_error_set(err, -EINVAL, "ports of type %s have no option '%s'; they have: %s",
 	                     type->name, key, known);
 }
@@ -137,10 +147,8 @@ int port_args_check(const struct port_args *args, const struct port_type *type, 
 {
 	for (unsigned i = 0; i < args->n; i++) {
 		const char *key = args->arg[i].key;
-		const struct port_option *option = find_option(type->options, key);
+		const struct port_option *option = port_option_lookup(type, key);
 
-		if (!option)
-			option = find_option(port_common_options, key);
 		if (!option)
 			return refuse_unknown(key, type, err);
 		if (is_repeated(args, i))

@@ -29,6 +29,8 @@ int port_arg_mac(const struct port_args *args, const char *key, struct rte_ether
 /* A name that the kernel takes for an interface. */
 int port_arg_ifname(const struct port_args *args, const char *key, const char **ifname,
                     struct evs_error *err);
+/* Of the type, or else one of port_common_options; NULL: none is so named. */
+const struct port_option *port_option_lookup(const struct port_type *type, const char *name);
 /* Every key known to the type or common, once, with a value; required ones there (unless
  * `change`), only changeable ones if `change`. */
 int port_args_check(const struct port_args *args, const struct port_type *type, bool change,

@@ -87,11 +87,12 @@ static void dpdk_destroy(struct port *port)
 }
 
 static const struct port_option options[] = {
-        {"devargs", "DEVARGS", "a DPDK device: driver with a number, and its parameters", 0},
-        {"pci", "ADDRESS", "a PCI device bound to vfio-pci, or one of a bifurcated driver", 0},
-        {"rxq", "N", "receive queues, filled by RSS; 1 by default", 0},
-        {"mbufs", "N", "a buffer pool of its own with N buffers", 0},
-        {NULL, NULL, NULL, 0},
+        {"devargs", "DEVARGS", "a DPDK device: driver with a number, and its parameters", 0, NULL},
+        {"pci", "ADDRESS", "a PCI device bound to vfio-pci, or one of a bifurcated driver", 0,
+         NULL},
+        {"rxq", "N", "receive queues, filled by RSS", 0, "1"},
+        {"mbufs", "N", "a buffer pool of its own with N buffers", 0, NULL},
+        {NULL, NULL, NULL, 0, NULL},
 };
 
 const struct port_type port_dpdk_type = {

@@ -24,8 +24,8 @@ static void patch_destroy(struct port *port)
 }
 
 static const struct port_option options[] = {
-        {"peer", "NAME", "the patch port at the other end", PORT_OPTION_REQUIRED},
-        {NULL, NULL, NULL, 0},
+        {"peer", "NAME", "the patch port at the other end", PORT_OPTION_REQUIRED, NULL},
+        {NULL, NULL, NULL, 0, NULL},
 };
 
 const struct port_type port_patch_type = {

@@ -349,12 +349,12 @@ static void tap_destroy(struct port *port)
 }
 
 static const struct port_option tap_options[] = {
-        {"ifname", "NAME", "of the device; the port's name by default", 0},
-        {"rxq", "N", "queues, 1 to 16; 1 by default", 0},
-        {NULL, NULL, NULL, 0},
+        {"ifname", "NAME", "of the device; the port's name by default", 0, NULL},
+        {"rxq", "N", "queues, 1 to 16", 0, "1"},
+        {NULL, NULL, NULL, 0, NULL},
 };
 
-static const struct port_option internal_options[] = {{NULL, NULL, NULL, 0}};
+static const struct port_option internal_options[] = {{NULL, NULL, NULL, 0, NULL}};
 
 #define TAP_ROW                                                                                    \
 	.has_datapath = true, .create = tap_create, .destroy = tap_destroy, .arm = tap_arm,        \

@@ -28,66 +28,69 @@ static void tunnel_destroy(struct port *port)
 }
 
 #define COMMON                                                                                     \
-	{"remote", "IP|flow", "the other end; flow: the tunnel_dst field, and any sender", 0},     \
+	{"remote", "IP|flow", "the other end; flow: the tunnel_dst field, and any sender", 0,      \
+	 NULL},                                                                                    \
 	        {"flood", "IP[@VNI],...|none",                                                     \
 	         "in place of remote: several ends, which get copies of what is flooded; who is "  \
 	         "behind which is learned",                                                        \
-	         PORT_OPTION_CHANGEABLE},                                                          \
+	         PORT_OPTION_CHANGEABLE, NULL},                                                    \
 	        {"learning", "on|off",                                                             \
-	         "flood: learn from what comes in; off: ends of addresses by `fdb add` (on)", 0},  \
-	        {"local", "IP", "address to send from and to be reached at (by the route)", 0},    \
-	        {"tos", "N|inherit", "DSCP of the outer header in its upper six bits (0)", 0},     \
-	        {"ttl", "N|inherit", "TTL of the outer header (64)", 0},                           \
-	        {"df", "on|off", "forbid fragments of the outer packet (on)", 0},                  \
+	         "flood: learn from what comes in; off: ends of addresses by `fdb add`", 0, "on"}, \
+	        {"local", "IP", "address to send from and to be reached at (by the route)", 0,     \
+	         NULL},                                                                            \
+	        {"tos", "N|inherit", "DSCP of the outer header in its upper six bits", 0, "0"},    \
+	        {"ttl", "N|inherit", "TTL of the outer header", 0, "64"},                          \
+	        {"df", "on|off", "forbid fragments of the outer packet", 0, "on"},                 \
 	{                                                                                          \
-		"split-horizon", "on|off",                                                         \
-		        "NORMAL sends nothing from one such tunnel to another (on)", 0             \
+		"split-horizon", "on|off", "NORMAL sends nothing from one such tunnel to another", \
+		        0, "on"                                                                    \
 	}
 #define TELL_MTU                                                                                   \
 	{                                                                                          \
-		"tell-mtu", "on|off", "tell senders of packets that are too long, by ICMP (off)",  \
-		        0                                                                          \
+		"tell-mtu", "on|off", "tell senders of packets that are too long, by ICMP", 0,     \
+		        "off"                                                                      \
 	}
 #define KEY_UDP                                                                                    \
-	{"vni", "N|flow", "network identifier; flow: the tunnel_id field, and any (0)", 0},        \
-	        {"dst-port", "N", "UDP port (that of the kind)", 0},                               \
-	        {"src-ports", "FIRST-LAST",                                                        \
-	         "source ports, chosen by the inner flow (49152-65535)", 0},                       \
+	{"vni", "N|flow", "network identifier; flow: the tunnel_id field, and any", 0, "0"},       \
+	        {"dst-port", "N", "UDP port (that of the kind)", 0, NULL},                         \
+	        {"src-ports", "FIRST-LAST", "source ports, chosen by the inner flow", 0,           \
+	         "49152-65535"},                                                                   \
 	{                                                                                          \
 		"csum", "on|off",                                                                  \
 		        "checksum of the outer UDP header (off; over IPv6 on, and off accepts "    \
 		        "none)",                                                                   \
-		        0                                                                          \
+		        0, NULL                                                                    \
 	}
 
 static const struct port_option vxlan_options[] = {
         COMMON,
         TELL_MTU,
         KEY_UDP,
-        {"gbp", "on|off", "send the group policy fields tun_gbp_id and tun_gbp_flags (off)", 0},
-        {NULL, NULL, NULL, 0},
+        {"gbp", "on|off", "send the group policy fields tun_gbp_id and tun_gbp_flags", 0, "off"},
+        {NULL, NULL, NULL, 0, NULL},
 };
-static const struct port_option udp_options[] = {COMMON, TELL_MTU, KEY_UDP, {NULL, NULL, NULL, 0}};
+static const struct port_option udp_options[] = {
+        COMMON, TELL_MTU, KEY_UDP, {NULL, NULL, NULL, 0, NULL}};
 static const struct port_option gre_options[] = {
         COMMON,
         TELL_MTU,
-        {"key", "N|flow", "GRE key; flow: the tunnel_id field, and any (none)", 0},
-        {"csum", "on|off", "GRE checksum (off)", 0},
-        {NULL, NULL, NULL, 0},
+        {"key", "N|flow", "GRE key; flow: the tunnel_id field, and any", 0, "none"},
+        {"csum", "on|off", "GRE checksum", 0, "off"},
+        {NULL, NULL, NULL, 0, NULL},
 };
 static const struct port_option nvgre_options[] = {
         COMMON,
         TELL_MTU,
-        {"vni", "N|flow", "virtual subnet; flow: the tunnel_id field, and any (0)", 0},
-        {NULL, NULL, NULL, 0},
+        {"vni", "N|flow", "virtual subnet; flow: the tunnel_id field, and any", 0, "0"},
+        {NULL, NULL, NULL, 0, NULL},
 };
 /* Its packets are cut and never too long; its checksum is never left out. */
 static const struct port_option stt_options[] = {
         COMMON,
-        {"key", "N|flow", "context id, 64 bits; flow: the tunnel_id field, and any (0)", 0},
-        {"dst-port", "N", "port in the header like TCP's (7471)", 0},
-        {"src-ports", "FIRST-LAST", "source ports, chosen by the inner flow (49152-65535)", 0},
-        {NULL, NULL, NULL, 0},
+        {"key", "N|flow", "context id, 64 bits; flow: the tunnel_id field, and any", 0, "0"},
+        {"dst-port", "N", "port in the header like TCP's", 0, "7471"},
+        {"src-ports", "FIRST-LAST", "source ports, chosen by the inner flow", 0, "49152-65535"},
+        {NULL, NULL, NULL, 0, NULL},
 };
 
 #define TYPE(id, type_name, text, type_options)                                                    \

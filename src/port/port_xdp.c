@@ -87,9 +87,9 @@ static void xdp_destroy(struct port *port)
 }
 
 static const struct port_option options[] = {
-        {"iface", "NAME", "an interface in evsd's network namespace", PORT_OPTION_REQUIRED},
-        {"rxq", "N", "queues, as many as the interface has channels; 1 by default", 0},
-        {NULL, NULL, NULL, 0},
+        {"iface", "NAME", "an interface in evsd's network namespace", PORT_OPTION_REQUIRED, NULL},
+        {"rxq", "N", "queues, as many as the interface has channels", 0, "1"},
+        {NULL, NULL, NULL, 0, NULL},
 };
 
 const struct port_type port_af_xdp_type = {

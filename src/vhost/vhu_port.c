@@ -228,17 +228,20 @@ static void vhu_destroy(struct port *port)
 }
 
 static const struct port_option options[] = {
-        {"path", "SOCKET", "Unix socket, shared with the guest", PORT_OPTION_REQUIRED},
-        {"mode", "client|server", "client (default): the guest makes the socket, evs connects", 0},
-        {"socket-owner", "USER:GROUP", "of the socket, in mode=server; evsd's user by default", 0},
-        {"socket-mode", "OCTAL", "of the socket, in mode=server, as 0660; by umask else", 0},
-        {"features", "[-]NAME,...", "virtio features to offer or not to offer, as packed,-tso", 0},
+        {"path", "SOCKET", "Unix socket, shared with the guest", PORT_OPTION_REQUIRED, NULL},
+        {"mode", "client|server", "client: the guest makes the socket, evs connects", 0, "client"},
+        {"socket-owner", "USER:GROUP", "of the socket, in mode=server (evsd's user)", 0, NULL},
+        {"socket-mode", "OCTAL", "of the socket, in mode=server, as 0660; by umask else", 0, NULL},
+        {"features", "[-]NAME,...", "virtio features to offer or not to offer, as packed,-tso", 0,
+         NULL},
         {"tx-steering", "thread|hash",
-         "to a guest of many queues: a ring for each worker (default), or flows spread over all",
-         PORT_OPTION_CHANGEABLE},
-        {"iommu", "on|off", "offer a guest's IOMMU; off by default", 0},
-        {"postcopy", "on|off", "postcopy live migration; off by default", 0},
-        {NULL, NULL, NULL, 0},
+         "to a guest of many queues: a ring for each worker, or flows spread over all",
+         PORT_OPTION_CHANGEABLE, "thread"},
+        {"mac", "XX:XX:XX:XX:XX:XX|none", "the guest's address, to announce it when it appears",
+         PORT_OPTION_CHANGEABLE, "none"},
+        {"iommu", "on|off", "offer a guest's IOMMU", 0, "off"},
+        {"postcopy", "on|off", "postcopy live migration", 0, "off"},
+        {NULL, NULL, NULL, 0, NULL},
 };
 
 const struct port_type vhu_port_type = {

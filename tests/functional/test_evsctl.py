@@ -26,6 +26,27 @@ def test_first_session(lab):
     assert evsd.evsctl("bridge", "show", json_output=True) == []
 
 
+def test_options_go_back_to_their_default(lab):
+    evsd = lab.evsd(config=True)
+    default = {option["option"]: option["default"] for option in evsd.call("port.types", type="vhost-user")}
+    assert default["tx-steering"] == "thread" and default["mac"] == "none" and default["mtu"] == "1500"
+    path = f"path={lab.dir / 'sock'}"
+    evsd.evsctl("port", "add", "br0", "vm", "type=vhost-user", path, "mac=02:00:00:00:00:01", "tx-steering=hash",
+                "mtu=9000")
+    evsd.evsctl("port", "set", "vm", "mac=", "tx-steering=", "mtu=")
+    port = evsd.port("vm")
+    assert port["mtu"] == 1500 and not {"mac", "tx-steering", "mtu"} & set(evsd.call("config.show")["port"]["vm"])
+    evsd.evsctl("port", "set", "vm", "mac=none", "tx-steering=thread")
+    evsd.stop()
+    evsd.start()
+    assert evsd.port("vm")["status"]["path"] == str(lab.dir / "sock")
+    evsd.evsctl("port", "add", "br0", "t", "type=tap", f"ifname={lab.iface('t')}")
+    for port, option, reason in (("vm", "iommu", "can not be changed"), ("vm", "colour", "no option 'colour'"),
+                                 ("t", "mac", "no default to go back to"), ("t", "mac=none", "unicast")):
+        refused = evsd.evsctl("port", "set", port, option + "=" * ("=" not in option), check=False)
+        assert refused.returncode == 1 and reason in refused.stderr, refused.stderr
+
+
 def test_exit_status(lab):
     evsd = lab.evsd()
     refused = evsd.evsctl("port", "del", "nothere", check=False)
