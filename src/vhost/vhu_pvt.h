@@ -72,8 +72,9 @@ struct vhu {
 	int vid;                  /* [vhost w, worker r; acquire] VHU_NO_DEVICE: none */
 	struct vhu_conn *served;  /* [vhost w, worker r] valid while vid is */
 	struct rte_mempool *pool; /* [ctl w, worker r] */
-	bool must_announce;       /* [vhost w, workers rw] that the guest is here */
+	uint32_t must_announce;   /* [vhost w, workers rw] that the guest is here: vhu_announce.c */
 	uint64_t mac;             /* [ctl w, worker r] its address in 6 bytes; 0: unknown */
+	uint64_t mac_told;        /* [vhost w, worker r] by QEMU, to be announced once */
 	/* mailbox */
 	uint64_t rings EVS_CACHE_ALIGNED; /* [vhost w, ctl r] bitmap of enabled ones of vid */
 	uint64_t n_connects;              /* [vhost w, ctl r] */
@@ -115,8 +116,9 @@ int vhu_steer_parse(struct vhu *vhu, const struct port_args *args, struct evs_er
 
 /* vhu_announce.c */
 int vhu_announce_set(struct vhu *vhu, const struct rte_ether_addr *mac,
-                     struct evs_error *err);                    /* [ctl] */
-void vhu_announce_start(struct vhu *vhu);                       /* [vhost] */
+                     struct evs_error *err); /* [ctl] */
+void vhu_announce_start(struct vhu *vhu);    /* [vhost] a guest is served */
+void vhu_announce_told(struct vhu *vhu, const struct rte_ether_addr *mac); /* [vhost] by it */
 uint16_t vhu_announce(struct vhu *vhu, struct rte_mbuf **mbuf); /* [worker] 1 or 0 packets */
 
 /* vhu_status.c */

@@ -234,16 +234,15 @@ static const char *check_log(struct vhu_conn *conn, struct vhu_msg *msg)
 	return NULL;
 }
 
-/* Of a guest that has moved here and does not say so itself. */
+/* Of a guest that has moved here, runs, and does not say so itself. */
 static const char *check_rarp(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	struct rte_ether_addr mac;
 
 	memcpy(&mac, msg->bytes, sizeof(mac));
-	if (conn->is_ours && rte_is_valid_assigned_ether_addr(&mac)) {
-		vhu_announce_set(conn->vhu, &mac, NULL);
-		vhu_announce_start(conn->vhu);
-	}
+	if (conn->is_ours && evs_load_relaxed(&conn->vhu->vid) == conn->vid &&
+	    rte_is_valid_assigned_ether_addr(&mac))
+		vhu_announce_told(conn->vhu, &mac);
 	return NULL;
 }
 
