@@ -13,7 +13,7 @@
 
 #define BIT(n) (1ull << (n))
 
-static const struct {
+static const struct feature {
 	const char *name;
 	uint64_t bits;
 	bool is_option; /* may stand in features= */
@@ -65,28 +65,33 @@ static const struct {
         {"ring-reset", BIT(40), false},
 };
 
-static uint64_t find(const char *name, size_t len)
+static const struct feature *find(const char *name, size_t len)
 {
 	for (unsigned i = 0; i < EVS_ARRAY_LEN(names); i++)
-		if (names[i].is_option && strlen(names[i].name) == len &&
-		    !strncmp(names[i].name, name, len))
-			return names[i].bits;
-	return 0;
+		if (strlen(names[i].name) == len && !strncmp(names[i].name, name, len))
+			return &names[i];
+	return NULL;
 }
 
-static int refuse(const char *word, size_t len, struct evs_error *err)
+/* feature: known, but not to be chosen, or NULL */
+static int refuse(const char *word, size_t len, const struct feature *feature,
+                  struct evs_error *err)
 {
 	char known[256] = "";
 
+	if (feature && feature->bits == VHU_NOT_OURS)
+		return evs_error_set(err, -EINVAL,
+		                     "virtio feature 'iommu' can not be chosen by features=: "
+		                     "iommu=on offers it, iommu=off (the default) does not");
 	for (unsigned i = 0; i < EVS_ARRAY_LEN(names); i++) {
 		size_t used = strlen(known);
 
 		if (names[i].is_option)
 			snprintf(known + used, sizeof(known) - used, " %s", names[i].name);
 	}
-	return evs_error_set(err, -EINVAL,
-	                     "unknown virtio feature '%.*s': use a list like packed,-tso of:%s",
-	                     (int)len, word, known);
+	return evs_error_set(err, -EINVAL, "%s '%.*s'%s: use a list like packed,-tso of:%s",
+	                     feature ? "virtio feature" : "unknown virtio feature", (int)len, word,
+	                     feature ? " can not be chosen" : "", known);
 }
 
 int vhu_features_parse(const char *text, uint64_t *features, struct evs_error *err)
@@ -95,15 +100,15 @@ int vhu_features_parse(const char *text, uint64_t *features, struct evs_error *e
 
 	while (*text) {
 		bool remove = *text == '-';
+		const struct feature *feature;
 		size_t len;
-		uint64_t bits;
 
 		text += *text == '-' || *text == '+';
 		len = strcspn(text, ",");
-		bits = find(text, len);
-		if (!bits)
-			return refuse(text, len, err);
-		result = remove ? result & ~bits : result | bits;
+		feature = find(text, len);
+		if (!feature || !feature->is_option)
+			return refuse(text, len, feature, err);
+		result = remove ? result & ~feature->bits : result | feature->bits;
 		text += len + (text[len] == ',');
 	}
 	*features = result;

@@ -96,3 +96,13 @@ void vhu_ring_disarm(struct vhu_ring *ring)
 		ring->layout->ask(ring, false);
 	rte_spinlock_unlock(&ring->lock);
 }
+
+bool vhu_ring_can_kick(struct vhu_ring *ring)
+{
+	bool can;
+
+	rte_spinlock_lock(&ring->lock);
+	can = !ring->is_active || ring->kick_fd >= 0;
+	rte_spinlock_unlock(&ring->lock);
+	return can;
+}

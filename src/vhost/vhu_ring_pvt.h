@@ -164,6 +164,7 @@ bool vhu_mem_holds(const struct vhu_mem *mem, const void *start, size_t size, ui
  * vhu_ring_disarm; see port_type.arm. [worker] */
 int vhu_ring_arm(struct vhu_ring *ring);
 void vhu_ring_disarm(struct vhu_ring *ring);
+bool vhu_ring_can_kick(struct vhu_ring *ring); /* or is not served. [any thread] */
 
 /* Where the guest has what lies in its memory. [vhost] */
 uint64_t vhu_mem_gpa(const struct vhu_mem *mem, const void *at);

@@ -111,6 +111,19 @@ static void add_ring(struct vhu *vhu, uint16_t i, add_fn *add, void *arg)
 	add(arg, key, text);
 }
 
+/* Do all rings that it sends by have somebody who is told of frames? */
+static bool can_kick(struct vhu *vhu)
+{
+	bool can;
+
+	pthread_mutex_lock(&vhu->lock);
+	can = evs_load_acquire(&vhu->vid) >= 0 && evs_load_relaxed(&vhu->served->is_ours);
+	for (unsigned i = 1; can && i < VHU_N_RINGS; i += 2)
+		can = vhu_ring_can_kick(&vhu->served->ring[i]);
+	pthread_mutex_unlock(&vhu->lock);
+	return can;
+}
+
 static void add_memory(struct vhu *vhu, const struct vhu_facts *facts, add_fn *add, void *arg)
 {
 	struct vhu_mem mem = {0};
@@ -152,6 +165,7 @@ void vhu_get_status(struct port *port, add_fn *add, void *arg)
 	add(arg, "features_offered", text);
 	if (!ready)
 		return;
+	add(arg, "wake", can_kick(vhu) ? "kick" : "timer");
 	vhu_features_format(facts.features, text, sizeof(text));
 	add(arg, "features", text);
 	add_memory(vhu, &facts, add, arg);

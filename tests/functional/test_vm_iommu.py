@@ -19,7 +19,8 @@ def test_iommu(lab):
     vm.argv[vm.argv.index("-append") + 1] += " intel_iommu=on iommu=pt"
     vm.start().wait_ready()
     wait_for(lambda: evsd.port("vm")["link"] == "up", "the guest is there")
-    assert "iommu" in evsd.port("vm")["status"]["features"].split(",")
+    status = evsd.port("vm")["status"]
+    assert "iommu" in status["features"].split(",") and status["wake"] == "timer"
     host, _ = lab.tap_guest(evsd, "h", "10.0.0.3/24")
 
     def all_pages_known():  # a page that is met for the first time costs its packet

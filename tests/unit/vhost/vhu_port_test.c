@@ -42,6 +42,11 @@ static void test_features(void **state)
 	assert_non_null(strstr(err.text, "'frob'"));
 	assert_int_equal(vhu_features_parse(",", &features, &err), -EINVAL);
 	assert_int_equal(features, 0xfe | 1ull << 34);
+	assert_int_equal(vhu_features_parse("-status", &features, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "virtio feature 'status' can not be chosen"));
+	assert_null(strstr(err.text, "unknown"));
+	assert_int_equal(vhu_features_parse("-iommu", &features, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "iommu=on"));
 	vhu_features_format(1ull << 34 | 1ull << 0 | 1ull << 6 | 1ull << 50, text, sizeof(text));
 	assert_string_equal(text, "csum,gso,packed,0x4000000000000");
 	vhu_features_format(~0ull, text, 10);
@@ -131,6 +136,21 @@ static int kick_wish(struct master *m)
 	               : ALWAYS;
 }
 
+static void find_wake(void *arg, const char *key, const char *value)
+{
+	if (!strcmp(key, "wake"))
+		snprintf(arg, 16, "%s", value);
+}
+
+/* As `port show` has it: "", "kick" or "timer". */
+static bool wakes_by(struct port *port, const char *what)
+{
+	char text[16] = "";
+
+	port->type->get_status(port, find_wake, text);
+	return !strcmp(text, what);
+}
+
 /* A guest is asked to kick for as long as the worker wants to sleep, in either manner. */
 static void test_arm(void **state)
 {
@@ -138,6 +158,7 @@ static void test_arm(void **state)
 	struct master m;
 
 	assert_int_equal(port->type->arm(port, 0), PORT_ARM_SILENT);
+	assert_true(wakes_by(port, ""));
 	for (unsigned by_index = 0; by_index < 2; by_index++) {
 		uint32_t epoch = evs_load_acquire(&port_wake_epoch);
 		bool can_stop;
@@ -145,6 +166,7 @@ static void test_arm(void **state)
 		connect_ready(&m, port, (uint64_t)by_index << VIRTIO_RING_F_EVENT_IDX, 2);
 		can_stop = m.packed || !by_index;
 		assert_true(evs_load_acquire(&port_wake_epoch) != epoch);
+		assert_true(wakes_by(port, "kick"));
 		exchange(&m, 300);
 		if (can_stop)
 			assert_int_equal(kick_wish(&m), NEVER);
@@ -267,6 +289,24 @@ static void test_queues(void **state)
 	assert_true(master_enable(&m, 0, true));
 	await(port->link_up);
 	exchange(&m, 20);
+	master_close(&m);
+	test_close(0);
+}
+
+/* Whose kicks come by a file that nobody can wait for, only polling tells. */
+static void test_no_kick(void **state)
+{
+	const struct master_msg msg = {
+	        .request = MASTER_SET_VRING_KICK, .flags = 1, .size = 8, .u64 = 1};
+	struct port *port = test_open(0, NULL);
+	struct master m;
+
+	connect_ready(&m, port, 0, 2);
+	assert_true(wakes_by(port, "kick"));
+	assert_true(master_send(&m, &msg, m.mem_fd));
+	await(wakes_by(port, "timer"));
+	await(port->type->arm(port, 0) == PORT_ARM_NEVER);
+	exchange(&m, 5);
 	master_close(&m);
 	test_close(0);
 }
@@ -400,7 +440,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_queues),        cmocka_unit_test(test_driver_reload),
 	        cmocka_unit_test(test_reconnects),    cmocka_unit_test(test_second_guest),
 	        cmocka_unit_test(test_arm),           cmocka_unit_test(test_port_cycles),
-	        cmocka_unit_test(test_stale_socket),
+	        cmocka_unit_test(test_stale_socket),  cmocka_unit_test(test_no_kick),
 	};
 	int ret;
 
