@@ -101,4 +101,4 @@ clean: ## remove what the verbs made
 	@rm -rf build build-asan build-tsan build-bench build-fuzz build-cover build-test build-vm
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14

@@ -94,8 +94,7 @@ class Runs:
 def main():
     options, runs, start = arguments(), Runs(), time.monotonic()
     wanted = chosen(options.scenario)
-    at_once = max(3, 1 + len(options.also) + len(set(options.against.split(",")) - {"limit", "none"}))
-    with benchlab.opened(options, at_once) as lab:
+    with benchlab.opened(options, in_turns=True, at_least=3) as lab:  # of one switch three: two alone, and both workers
         for scenario in wanted:
             print("-- %s: %s" % (scenario.name, scenario.help), flush=True)
             runs.take(lab, scenario, options.repeat)

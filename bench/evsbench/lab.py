@@ -13,6 +13,7 @@ from . import hugepages, proc
 from .guests import Generator
 from .scenarios import OVERLAY_PORT
 from .switches import Evs, Ovs, Testpmd, Vpp
+from .turns import rounds
 from .windows import Meter, cpu_of
 
 OTHERS = {"ovs": Ovs, "vpp": Vpp, "limit": Testpmd}
@@ -143,14 +144,15 @@ class Lab:
 
 
 @contextlib.contextmanager
-def opened(options, at_once=1):
-    """A lab with memory for so many switches at once, each with guests. All that it starts goes before
-    whatever else the machine does."""
+def opened(options, in_turns=False, at_least=1):
+    """A lab with memory for so many switches at once, each with guests; for those that take turns, if they do.
+    All that it starts goes before whatever else the machine does."""
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -20)
     folder = tempfile.mkdtemp(prefix="evsbench-")
     try:
         lab = Lab(options, folder)
+        at_once = max(at_least, *map(len, rounds(lab.names(OTHERS)) if in_turns else [()]))
         with hugepages.reserved((options.memory + GUESTS_MB + 32) * at_once // 2):
             yield lab
     finally:

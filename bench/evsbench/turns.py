@@ -77,15 +77,22 @@ def _round(lab, opener, names, n, tell):
             tell(name, values[name])
 
 
+def rounds(names):
+    """Who takes turns with whom: the limit with a single switch; where there are several, it has its own before theirs."""
+    switches = [name for name in names if name != "limit"]
+    if len(switches) > 1 and "limit" in names:
+        return [["limit"], switches]
+    return [list(names)]
+
+
 def in_turns(lab, opener, names, repeat, tell, afresh=False):
     """opener(lab, name): a context manager of what a Turn is made of. tell(name, values, error=None) is
     called after each round. afresh: all are started anew for each round, since a process may be slower
-    than the next of its kind. The limit takes turns with a single switch, and has its own before those of several."""
-    others, n = [name for name in names if name != "limit"], lab.options.turns
-    if len(others) < 2:
-        others = list(names)
-    elif "limit" in names:
-        _round(lab, opener, ["limit"], n, tell)
+    than the next of its kind."""
+    *alone, together = rounds(names)
+    n = lab.options.turns
+    for first in alone:
+        _round(lab, opener, first, n, tell)
     for _ in range(repeat if afresh else 1):
-        _round(lab, opener, others, n if afresh else repeat * n, tell)
-        others.append(others.pop(0))  # who starts first may have an advantage
+        _round(lab, opener, together, n if afresh else repeat * n, tell)
+        together.append(together.pop(0))  # who starts first may have an advantage

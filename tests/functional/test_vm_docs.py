@@ -33,7 +33,7 @@ def test_qemu(lab):
     evsd = lab.evsd(bridge=None)
     evsctl, qemu = [], None
     for program, *words in block("QEMU"):
-        words = [word.replace("/run/evs", str(lab.dir)) for word in words]
+        words = [word.replace("/run/evs-guests", str(lab.dir)) for word in words]
         if program == "evsctl":
             evsctl.append(words)
         else:
