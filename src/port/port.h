@@ -56,10 +56,6 @@ struct port_capture;
 typedef uint16_t port_rx_fn(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
 typedef uint16_t port_tx_fn(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n);
 
-/* Frames that receive functions have dropped in this thread, for which their port is still to be
- * charged: they took time, though the function may have returned 0. [worker] */
-extern __thread unsigned port_n_bad;
-
 /* [worker w, ctl r] */
 struct port_counters {
 	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a receive function has lent to its worker, to be given back when all packets are sent.
+ * What a receive function has lent to its worker, to be given back when all packets are sent; and
+ * what it owes for packets that nobody saw.
  * Threads: the worker that received. Owner: the debt is the lender's, listed until it is settled.
  *
  * A function that hands out frames with PKT_LENT (pkt/pkt_lent.h) lists a debt; who calls receive
@@ -17,6 +18,10 @@ struct port_debt {
 };
 
 extern __thread struct port_debt *port_debts;
+
+/* Frames that receive functions have dropped in this thread, for which their port is still to be
+ * charged: they took time, though the function may have returned 0. [worker] */
+extern __thread unsigned port_n_bad;
 
 EVS_INLINE void port_debt_add(struct port_debt *debt)
 {

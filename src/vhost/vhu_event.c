@@ -331,6 +331,9 @@ void vhu_conn_close(struct vhu_conn *conn)
 		conn->ring[ring].kept = NULL;
 	}
 	vhu_guard_del(conn);
+	if (conn->own_fd >= 0)
+		close(conn->own_fd);
+	conn->own_fd = -1;
 }
 
 static int on_connect(int vid)
@@ -345,7 +348,7 @@ static int on_connect(int vid)
 	if (conn) {
 		memset(conn, 0, sizeof(*conn));
 		conn->vid = vid;
-		conn->fd = -1;
+		conn->fd = conn->own_fd = -1;
 		conn->vhu = vhu;
 		memset(conn->kick_fd, -1, sizeof(conn->kick_fd));
 		for (unsigned ring = 0; ring < VHU_N_RINGS; ring++)
@@ -368,6 +371,13 @@ static void on_disconnect(int vid)
 		return;
 	vhu_rings_pause(conn, VHU_REST_FOR_GOOD);
 	vhu_conn_close(conn);
+	if (evs_load_relaxed(&conn->is_cut)) {
+		evs_counter_add(&conn->vhu->n_cuts, 1);
+		EVS_LOG_LIMITED(vhost, WARN,
+		                "port '%s': the guest took memory away that it had shared, and was "
+		                "disconnected",
+		                conn->vhu->port->name);
+	}
 	pthread_mutex_lock(&conn->vhu->lock);
 	conn->vid = VHU_NO_DEVICE;
 	pthread_mutex_unlock(&conn->vhu->lock);

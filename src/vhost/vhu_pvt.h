@@ -35,10 +35,12 @@ struct vhu_facts {
  * killed and started anew can be here before the library has seen the old one's end. */
 #define VHU_MAX_CONNS 4
 struct vhu_conn {
-	int vid; /* VHU_NO_DEVICE: free */
-	int fd;  /* the library's; -1: unknown */
+	int vid;    /* VHU_NO_DEVICE: free */
+	int fd;     /* the library's; -1: unknown */
+	int own_fd; /* a copy, valid until vhu_conn_close; -1: none */
 	bool is_ready;
 	bool has_memory;  /* else the library must not be asked for its table */
+	bool is_cut;      /* [any thread w] it took memory away; see vhu_guard.c */
 	bool advised;     /* of postcopy */
 	bool wants_reply; /* to the message handled now */
 	bool is_calling;  /* the message handled now changes no more than who is called */
@@ -80,6 +82,7 @@ struct vhu {
 	uint64_t n_connects;              /* [vhost w, ctl r] */
 	uint64_t n_refused;               /* [vhost w, ctl r] messages */
 	uint64_t n_lost;                  /* [vhost w, ctl r] frames kept for a ring in vain */
+	uint64_t n_cuts;                  /* [vhost w, ctl r] guests that took memory away */
 	pthread_mutex_t lock;
 	struct vhu_conn conn[VHU_MAX_CONNS];
 	/* control only */
@@ -189,14 +192,15 @@ void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable);
 int vhu_socket_find(const struct vhu_conn *conn);
 void vhu_socket_be_patient(const struct vhu_conn *conn); /* from now on, with half messages */
 
-/* vhu_guard.c */
+/* vhu_guard.c: what is guarded is the owner's until vhu_guard_del, which comes before it is
+ * unmapped */
 void vhu_guard_init(void);
 /* The calling thread touches memory of guests that is in no range yet. */
 void vhu_guard_thread(bool on);
 /* False: the table is full, so the memory must not be touched. */
-bool vhu_guard_add(const struct vhu_conn *owner, void *start, size_t size);
+bool vhu_guard_add(struct vhu_conn *owner, void *start, size_t size);
 void vhu_guard_del(const struct vhu_conn *owner);
-uint64_t vhu_guard_faults(void); /* pages that were put in the place of lost ones */
+uint64_t vhu_guard_faults(void); /* how often memory was put in the place of what was lost */
 
 /* vhu_features.c */
 /* Takes "packed,-tso": what the user adds to or takes from the features offered. */

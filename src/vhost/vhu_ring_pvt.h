@@ -45,7 +45,7 @@
 #define VHU_MEM_REGIONS 8
 
 struct vhu_mem {
-	unsigned n;
+	unsigned n; /* [vhost w; any thread that finds it cut, to 0; worker r] */
 	struct {
 		uint64_t gpa, size;
 		uint8_t *hva;
@@ -172,7 +172,9 @@ uint64_t vhu_mem_gpa(const struct vhu_mem *mem, const void *at);
 /* Where `size` bytes at gpa are, or as many as lie together: *size is lowered. NULL: nowhere. */
 EVS_INLINE uint8_t *vhu_mem_at(const struct vhu_mem *mem, uint64_t gpa, uint32_t *size)
 {
-	for (unsigned i = 0; i < mem->n; i++) {
+	const unsigned n = evs_load_relaxed(&mem->n);
+
+	for (unsigned i = 0; i < n; i++) {
 		uint64_t offset = gpa - mem->region[i].gpa;
 
 		if (offset >= mem->region[i].size)

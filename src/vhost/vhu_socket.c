@@ -43,7 +43,8 @@ static bool is_connection(int fd, const struct vhu *vhu)
 static bool is_taken(const struct vhu *vhu, int fd)
 {
 	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
-		if (vhu->conn[i].vid != VHU_NO_DEVICE && vhu->conn[i].fd == fd)
+		if (vhu->conn[i].vid != VHU_NO_DEVICE &&
+		    (vhu->conn[i].fd == fd || vhu->conn[i].own_fd == fd))
 			return true;
 	return false;
 }

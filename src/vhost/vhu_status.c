@@ -149,6 +149,7 @@ void vhu_get_status(struct port *port, add_fn *add, void *arg)
 {
 	struct vhu *vhu = port->priv;
 	bool ready = evs_load_acquire(&vhu->vid) >= 0;
+	const uint64_t n_cuts = evs_load_relaxed(&vhu->n_cuts);
 	struct vhu_facts facts;
 	bool connected = vhu_get_facts(vhu, &facts);
 	char text[FEATURES_LEN];
@@ -161,6 +162,11 @@ void vhu_get_status(struct port *port, add_fn *add, void *arg)
 	    : vhu->is_lost   ? "lost (its path is taken, or its directory gone)"
 	                     : "listening");
 	add(arg, "guest", ready ? "ready" : "not ready");
+	if (n_cuts) {
+		snprintf(text, sizeof(text), "%llu times; the guest was disconnected",
+		         (unsigned long long)n_cuts);
+		add(arg, "memory_taken_away", text);
+	}
 	vhu_features_format(vhu->driver_features, text, sizeof(text));
 	add(arg, "features_offered", text);
 	if (!ready)
@@ -223,6 +229,7 @@ void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, u
 	add(arg, "guest_interrupts", sum_calls(vhu));
 	add(arg, "guest_messages_refused", evs_load_relaxed(&vhu->n_refused));
 	add(arg, "guest_frames_lost_at_messages", evs_load_relaxed(&vhu->n_lost));
+	add(arg, "guest_memory_cuts", evs_load_relaxed(&vhu->n_cuts));
 	add(arg, "all_guests_memory_faults", vhu_guard_faults());
 	add_ring_xstats(vhu, add, arg);
 	for (unsigned w = 0; w < EVS_MAX_WORKERS; w++) {

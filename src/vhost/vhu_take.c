@@ -11,7 +11,6 @@
 #include "pkt/pkt_burst.h"
 #include "pkt/pkt_drop.h"
 #include "pkt/pkt_lent.h"
-#include "port/port.h"
 #include "port/port_vnet.h"
 #include "vhost/vhu_layout_pvt.h"
 

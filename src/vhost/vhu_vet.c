@@ -165,9 +165,11 @@ static const char *check_stop(struct vhu_conn *conn, struct vhu_msg *msg)
 	return NULL;
 }
 
+/* The library unmaps the memory, but holds no lock of the rings: workers leave before. */
 static const char *check_reset(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	(void)msg;
+	vhu_ops.destroy_device(conn->vid);
 	conn->started = conn->resumed = 0;
 	conn->has_memory = false;
 	return NULL;
@@ -366,6 +368,8 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 	if (why)
 		return refuse(conn, msg, why);
 	set_at_rest(conn, msg, rule);
+	if (!conn->has_memory)
+		vhu_guard_del(conn); /* something else may lie there soon */
 	hide_wish(conn, msg);
 	if (msg->request != VHU_GET_QUEUE_NUM)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -402,5 +406,7 @@ void vhu_vet(struct vhu_conn *conn)
 
 	_Static_assert(offsetof(struct vhu_msg, fds) == 644, "layout of the library");
 	conn->fd = vhu_socket_find(conn);
+	if (conn->fd >= 0)
+		conn->own_fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
 	rte_vhost_extern_callback_register(conn->vid, &ops, NULL);
 }

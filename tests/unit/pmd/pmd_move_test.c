@@ -9,6 +9,7 @@
 
 #include "pmd/pmd_pvt.h"
 #include "pmd_test_env.h"
+#include "port/port_debt.h"
 
 #define IN_FLIGHT 400
 

@@ -11,6 +11,7 @@
 
 #include <sys/eventfd.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -302,23 +303,57 @@ static void test_memory_truncated(void **state)
 {
 	vhu_guard_init(); /* cmocka has put its own handler there */
 	for (unsigned i = 0; i < 10; i++) {
-		uint64_t before = vhu_guard_faults();
+		const struct vhu *vhu = bad_port->priv;
+		uint64_t before = vhu_guard_faults(), cuts = evs_load_relaxed(&vhu->n_cuts);
+		struct master_msg answer;
 		struct master m;
 
 		connect_bad(&m, VERSION_1);
 		master_refill(&m, 0);
 		assert_int_equal(ftruncate(m.mem_fd, 0), 0);
 		await(vhu_guard_faults() > before);
+		assert_false(master_receive(&m, &answer)); /* it is sent away */
+		await(evs_load_relaxed(&vhu->n_cuts) == cuts + 1);
 		check_good();
 		master_close(&m);
 		await(!bad_port->link_up);
 	}
 }
 
+/* Each page that is missed would be a mapping or two of its own, until there can be no more. */
+static void test_memory_of_many_pages(void **state)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = 80000 * page;
+	static struct vhu_conn owner;
+	uint64_t before = vhu_guard_faults();
+	volatile uint8_t *mem;
+	int fd = memfd_create("many", MFD_CLOEXEC);
+	uint8_t sum = 0;
+
+	vhu_guard_init();
+	owner.own_fd = -1;
+	owner.mem.n = 1;
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(mem != MAP_FAILED);
+	assert_true(vhu_guard_add(&owner, (void *)(uintptr_t)mem, size));
+	mem[0] = 1;
+	assert_int_equal(ftruncate(fd, 0), 0);
+	for (size_t at = 0; at < size; at += 2 * page)
+		sum |= mem[at];
+	assert_int_equal(sum, 0);
+	assert_int_equal(vhu_guard_faults(), before + 1);
+	assert_int_equal(owner.mem.n, 0);
+	assert_true(owner.is_cut);
+	vhu_guard_del(&owner);
+	munmap((void *)(uintptr_t)mem, size);
+	close(fd);
+}
+
 /* Many guests: one whose memory could not be told from evsd's own is not served. */
 static void test_memory_unguarded(void **state)
 {
-	static const struct vhu_conn others;
+	static struct vhu_conn others;
 	struct vhu *vhu = bad_port->priv;
 	const uint64_t refused = evs_load_relaxed(&vhu->n_refused);
 	struct master_msg answer;
@@ -654,6 +689,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(test_random_messages),
 	        cmocka_unit_test(test_memory_taken_away),
 	        cmocka_unit_test(test_memory_truncated),
+	        cmocka_unit_test(test_memory_of_many_pages),
 	        cmocka_unit_test(test_memory_unguarded),
 	        cmocka_unit_test(test_toggling),
 	        cmocka_unit_test(test_refused_messages),
