@@ -174,7 +174,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free_ring(&to);
 	free(mem.region[0].hva);
 	free(mem.region[1].hva);
-	if (rte_mempool_in_use_count(fuzz_pool))
-		abort();
+	fuzz_pool_check();
 	return 0;
 }
