@@ -47,7 +47,7 @@ int vhu_split_walk(const struct vhu_ring *ring, const struct vhu_buf *buf, vhu_d
 	int ret;
 
 	for (;;) {
-		if (desc.flags & VRING_DESC_F_INDIRECT) {
+		if (evs_unlikely(desc.flags & VRING_DESC_F_INDIRECT)) {
 			table = is_table ? NULL : vhu_table_at(ring, &desc, &n);
 			if (!table)
 				return -EFAULT; /* or a table in a table */
