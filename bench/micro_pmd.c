@@ -4,8 +4,8 @@
  * receive hands out prebuilt 64-byte frames, send forgets them.
  * Usage: micro_pmd [flows [outputs [seconds [MODE]]]]. Modes: plain; neighbour shapes a port that
  * nothing goes to, police and shape the two that the packets use, to rates that never hold; encap
- * and decap put the packets into VXLAN and take them out, one way. Prints one JSON object: cycles a
- * packet, by stage.
+ * and decap put the packets into VXLAN and take them out, one way; csum leaves checksums open
+ * between ports that fill them in. Prints one JSON object: cycles a packet, by stage.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -37,6 +37,7 @@ static struct {
 } ports[N_PORTS + 1];
 static unsigned n_outputs = 1;
 static enum { PLAIN, ENCAP, DECAP } tunnel;
+static bool leaves_csum;
 static struct pkt_tunnel_header header;
 static uint16_t frame_size = FRAME_SIZE; /* received */
 
@@ -119,6 +120,9 @@ static struct rte_mbuf *frame(struct rte_mempool *pool, unsigned port, unsigned 
 	udp->src_port = rte_cpu_to_be_16((uint16_t)(flow * 7));
 	udp->dst_port = rte_cpu_to_be_16(53);
 	udp->dgram_len = rte_cpu_to_be_16(FRAME_SIZE - 34);
+	m->l2_len = sizeof(*eth);
+	m->l3_len = sizeof(*ip);
+	m->ol_flags |= leaves_csum ? RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV4 : 0;
 	return m;
 }
 
@@ -177,7 +181,7 @@ static int open_ports(unsigned n_flows)
 		port->n_txq = 1;
 		port->mtu = 1500;
 		port->numa_node = -1;
-		port->tx_caps = PORT_TX_MULTI_SEG;
+		port->tx_caps = PORT_TX_MULTI_SEG | PORT_TX_L4_CSUM | PORT_TX_TSO;
 		if (i <= (tunnel ? 1 : 2)) {
 			ports[i].n = n;
 			ports[i].mbufs = malloc(n * sizeof(struct rte_mbuf *));
@@ -277,6 +281,7 @@ int main(int argc, char **argv)
 	struct evs_error err = {0};
 	cpu_set_t cpus;
 
+	leaves_csum = argc > 4 && !strcmp(argv[4], "csum");
 	if (argc > 4)
 		tunnel = !strcmp(argv[4], "encap")   ? ENCAP
 		         : !strcmp(argv[4], "decap") ? DECAP
