@@ -48,6 +48,21 @@ static EVS_COLD bool make_own(struct port *port, struct rte_mbuf **m)
 	return true;
 }
 
+/* A frame as a driver may have it. To be cut right, IPv4 must ask for the header's checksum too
+ * (rte_mbuf_core.h, TX_TCP_SEG). False: no buffer. */
+static EVS_HOT bool make_ready(struct port *port, struct rte_mbuf **m)
+{
+	const uint64_t cut = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4;
+
+	if (!((*m)->ol_flags & PKT_TX_REQUEST))
+		return true;
+	if ((rte_mbuf_refcnt_read(*m) > 1 || !RTE_MBUF_DIRECT(*m)) && !make_own(port, m))
+		return false;
+	if (((*m)->ol_flags & cut) == cut)
+		(*m)->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+	return true;
+}
+
 /* Of a device that fills in checksums: its driver wants to see such frames first. */
 static EVS_HOT uint16_t eth_tx_offload(struct port *port, uint16_t queue, struct rte_mbuf **mbufs,
                                        uint16_t n)
@@ -60,10 +75,7 @@ static EVS_HOT uint16_t eth_tx_offload(struct port *port, uint16_t queue, struct
 	if (evs_likely(!(any & PKT_TX_REQUEST)))
 		return rte_eth_tx_burst(port->ethdev_id, queue, mbufs, n);
 	for (i = 0; i < n;) {
-		struct rte_mbuf *m = mbufs[i];
-		bool shared = rte_mbuf_refcnt_read(m) > 1 || !RTE_MBUF_DIRECT(m);
-
-		if (!(m->ol_flags & PKT_TX_REQUEST) || !shared || make_own(port, &mbufs[i]))
+		if (make_ready(port, &mbufs[i]))
 			i++;
 		else
 			port_tx_put_aside(mbufs, i, n--);
@@ -157,16 +169,14 @@ static int on_event(uint16_t id, enum rte_eth_event_type type, void *arg, void *
 static uint32_t caps_of(uint64_t offloads)
 {
 	const uint64_t l4 = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	const uint64_t cut = l4 | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO;
 	uint32_t caps = 0;
 
 	if (offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 		caps |= PORT_TX_MULTI_SEG;
 	if ((offloads & l4) == l4)
 		caps |= PORT_TX_L4_CSUM;
-	if (offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)
-		caps |= PORT_TX_IP_CSUM;
-	if ((caps & PORT_TX_L4_CSUM) && (caps & PORT_TX_IP_CSUM) &&
-	    (offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO))
+	if ((offloads & cut) == cut)
 		caps |= PORT_TX_TSO;
 	return caps;
 }
