@@ -58,7 +58,7 @@ static bool is_sound(struct rte_mbuf *m, const uint8_t *ip, uint32_t l4, uint32_
 {
 	uint64_t sum;
 
-	if (m->ol_flags & PKT_TX_L4_REQUEST) /* a guest leaves it to us */
+	if (m->ol_flags & PKT_TX_REQUEST) /* a guest leaves it to us */
 		return true;
 	sum = pkt_csum_pseudo(ip, PKT_IP_ICMPV6, size);
 	return pkt_csum_fold(pkt_csum_add_mbuf(sum, m, l4, size)) == 0xffff;

@@ -91,8 +91,10 @@ uint32_t pkt_csum_crc32c_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_
 	return rte_cpu_to_le_32(~crc);
 }
 
-int pkt_request_check_ip(const struct rte_mbuf *m, uint32_t l3, uint32_t header_size, bool is_ipv6,
-                         uint32_t *end)
+/* An IP header of header_size bytes at l3 that is not a fragment and, by its length, ends at *end
+ * within the packet. */
+static int check_ip(const struct rte_mbuf *m, uint32_t l3, uint32_t header_size, bool is_ipv6,
+                    uint32_t *end)
 {
 	struct pkt_frame f;
 	uint32_t min = is_ipv6 ? PKT_IPV6_SIZE : PKT_IPV4_SIZE;
@@ -108,7 +110,7 @@ int pkt_request_check_ip(const struct rte_mbuf *m, uint32_t l3, uint32_t header_
 	return *end >= l3 + header_size && *end <= m->pkt_len ? 0 : -EINVAL;
 }
 
-/* Protocol that the flags speak of, 0 if they ask for no L4 work. */
+/* Protocol that the flags speak of, 0: none that could be asked for. */
 static uint8_t request_proto(uint64_t flags)
 {
 	if (flags & RTE_MBUF_F_TX_TCP_SEG)
@@ -120,8 +122,6 @@ static uint8_t request_proto(uint64_t flags)
 		return PKT_IP_TCP;
 	case RTE_MBUF_F_TX_UDP_CKSUM:
 		return PKT_IP_UDP;
-	case RTE_MBUF_F_TX_SCTP_CKSUM:
-		return PKT_IP_SCTP;
 	default:
 		return 0;
 	}
@@ -135,18 +135,15 @@ int pkt_request_check(const struct rte_mbuf *m, struct pkt_request *r)
 	if (ip != RTE_MBUF_F_TX_IPV4 && ip != RTE_MBUF_F_TX_IPV6)
 		return -EINVAL;
 	r->is_ipv6 = ip == RTE_MBUF_F_TX_IPV6;
-	r->l3 = pkt_request_base(m) + m->l2_len;
+	r->l3 = m->l2_len;
 	r->l4 = r->l3 + m->l3_len;
-	int err = pkt_request_check_ip(m, r->l3, m->l3_len, r->is_ipv6, &end);
+	int err = check_ip(m, r->l3, m->l3_len, r->is_ipv6, &end);
 	if (err)
 		return err;
 	r->l4_size = end - r->l4;
-	r->csum = 0;
 	r->proto = request_proto(m->ol_flags);
-	if (r->proto == 0)
-		return 0;
-	r->csum = r->l4 + (r->proto == PKT_IP_TCP ? 16 : r->proto == PKT_IP_UDP ? 6 : 8);
-	if (r->l4_size < pkt_l4_min_size(r->proto, r->is_ipv6))
+	r->csum = r->l4 + (r->proto == PKT_IP_TCP ? 16 : 6);
+	if (r->proto == 0 || r->l4_size < pkt_l4_min_size(r->proto, r->is_ipv6))
 		return -EINVAL;
 	pkt_frame_init(&f, m);
 	const uint8_t *p = pkt_frame_at(&f, r->l3, PKT_IPV4_SIZE);
@@ -154,98 +151,24 @@ int pkt_request_check(const struct rte_mbuf *m, struct pkt_request *r)
 	return has_exthdr || p[r->is_ipv6 ? 6 : 9] == r->proto ? 0 : -EINVAL;
 }
 
-static int outer_check(const struct rte_mbuf *m, uint32_t *udp_size)
-{
-	bool is_ipv6 = (m->ol_flags & RTE_MBUF_F_TX_OUTER_IPV6) != 0;
-	uint32_t end;
-	if (!pkt_request_is_tunnel(m))
-		return -EINVAL;
-	int err = pkt_request_check_ip(m, m->outer_l2_len, m->outer_l3_len, is_ipv6, &end);
-	if (err)
-		return err;
-	if ((m->ol_flags & RTE_MBUF_F_TX_OUTER_IP_CKSUM) && is_ipv6)
-		return -EINVAL;
-	*udp_size = end - m->outer_l2_len - m->outer_l3_len;
-	bool udp = (m->ol_flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM) != 0;
-	return udp && *udp_size < PKT_UDP_SIZE ? -EINVAL : 0;
-}
-
-static void fill_ip(struct rte_mbuf *m, uint32_t l3, uint32_t size)
-{
-	uint8_t *p = rte_pktmbuf_mtod_offset(m, uint8_t *, l3);
-	pkt_st16(p + 10, 0);
-	pkt_st16(p + 10, (uint16_t)~pkt_csum_fold(pkt_csum_add(0, p, size)));
-}
-
-static uint16_t udp_form(uint16_t csum)
-{
-	return csum ? csum : 0xffff;
-}
-
-static void fill_l4(struct rte_mbuf *m, const struct pkt_request *r)
-{
-	uint8_t *field = rte_pktmbuf_mtod_offset(m, uint8_t *, r->csum);
-	if (r->proto == PKT_IP_SCTP) {
-		pkt_st32(field, pkt_csum_crc32c_mbuf(m, r->l4, r->l4_size, r->csum - r->l4));
-		return;
-	}
-	/* The field holds the pseudo header's sum, so it is summed with the rest. */
-	uint16_t csum = (uint16_t)~pkt_csum_fold(pkt_csum_add_mbuf(0, m, r->l4, r->l4_size));
-	pkt_st16(field, r->proto == PKT_IP_UDP ? udp_form(csum) : csum);
-}
-
-static void fill_outer_udp(struct rte_mbuf *m, uint32_t size)
-{
-	uint32_t l4 = m->outer_l2_len + m->outer_l3_len;
-	uint8_t *field = rte_pktmbuf_mtod_offset(m, uint8_t *, l4 + 6);
-	const void *l3 = rte_pktmbuf_mtod_offset(m, const void *, m->outer_l2_len);
-	pkt_st16(field, 0);
-	uint64_t sum = pkt_csum_add_mbuf(pkt_csum_pseudo(l3, PKT_IP_UDP, size), m, l4, size);
-	pkt_st16(field, udp_form((uint16_t)~pkt_csum_fold(sum)));
-}
-
-/* All that is written lies in the first segment from here on. */
-static int pull_headers(struct rte_mbuf *m, const struct pkt_request *r)
-{
-	uint32_t size = r->l4 + pkt_l4_min_size(r->proto, r->is_ipv6);
-	if (m->ol_flags & (RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM)) {
-		uint32_t outer = m->outer_l2_len + m->outer_l3_len;
-		if (m->ol_flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
-			outer += PKT_UDP_SIZE;
-		size = EVS_MAX(size, outer);
-	}
-	return pkt_pull(m, size);
-}
-
 int pkt_csum_complete(struct rte_mbuf *m)
 {
-	const uint64_t inner = RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM;
-	const uint64_t outer = RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM;
-	uint64_t flags = m->ol_flags;
-	struct pkt_request r = {0};
-	uint32_t udp_size = 0;
-	int err = 0;
-	if (flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))
+	struct pkt_request r;
+	if (!(m->ol_flags & PKT_TX_REQUEST))
+		return 0;
+	if (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))
 		return -EINVAL;
-	if (flags & inner)
-		err = pkt_request_check(m, &r);
-	if (err == 0 && (flags & outer))
-		err = outer_check(m, &udp_size);
-	if (err == 0 && (flags & RTE_MBUF_F_TX_IP_CKSUM) && r.is_ipv6)
-		err = -EINVAL;
-	if (err == 0)
-		err = pull_headers(m, &r);
+	int err = pkt_request_check(m, &r);
+	if (err == 0) /* what is written lies in the first segment then */
+		err = pkt_pull(m, r.l4 + pkt_l4_min_size(r.proto, r.is_ipv6));
 	if (err)
 		return err;
-	if (flags & RTE_MBUF_F_TX_IP_CKSUM)
-		fill_ip(m, r.l3, m->l3_len);
-	if (flags & RTE_MBUF_F_TX_L4_MASK)
-		fill_l4(m, &r);
-	if (flags & RTE_MBUF_F_TX_OUTER_IP_CKSUM)
-		fill_ip(m, m->outer_l2_len, m->outer_l3_len);
-	if (flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
-		fill_outer_udp(m, udp_size);
-	m->ol_flags &= ~(inner | outer);
+	/* The field holds the pseudo header's sum, so it is summed with the rest. */
+	uint16_t csum = (uint16_t)~pkt_csum_fold(pkt_csum_add_mbuf(0, m, r.l4, r.l4_size));
+	if (r.proto == PKT_IP_UDP && csum == 0)
+		csum = 0xffff;
+	pkt_st16(rte_pktmbuf_mtod_offset(m, uint8_t *, r.csum), csum);
+	m->ol_flags &= ~RTE_MBUF_F_TX_L4_MASK;
 	return 0;
 }
 

@@ -4,9 +4,8 @@
  * Threads: any; no state.
  *
  * A packet whose L4 checksum is still to be filled in says so by ol_flags (TX_TCP_CKSUM,
- * TX_UDP_CKSUM, TX_SCTP_CKSUM, or TX_TCP_SEG, TX_UDP_SEG) with TX_IPV4 or TX_IPV6, and l2_len,
- * l3_len (and outer_l2_len, outer_l3_len in a tunnel) say where; its checksum field holds the
- * pseudo-header sum, not complemented.
+ * TX_UDP_CKSUM, or TX_TCP_SEG, TX_UDP_SEG) with TX_IPV4 or TX_IPV6, and l2_len, l3_len say
+ * where; its checksum field holds the pseudo-header sum, not complemented.
  */
 #ifndef PKT_CSUM_H
 #define PKT_CSUM_H
@@ -15,11 +14,9 @@
 
 #include "base/evs_base.h"
 
-/* Any of the requests to the sender that concern checksums or segmentation. */
-#define PKT_TX_L4_REQUEST (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)
-#define PKT_TX_REQUEST                                                                             \
-	(PKT_TX_L4_REQUEST | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_OUTER_IP_CKSUM |               \
-	 RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
+/* Any of the requests to the sender. Nothing asks for more: a checksum inside a tunnel, SCTP's and
+ * that of an IPv4 header are always whole. */
+#define PKT_TX_REQUEST (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)
 
 /* Did whoever received the packet check it, or somebody vouch for it? Of two bits each: both
  * together say that a checksum is not there but the data is sound. */
@@ -66,8 +63,8 @@ uint16_t pkt_csum_pseudo(const void *l3, uint8_t proto, uint32_t l4_size);
 uint32_t pkt_csum_crc32c_mbuf(const struct rte_mbuf *m, uint32_t offset, uint32_t size,
                               uint32_t skip);
 
-/* Fills in the checksums that ol_flags ask for (inner and outer) and clears those flags; not for
- * packets that are to be segmented. The first segment must be writable. -EINVAL: the lengths
+/* Fills in the checksum that ol_flags ask for, if they do, and clears that flag; not for packets
+ * that are to be segmented. The first segment must be writable. -EINVAL: the lengths
  * contradict the packet (nothing changed); -ENOBUFS: headers straddle and can not be pulled
  * together. */
 int pkt_csum_complete(struct rte_mbuf *m);

@@ -68,12 +68,7 @@ struct l4_info {
 /* Do ol_flags request a checksum of the L4 header at l4? */
 static bool is_partial(const struct rte_mbuf *m, uint32_t l4)
 {
-	if (evs_likely(!(m->ol_flags & PKT_TX_L4_REQUEST)))
-		return false;
-	uint32_t base = 0;
-	if (m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK)
-		base = m->outer_l2_len + m->outer_l3_len;
-	return base + m->l2_len + m->l3_len == l4;
+	return evs_unlikely(m->ol_flags & PKT_TX_REQUEST) && m->l2_len + m->l3_len == l4;
 }
 
 static uint32_t csum_place(uint8_t proto)
@@ -222,8 +217,7 @@ static int edit_ipv4(struct rte_mbuf *m, const struct pkt_offsets *ofs,
 	csum_pseudo(m, &l4, delta);
 	delta += set8(p + 1, set->tos, set->tos_mask, false);
 	delta += set8(p + 8, set->ttl, set->ttl_mask, true);
-	if (evs_likely(!(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM)))
-		pkt_st16(p + 10, (uint16_t)~pkt_csum_fold((uint16_t)~pkt_ld16(p + 10) + delta));
+	pkt_st16(p + 10, (uint16_t)~pkt_csum_fold((uint16_t)~pkt_ld16(p + 10) + delta));
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Software segmentation of TCP (RFC 9293) and fragmentation of UDP, over IPv4 and IPv6, behind VLAN
- * tags, MPLS labels, and inside one tunnel. Threads: worker.
+ * tags and MPLS labels. Threads: worker.
  *
  * All headers are copied to a template and checked there. A piece is the template, patched,
  * and its share of the payload. rte_gso knows neither IPv6 nor checksums and returns chains of
@@ -13,11 +13,9 @@
 #include "pkt/pkt_ipv6_pvt.h"
 #include "pkt/pkt_offload_pvt.h"
 
-#define HEADERS_MAX  320
-#define TCP_FIN_PSH  0x09
-#define TCP_CWR      0x80
-#define GRE_PROTO    47
-#define GRE_CSUM_SEQ 0x9000
+#define HEADERS_MAX 320
+#define TCP_FIN_PSH 0x09
+#define TCP_CWR     0x80
 
 struct job {
 	const struct rte_mbuf *m;
@@ -28,10 +26,8 @@ struct job {
 	uint32_t payload_size;
 	uint32_t piece_size; /* payload bytes of each piece but the last */
 	unsigned n;
-	uint32_t frag_id;   /* IPv6 */
-	uint16_t udp_csum;  /* of the whole datagram */
-	uint32_t outer_udp; /* offset of the outer UDP header, 0: none */
-	bool outer_udp_csum;
+	uint32_t frag_id;           /* IPv6 */
+	uint16_t udp_csum;          /* of the whole datagram */
 	const struct rte_mbuf *seg; /* cursor in the payload */
 	uint32_t seg_ofs;
 	uint8_t headers[HEADERS_MAX + PKT_FRAG_SIZE];
@@ -51,29 +47,7 @@ static bool is_tcp(const struct job *job)
 /* Does the sender complete the pieces' checksum? */
 static bool leaves_csum(const struct job *job)
 {
-	return is_tcp(job) && (job->caps & PKT_TX_L4_CSUM) && !pkt_request_is_tunnel(job->m);
-}
-
-static int check_outer(struct job *job)
-{
-	const struct rte_mbuf *m = job->m;
-	bool is_ipv6 = (m->ol_flags & RTE_MBUF_F_TX_OUTER_IPV6) != 0;
-	uint32_t end, l4 = m->outer_l2_len + m->outer_l3_len;
-	int err = pkt_request_check_ip(m, m->outer_l2_len, m->outer_l3_len, is_ipv6, &end);
-	if (err)
-		return err;
-	const uint8_t *l3 = job->headers + m->outer_l2_len;
-	uint8_t proto = l3[is_ipv6 ? 6 : 9];
-	if (proto == GRE_PROTO && m->l2_len >= 4 && (pkt_be16(job->headers + l4) & GRE_CSUM_SEQ))
-		return -ENOTSUP;
-	if (proto != PKT_IP_UDP)
-		return 0;
-	if (m->l2_len < PKT_UDP_SIZE)
-		return -EINVAL;
-	job->outer_udp = l4;
-	job->outer_udp_csum = (m->ol_flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM) ||
-	                      pkt_ld16(job->headers + l4 + 6) != 0;
-	return 0;
+	return is_tcp(job) && (job->caps & PKT_TX_L4_CSUM);
 }
 
 static int check_tcp(struct job *job)
@@ -159,10 +133,7 @@ static int plan(struct job *job, unsigned max)
 		memcpy(job->headers, p, read);
 	if (is_source_routed(job))
 		return -EINVAL;
-	if (pkt_request_is_tunnel(m))
-		err = check_outer(job);
-	if (err == 0)
-		err = tcp ? plan_tcp(job) : plan_udp(job);
+	err = tcp ? plan_tcp(job) : plan_udp(job);
 	if (err)
 		return err;
 	if (job->piece_size == 0)
@@ -279,28 +250,10 @@ static void patch_fragment(const struct job *job, struct rte_mbuf *m, const stru
 		         rte_cpu_to_be_16((uint16_t)(piece->ofs | (more ? 1 : 0))));
 }
 
-static void patch_outer(const struct job *job, struct rte_mbuf *m, unsigned index)
-{
-	uint32_t l3 = job->m->outer_l2_len;
-	patch_ip(m, l3, job->m->outer_l3_len, index);
-	if (job->outer_udp == 0)
-		return;
-	uint8_t *p = rte_pktmbuf_mtod_offset(m, uint8_t *, job->outer_udp);
-	uint32_t size = m->pkt_len - job->outer_udp;
-	pkt_st16(p + 4, rte_cpu_to_be_16((uint16_t)size));
-	pkt_st16(p + 6, 0);
-	if (!job->outer_udp_csum)
-		return;
-	uint64_t sum = pkt_csum_pseudo(rte_pktmbuf_mtod_offset(m, void *, l3), PKT_IP_UDP, size);
-	uint16_t csum = (uint16_t)~pkt_csum_fold(pkt_csum_add_mbuf(sum, m, job->outer_udp, size));
-	pkt_st16(p + 6, csum ? csum : 0xffff);
-}
-
 static void set_metadata(const struct job *job, struct rte_mbuf *m)
 {
 	pkt_copy_metadata(m, job->m);
-	m->ol_flags &= ~(PKT_TX_REQUEST | RTE_MBUF_F_TX_TUNNEL_MASK | RTE_MBUF_F_TX_OUTER_IPV4 |
-	                 RTE_MBUF_F_TX_OUTER_IPV6);
+	m->ol_flags &= ~PKT_TX_REQUEST;
 	if (leaves_csum(job)) {
 		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
 		m->tso_segsz = 0;
@@ -322,8 +275,6 @@ static int make_piece(struct job *job, struct rte_mbuf *m, const struct piece *p
 	patch_ip(m, job->r.l3, job->m->l3_len, is_tcp(job) ? piece->index : 0);
 	if (is_tcp(job))
 		patch_tcp(job, m, piece);
-	if (pkt_request_is_tunnel(job->m))
-		patch_outer(job, m, piece->index);
 	return 0;
 }
 

@@ -11,26 +11,16 @@
 
 static bool needs_segmentation(const struct rte_mbuf *m, uint32_t caps)
 {
-	bool tunnel = pkt_request_is_tunnel(m);
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
-		return tunnel || !(caps & PKT_TX_TSO);
-	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG)
-		return tunnel || !(caps & PKT_TX_UFO);
-	return false;
+		return !(caps & PKT_TX_TSO);
+	return m->ol_flags & RTE_MBUF_F_TX_UDP_SEG && !(caps & PKT_TX_UFO);
 }
 
 static bool needs_checksum(const struct rte_mbuf *m, uint32_t caps)
 {
-	uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 	if (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))
 		return false; /* the sender segments, so it does that as well */
-	if (m->ol_flags & (RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM))
-		return true;
-	if (pkt_request_is_tunnel(m))
-		return l4 || (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM);
-	if (l4 && (!(caps & PKT_TX_L4_CSUM) || l4 == RTE_MBUF_F_TX_SCTP_CKSUM))
-		return true;
-	return (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) && !(caps & PKT_TX_IP_CSUM);
+	return m->ol_flags & RTE_MBUF_F_TX_L4_MASK && !(caps & PKT_TX_L4_CSUM);
 }
 
 /* m, or a copy of it, in one segment. -E2BIG: it fits no buffer. */
@@ -82,7 +72,7 @@ static int prepare_one(struct rte_mbuf *m, uint32_t caps, struct rte_mempool *po
 struct pkt_wire pkt_wire_large(const struct rte_mbuf *m)
 {
 	const bool is_tcp = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
-	uint32_t headers = pkt_request_base(m) + m->l2_len + m->l3_len + (is_tcp ? m->l4_len : 0);
+	uint32_t headers = (uint32_t)m->l2_len + m->l3_len + (is_tcp ? m->l4_len : 0);
 	uint32_t size = is_tcp ? m->tso_segsz : m->tso_segsz & ~7u;
 	uint32_t payload = m->pkt_len - EVS_MIN(headers, m->pkt_len), n;
 

@@ -5,44 +5,39 @@
  * Threads: worker.
  *
  * In: a packet whose ol_flags ask for offloads as pkt_csum.h says (for segmentation also l4_len and
- * tso_segsz, the payload bytes per piece). Headers before the inner L4 header may include VLAN
- * tags, MPLS and one tunnel (outer_l2_len, outer_l3_len, TX_TUNNEL_*). Nothing in these
- * fields is believed: each is held against the packet before use.
+ * tso_segsz, the payload bytes per piece). Headers before IP may include VLAN tags and MPLS.
+ * Nothing in these fields is believed: each is held against the packet before use.
  */
 #ifndef PKT_OFFLOAD_H
 #define PKT_OFFLOAD_H
 
 #include "pkt/pkt_csum.h"
 
-/* What the port can do; the first four have the values of enum port_tx_cap. They speak of plain
- * packets: work inside a tunnel, and SCTP's CRC, are always done here. */
+/* What the port can do; enum port_tx_cap has the same values. */
 enum pkt_tx_cap {
 	PKT_TX_MULTI_SEG = 0x01,
 	PKT_TX_L4_CSUM = 0x02,
 	PKT_TX_TSO = 0x04,
-	PKT_TX_IP_CSUM = 0x08,
-	PKT_TX_UFO = 0x10,  /* UDP fragmentation (TX_UDP_SEG): guests that negotiated it */
-	PKT_TX_LENT = 0x20, /* frames that are not all here (pkt_lent.h) */
+	PKT_TX_UFO = 0x08,  /* UDP fragmentation (TX_UDP_SEG): guests that negotiated it */
+	PKT_TX_LENT = 0x10, /* frames that are not all here (pkt_lent.h) */
 };
 
 #define PKT_SEGMENT_MIN 32  /* payload of a piece; less costs its sender more than it is worth */
 #define PKT_OFFLOAD_MAX 128 /* pieces of one packet; a 64 KB frame by an MSS of 536 has 123 */
 
+/* The requests that a port with these capabilities can not meet. */
+EVS_INLINE uint64_t pkt_offload_lacks(uint32_t caps)
+{
+	return (caps & PKT_TX_L4_CSUM ? 0 : RTE_MBUF_F_TX_L4_MASK) |
+	       (caps & PKT_TX_TSO ? 0 : RTE_MBUF_F_TX_TCP_SEG) |
+	       (caps & PKT_TX_UFO ? 0 : RTE_MBUF_F_TX_UDP_SEG);
+}
+
 /* Does the packet need pkt_offload_prepare for a port with these capabilities? */
 EVS_INLINE bool pkt_offload_needed(const struct rte_mbuf *m, uint32_t caps)
 {
-	const uint64_t asked = m->ol_flags;
-	const uint64_t never = RTE_MBUF_F_TX_TUNNEL_MASK | RTE_MBUF_F_TX_OUTER_IP_CKSUM |
-	                       RTE_MBUF_F_TX_OUTER_UDP_CKSUM;
-	if (evs_unlikely(m->nb_segs > 1 && !(caps & PKT_TX_MULTI_SEG)))
-		return true;
-	if (evs_likely(!(asked & PKT_TX_REQUEST)))
-		return false;
-	return (asked & never) || ((asked & RTE_MBUF_F_TX_L4_MASK) && !(caps & PKT_TX_L4_CSUM)) ||
-	       ((asked & RTE_MBUF_F_TX_TCP_SEG) && !(caps & PKT_TX_TSO)) ||
-	       ((asked & RTE_MBUF_F_TX_UDP_SEG) && !(caps & PKT_TX_UFO)) ||
-	       ((asked & RTE_MBUF_F_TX_IP_CKSUM) && !(caps & PKT_TX_IP_CSUM)) ||
-	       (asked & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM;
+	return (m->nb_segs > 1 && !(caps & PKT_TX_MULTI_SEG)) ||
+	       (m->ol_flags & pkt_offload_lacks(caps));
 }
 
 /* What the wire sees of a packet: itself, or the pieces of a large one. */
@@ -73,8 +68,7 @@ EVS_INLINE struct pkt_wire pkt_wire_of(const struct rte_mbuf *m)
  * and then m is still the caller's: -EINVAL: offload fields contradict the packet (drop
  * GUEST_BAD_OFFLOAD) -ENOMEM: pool empty (NO_MBUF) -E2BIG: more than max pieces, or one that does
  * not fit a buffer (SEGMENT) -ENOTSUP: a packet of a kind that is not segmented: headers of over
- * 320 bytes, GRE with checksum or sequence, UDP fragmentation behind IPv6 extension headers
- * (SEGMENT)
+ * 320 bytes, UDP fragmentation behind IPv6 extension headers (SEGMENT)
  */
 int pkt_offload_prepare(struct rte_mbuf *m, uint32_t caps, struct rte_mempool *pool,
                         struct rte_mbuf **out, unsigned max);

@@ -16,29 +16,13 @@
 struct pkt_request {
 	uint32_t l3, l4;
 	uint32_t l4_size; /* header and payload by the IP length */
-	uint32_t csum;    /* of the checksum field; 0: none asked for */
+	uint32_t csum;    /* of the checksum field */
 	uint8_t proto;
 	bool is_ipv6;
 };
 
 /* Reads only. -EINVAL: the fields contradict the packet. */
 int pkt_request_check(const struct rte_mbuf *m, struct pkt_request *r);
-
-EVS_INLINE bool pkt_request_is_tunnel(const struct rte_mbuf *m)
-{
-	return (m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) != 0;
-}
-
-/* Offset of the frame that l2_len counts from. */
-EVS_INLINE uint32_t pkt_request_base(const struct rte_mbuf *m)
-{
-	return pkt_request_is_tunnel(m) ? m->outer_l2_len + m->outer_l3_len : 0;
-}
-
-/* An IP header of header_size bytes at l3 that is not a fragment and, by its length, ends at *end
- * within the packet. Reads only. */
-int pkt_request_check_ip(const struct rte_mbuf *m, uint32_t l3, uint32_t header_size, bool is_ipv6,
-                         uint32_t *end);
 
 /* A packet with the content of m and a private head, from pool; m stays. NULL: pool empty. */
 struct rte_mbuf *pkt_copy_writable(struct rte_mbuf *m, struct rte_mempool *pool);

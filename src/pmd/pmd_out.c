@@ -17,8 +17,6 @@
 
 #define STANDARD_LEN (RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN) /* fits into any guest's buffers */
 
-#define ALL_CAPS (PORT_TX_MULTI_SEG | PORT_TX_L4_CSUM | PORT_TX_TSO | PORT_TX_IP_CSUM)
-
 /* Drops the packets of the mask; returns their bytes. */
 static EVS_COLD uint64_t refuse(struct pmd_worker *w, struct pmd_view *v,
                                 struct rte_mbuf *const *mbufs, uint32_t left)
@@ -186,8 +184,7 @@ EVS_INLINE void send_burst(struct pmd_worker *w, struct pmd_view *v, struct rte_
 	}
 	caps = port->tx_caps;
 	max_len = evs_load_relaxed(&port->mtu) + RTE_ETHER_HDR_LEN;
-	requests = (caps & ALL_CAPS) == ALL_CAPS ? RTE_MBUF_F_TX_UDP_SEG : PKT_TX_REQUEST;
-	requests |= caps & PORT_TX_LENT ? 0 : PKT_LENT;
+	requests = pkt_offload_lacks(caps) | (caps & PORT_TX_LENT ? 0 : PKT_LENT);
 	if (evs_unlikely(sum->longest > max_len || (sum->segs > 1 && !(caps & PORT_TX_MULTI_SEG)) ||
 	                 (sum->flags & requests)))
 		send_odd(w, v, mbufs, n);

@@ -129,18 +129,16 @@ EVS_HOT void pmd_tunnel_push(struct pmd_worker *w, struct pmd_exec *x,
  * not matter any more. */
 static bool settle_requests(struct rte_mbuf *m, const struct tun_kind_ops *ops)
 {
-	uint64_t asked = m->ol_flags & PKT_TX_REQUEST, may = RTE_MBUF_F_TX_IP_CKSUM;
+	uint64_t asked = m->ol_flags & PKT_TX_REQUEST;
 
 	if (evs_likely(!asked))
 		return true;
 	if (ops->part)
-		may |= RTE_MBUF_F_TX_TCP_SEG;
-	if ((asked & ~may) != (ops->part ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM))
+		asked &= ~RTE_MBUF_F_TX_TCP_SEG;
+	if (asked != (ops->part ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM))
 		return false;
 	m->ol_flags &= ~(uint64_t)(PKT_TX_REQUEST | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
 	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	if (asked & RTE_MBUF_F_TX_IP_CKSUM)
-		m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 	return true;
 }
 

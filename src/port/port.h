@@ -67,7 +67,6 @@ enum port_tx_cap {
 	PORT_TX_MULTI_SEG = PKT_TX_MULTI_SEG,
 	PORT_TX_L4_CSUM = PKT_TX_L4_CSUM, /* fills in TCP and UDP checksums where ol_flags ask */
 	PORT_TX_TSO = PKT_TX_TSO,
-	PORT_TX_IP_CSUM = PKT_TX_IP_CSUM,
 	PORT_TX_UFO = PKT_TX_UFO,
 	PORT_TX_LENT = PKT_TX_LENT, /* takes frames with PKT_LENT, and is done with them when
 	                             * it returns */

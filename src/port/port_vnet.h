@@ -44,7 +44,7 @@ void port_vnet_tx_slow(const struct rte_mbuf *m, struct virtio_net_hdr *hdr);
 EVS_INLINE void port_vnet_tx(const struct rte_mbuf *m, struct virtio_net_hdr *hdr)
 {
 	*hdr = (struct virtio_net_hdr){.flags = 0};
-	if (evs_unlikely(m->ol_flags & PKT_TX_L4_REQUEST))
+	if (evs_unlikely(m->ol_flags & PKT_TX_REQUEST))
 		port_vnet_tx_slow(m, hdr);
 	else if (pkt_l4_is_checked(m))
 		hdr->flags = VIRTIO_NET_HDR_F_DATA_VALID;

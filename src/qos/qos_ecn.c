@@ -13,7 +13,7 @@ static uint8_t tos_of(const uint8_t *ip, uint8_t version)
 	return version == 4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
 }
 
-static void tos_set(uint8_t *ip, uint8_t version, uint8_t tos, bool has_csum)
+static void tos_set(uint8_t *ip, uint8_t version, uint8_t tos)
 {
 	uint8_t old = ip[1];
 	uint32_t sum;
@@ -24,8 +24,6 @@ static void tos_set(uint8_t *ip, uint8_t version, uint8_t tos, bool has_csum)
 		return;
 	}
 	ip[1] = tos;
-	if (!has_csum)
-		return;
 	/* RFC 1624: the low byte of the first word changed. */
 	sum = (uint32_t)(uint16_t) ~(ip[10] << 8 | ip[11]) + (uint16_t)~old + tos;
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -52,8 +50,7 @@ static int tos_change(struct rte_mbuf **mbuf, uint8_t tos)
 
 	if (pkt_make_writable(mbuf, (*mbuf)->pool))
 		return -ENOMEM;
-	tos_set(ip_header(*mbuf, &version), version, tos,
-	        !((*mbuf)->ol_flags & RTE_MBUF_F_TX_IP_CKSUM));
+	tos_set(ip_header(*mbuf, &version), version, tos);
 	return 0;
 }
 

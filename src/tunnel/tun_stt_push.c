@@ -26,23 +26,10 @@ size_t tun_stt_build(const struct tun_outer *outer, uint8_t *p)
 	return PKT_TCP_SIZE + STT_SIZE;
 }
 
-/* A checksum of TCP or UDP that is open, of which a frame can tell. */
-static bool is_partial(const struct rte_mbuf *m)
-{
-	uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
-
-	return m->ol_flags & RTE_MBUF_F_TX_TCP_SEG || l4 == RTE_MBUF_F_TX_TCP_CKSUM ||
-	       l4 == RTE_MBUF_F_TX_UDP_CKSUM;
-}
-
 bool tun_stt_carries(const struct pkt_tunnel_header *header, const struct rte_mbuf *m)
 {
-	const uint64_t known = RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG;
-
-	if (m->pkt_len + header->size - header->l3 > TUN_MAX_IP_SIZE)
-		return false;
-	return is_partial(m) && !(m->ol_flags & PKT_TX_REQUEST & ~known) &&
-	       !(m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) && m->l2_len + m->l3_len <= UINT8_MAX;
+	return m->pkt_len + header->size - header->l3 <= TUN_MAX_IP_SIZE &&
+	       !(m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) && m->l2_len + m->l3_len <= UINT8_MAX;
 }
 
 static void read_requests(const struct rte_mbuf *m, struct stt_meta *meta)

@@ -473,7 +473,7 @@ static void test_offload_by_port(void **state)
 
 	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2); /* does nothing itself */
 	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 3); /* fills checksums in */
-	c->port.tx_caps |= PORT_TX_L4_CSUM | PORT_TX_IP_CSUM | PORT_TX_TSO;
+	c->port.tx_caps |= PORT_TX_L4_CSUM | PORT_TX_TSO;
 	m = frame_unfinished(1);
 	ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
 	pseudo = ((struct rte_udp_hdr *)(ip + 1))->dgram_cksum;
@@ -507,7 +507,7 @@ static void test_offload_that_lies(void **state)
 }
 
 /* 4,000 bytes of payload for TCP, to be cut into 1,448 each. */
-static struct rte_mbuf *frame_large(struct rte_mbuf **last)
+static struct rte_mbuf *frame_large(unsigned parts)
 {
 	struct rte_mbuf *m = env_frame(1, 0, 54), *tail;
 	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
@@ -517,41 +517,40 @@ static struct rte_mbuf *frame_large(struct rte_mbuf **last)
 	tcp[12] = 5 << 4;
 	ip->next_proto_id = IPPROTO_TCP;
 	ip->total_length = rte_cpu_to_be_16(4040);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < parts; i++) {
 		tail = rte_pktmbuf_alloc(env_pool);
 		assert_non_null(tail);
-		memset(rte_pktmbuf_append(tail, 2000), 0x33, 2000);
+		memset(rte_pktmbuf_append(tail, (uint16_t)(4000 / parts)), 0x33, 4000 / parts);
 		assert_int_equal(rte_pktmbuf_chain(m, tail), 0);
 	}
-	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4;
 	m->l2_len = 14;
 	m->l3_len = 20;
 	m->l4_len = 20;
 	m->tso_segsz = 1448;
-	*last = tail;
 	return m;
 }
 
 static void test_segmentation(void **state)
 {
 	static const unsigned sizes[] = {54 + 1448, 54 + 1448, 54 + 1104};
-	struct rte_mbuf *m, *last;
+	struct rte_mbuf *m;
 
 	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
 	flow_prog_add(&env_progs[3], FLOW_OP_OUTPUT, 1);
-	a->port.tx_caps |= PORT_TX_L4_CSUM | PORT_TX_IP_CSUM | PORT_TX_TSO;
-	env_put(a, frame_large(&last));
+	a->port.tx_caps |= PORT_TX_L4_CSUM | PORT_TX_TSO;
+	env_put(a, frame_large(2));
 	for (unsigned i = 0; i < 3; i++) {
 		m = env_take(b);
 		assert_int_equal(m->pkt_len, sizes[i]);
 		rte_pktmbuf_free(m);
 	}
 	expect_account((struct pmd_account){.rx = 1, .copies = 2, .tx = 3});
-	env_put(c, frame_large(&last)); /* whole to a port that cuts it, though above the MTU */
+	env_put(c, frame_large(2)); /* whole to a port that cuts it, though above the MTU */
 	m = env_take(a);
 	assert_int_equal(m->pkt_len, 4054);
 	rte_pktmbuf_free(m);
-	m = frame_large(&last);
+	m = frame_large(2);
 	m->tso_segsz = 1461; /* pieces would be above the MTU */
 	env_put(c, m);
 	expect_drops(a, PKT_DROP_TX_MTU, 1);
