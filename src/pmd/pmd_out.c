@@ -9,7 +9,6 @@
  */
 #include <rte_ether.h>
 
-#include "pkt/pkt_edit.h"
 #include "pkt/pkt_lent.h"
 #include "pmd/pmd_out_pvt.h"
 
@@ -129,9 +128,7 @@ static unsigned prepare(struct pmd_worker *w, struct pmd_view *v, struct rte_mbu
 	}
 	if (!pkt_offload_needed(m, caps))
 		return 1;
-	n = pkt_make_writable(&m, m->pool);
-	if (n == 0)
-		n = pkt_offload_prepare(m, caps, m->pool, pieces, PKT_OFFLOAD_MAX);
+	n = pkt_offload_prepare(m, caps, m->pool, pieces, PKT_OFFLOAD_MAX);
 	if (n <= 0) {
 		pmd_drop(w, v, &m, 1, pkt_offload_drop(n));
 		return 0;

@@ -556,6 +556,28 @@ static void test_segmentation(void **state)
 	expect_drops(a, PKT_DROP_TX_MTU, 1);
 }
 
+/* What goes to several ports is cut for each of them, without a copy of the whole: there are no
+ * more buffers than the frame and the pieces take. */
+static void test_segmentation_of_shared(void **state)
+{
+	struct rte_mempool *all = env_pool, *few;
+	struct rte_mbuf *m;
+
+	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
+	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 3);
+	few = rte_pktmbuf_pool_create("few", 1 + 10 + 2 * 3, 0, 0, 2176, SOCKET_ID_ANY);
+	assert_non_null(few);
+	env_pool = few;
+	m = frame_large(10);
+	env_pool = all;
+	env_put(a, m);
+	for (unsigned i = 0; i < 6; i++)
+		rte_pktmbuf_free(env_take(i < 3 ? b : c));
+	expect_account((struct pmd_account){.rx = 1, .copies = 5, .tx = 6});
+	assert_int_equal(rte_mempool_in_use_count(few), 0);
+	rte_mempool_free(few);
+}
+
 static void test_rx_drops(void **state)
 {
 	struct pmd_config config = env_config();
@@ -745,6 +767,7 @@ int main(void)
 	        TEST(test_offload_by_port),
 	        TEST(test_offload_that_lies),
 	        TEST(test_segmentation),
+	        TEST(test_segmentation_of_shared),
 	        TEST(test_rx_drops),
 	        TEST(test_miss_budget),
 	        TEST(test_not_cacheable),
