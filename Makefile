@@ -11,6 +11,12 @@ BEFORE ?= HEAD^
 GCC := CC=gcc $(MESON) setup --werror --prefix $(PREFIX)
 CLANG := CC=clang $(MESON) setup --werror
 
+define built
+@[ -f build/build.ninja ] || $(GCC) build >/dev/null
+@[ -x build/evsd ] || echo "Building evs into build/: a minute or two on two CPUs"
+@ninja -C build --quiet
+endef
+
 .DEFAULT_GOAL := all
 .PHONY: all demo demo-vm demo-overlay test bench bench-quick lint format asan tsan fuzz cover install clean help
 
@@ -21,20 +27,17 @@ all: ## release build for this CPU into build/
 
 demo: ## show the main job: two guests, traffic, what the switch knows of it
 	@tools/install-deps build demo
-	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
-	@ninja -C build --quiet
+	$(built)
 	@$(PYTHON) tools/demo
 
 demo-vm: ## two virtual machines on vhost-user ports, in a VLAN
 	@tools/install-deps build demo vm
-	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
-	@ninja -C build --quiet
+	$(built)
 	@$(PYTHON) tools/demo-vm
 
 demo-overlay: ## two hosts with two tenants each, in tunnels over an underlay
 	@tools/install-deps build demo
-	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
-	@ninja -C build --quiet
+	$(built)
 	@$(PYTHON) tools/demo-overlay
 
 test: ## build, clang + sanitizers, unit tests, lint, functional tests
@@ -43,8 +46,7 @@ test: ## build, clang + sanitizers, unit tests, lint, functional tests
 
 bench: ## micro benchmarks, then evs beside OVS-DPDK and the commit before (BEFORE=REV, or BEFORE= for none; BENCH_OPTIONS: see bench/bench.py --help)
 	@tools/install-deps build bench
-	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
-	@ninja -C build --quiet
+	$(built)
 	@$(MESON) test -C build --benchmark --verbose
 	@ninja -C build --quiet bench/generator
 	@mkdir -p build-bench
@@ -54,8 +56,7 @@ bench: ## micro benchmarks, then evs beside OVS-DPDK and the commit before (BEFO
 
 bench-quick: ## the main scenarios, against the stored reference, in under two minutes
 	@tools/install-deps build bench
-	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
-	@ninja -C build --quiet
+	$(built)
 	@mkdir -p build-bench && rm -f build-bench/quick.json
 	@$(PYTHON) bench/bench.py --repeat 1 --against limit --json build-bench/quick.json \
 		--scenario p2p-null --scenario 'flows-1*k' --scenario l2-1k --scenario acl-10k --scenario ipv6-10k \
@@ -64,8 +65,7 @@ bench-quick: ## the main scenarios, against the stored reference, in under two m
 
 lint: ## format, layers, sizes, headers, hot symbols, spelling, shell scripts
 	@tools/install-deps build test
-	@[ -f build/build.ninja ] || $(GCC) build >/dev/null
-	@ninja -C build --quiet
+	$(built)
 	@tools/lint build
 
 format: ## clang-format in place

@@ -297,6 +297,7 @@ static int configure(struct port *port, struct port_eth *eth, struct evs_error *
 		port->n_txq = port->n_rxq;
 		ret = rte_eth_dev_configure(eth->id, port->n_rxq, port->n_txq, &conf);
 	}
+	eth->refuses = ret != 0;
 	if (ret)
 		return evs_error_set(err, ret,
 		                     "device '%s' refuses %u receive queues, %u transmit queues "
@@ -312,6 +313,7 @@ static int run(struct port *port, struct port_eth *eth, struct evs_error *err)
 	uint16_t mtu = 0;
 	int ret = rte_eth_dev_start(eth->id);
 
+	eth->refuses = ret != 0;
 	if (ret)
 		return evs_error_set(err, ret, "device '%s' does not start: %s", eth->devargs,
 		                     strerror(-ret));
@@ -371,8 +373,9 @@ static int open_device(struct port *port, struct port_eth *eth, struct evs_error
 	rte_eth_dev_callback_register(eth->id, RTE_ETH_EVENT_INTR_LSC, on_event, port);
 	rte_eth_dev_callback_register(eth->id, RTE_ETH_EVENT_INTR_RMV, on_event, port);
 	eth->has_rx_intr = true;
+	eth->refuses = false;
 	ret = set_up(port, eth, err);
-	if (ret) { /* there may be too few vectors for interrupts of queues */
+	if (ret && eth->refuses) { /* there may be too few vectors for interrupts of queues */
 		eth->has_rx_intr = false;
 		ret = set_up(port, eth, err);
 	}

@@ -18,6 +18,7 @@ struct port_eth {
 	bool scatters;       /* a frame may span buffers */
 	bool has_lsc;        /* tells of link changes */
 	bool has_rx_intr;    /* receive interrupts; before the device is open: may it have them? */
+	bool refuses;        /* to be configured or started so */
 	int wake_fd[PORT_MAX_QUEUES]; /* what tells of frames; -1: nothing [ctl w, worker r] */
 };
 
