@@ -6,6 +6,8 @@
     evsd is the client            tap                evsd is the server
                               host (10.0.0.3)
 """
+import re
+
 import pytest
 from evslib import Lab, wait_for
 from evslib.vm import installed
@@ -32,6 +34,9 @@ class Pair:
 
     def status(self, n):
         return self.evsd.port(f"vm{n}")["status"]
+
+    def received(self, n):
+        return self.evsd.port(f"vm{n}")["rx-bytes"]
 
     def wait_link(self, n, link):
         wait_for(lambda: self.evsd.port(f"vm{n}")["link"] == link, f"vm{n}'s link is {link}")
@@ -66,6 +71,24 @@ class Bulk:
         self.sender.wait_for("EVS-SENT", timeout=120)
         self.receiver.wait_for("EVS-RECEIVED", timeout=120)
         assert self.sender.run("md5sum < /tmp/data").split()[0] == self.receiver.run("cat /tmp/sum").split()[0]
+
+
+class Endless(Bulk):
+    """Goes on until it is checked, so that what happens meanwhile does happen under traffic. What sends stands in the
+    background; a child that ends while the shell reads makes that end, too, now and then: this one ends while it waits."""
+
+    def __init__(self, sender, receiver, address):
+        self.sender, self.receiver = sender, receiver
+        receiver.send("nc -l -p 5001 | md5sum > /tmp/sum; echo EVS-RECEIVED")
+        sender.run("rm -f /tmp/stop /tmp/copy; mkfifo /tmp/copy; dd if=/dev/urandom of=/tmp/data bs=1M count=1 2>/dev/null")
+        source = "while [ ! -e /tmp/stop ] && cat /tmp/data; do :; done"
+        sender.run(f"{{ until {{ md5sum < /tmp/copy > /tmp/sent & {source} | tee /tmp/copy | nc -w 60 {address} 5001; }} "
+                   "2>/dev/null; do sleep 0.1; done & }")
+
+    def check(self):
+        self.sender.run("touch /tmp/stop; wait", timeout=120)
+        self.receiver.wait_for("EVS-RECEIVED", timeout=120)
+        assert re.search(r"\b[0-9a-f]{32}\b", self.sender.run("cat /tmp/sent")).group() in self.receiver.run("cat /tmp/sum")
 
 
 def test_traffic(pair):
@@ -124,10 +147,12 @@ def test_jumbo_in_a_vlan(pair):
 def test_evsd_killed_under_traffic(pair):
     """A transfer goes on where it was; twice, as the second time no ring is at its beginning."""
     for sender, receiver, address in ((0, 1, "10.0.0.2"), (1, 0, "10.0.0.1")):
-        bulk = Bulk(pair.vms[sender], pair.vms[receiver], address, mb=24)
-        wait_for(lambda: pair.evsd.port(f"vm{sender + 1}")["rx-bytes"] > 1e6, "the transfer runs")
+        before = pair.received(sender + 1)
+        bulk = Endless(pair.vms[sender], pair.vms[receiver], address)
+        wait_for(lambda: pair.received(sender + 1) > before + 1e6, "the transfer runs")
         pair.evsd.kill()
         pair.evsd.start()
+        wait_for(lambda: pair.received(sender + 1) > 1e6, "the transfer goes on")
         pair.wait_up()
         bulk.check()
         pair.check_pings()

@@ -36,8 +36,9 @@ class Qmp:
             else:
                 return answer["return"]
 
-    def happened(self, event):
-        """When the event came for the last time, in seconds since 1970; None: never."""
+    def happened(self, event, **data):
+        """When the event came, with such data, for the last time, in seconds since 1970; None: never."""
         self.call("query-status")  # brings what is waiting
-        times = [found["timestamp"] for found in self.events if found["event"] == event]
+        times = [found["timestamp"] for found in self.events
+                 if found["event"] == event and data.items() <= found.get("data", {}).items()]
         return times[-1]["seconds"] + times[-1]["microseconds"] / 1e6 if times else None
