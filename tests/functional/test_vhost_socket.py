@@ -11,10 +11,12 @@ import struct
 
 import pytest
 from evslib import RpcError, wait_for
+from evslib.evsd import is_sanitized
 from evslib.guest import CSUM, GUEST_CSUM, IN_ORDER, INDIRECT, MODERN, N_SEND, PACKED, Guest
 
 FRAME = bytes.fromhex("ffffffffffff52540000000188b5") + bytes(50)
 MODES = ("client", "server")
+CYCLES = 500  # in each mode
 
 
 class Wire:
@@ -42,7 +44,7 @@ def exchange(sender, receiver):
     def attempt():
         sender.send(FRAME)
         return receiver.receive()
-    assert wait_for(attempt, "a frame arrives")[0][1] == FRAME
+    assert wait_for(attempt, "a frame arrives", interval=0.002)[0][1] == FRAME
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -106,21 +108,32 @@ def test_evsd_killed_in_full_traffic(lab, rings):
 @pytest.mark.parametrize("mode", MODES)
 def test_many_guests_come_and_go(lab, mode):
     wire = Wire(lab, mode)
-    proc = f"/proc/{wire.evsd.process.pid}"
     guests = [wire.guest(n) for n in (0, 1)]
 
-    def footprint():
-        rss_kb = int(open(f"{proc}/status").read().split("VmRSS:")[1].split()[0])
-        return len(os.listdir(f"{proc}/fd")), wire.evsd.call("stats.show")["buffers"]["in-use"], rss_kb
+    def cycles(count):
+        for _ in range(count):
+            guests[1].close()
+            guests[1] = lab.attach(wire.evsd, "g1", wait=False)
+            exchange(*guests)
+        return wire.evsd.footprint()
+    cycles(100)  # stocks of allocators and library are full
+    before = cycles(1)
+    rss_kb = cycles(CYCLES)["rss_kb"]
+    wait_for(lambda: [key for key, now in wire.evsd.footprint().items() if key != "rss_kb" and now > before[key]] == [],
+             "no descriptor, thread or buffer is lost")
+    assert is_sanitized() or rss_kb < before["rss_kb"] + 200
 
-    for i in range(80):
-        if i == 20:  # stocks of allocators and library are full
-            descriptors, buffers, rss_kb = footprint()
-        guests[1].close()
-        guests[1] = wire.guest(1)
-        exchange(*guests)
-    wait_for(lambda: footprint()[:2] == (descriptors, buffers), "no descriptor and no buffer is lost")
-    assert footprint()[2] < rss_kb + 2000
+
+def test_ports_are_small(lab):
+    """Without traffic: no buffer, and less than 2 MB each."""
+    evsd = lab.evsd(memory_mb=512)
+    lab.vhost_guest(evsd, "first")
+    before, count = evsd.footprint(), 60
+    for n in range(count):
+        lab.vhost_guest(evsd, f"g{n}")
+    after = evsd.footprint()
+    assert after["buffers"] == before["buffers"]
+    assert is_sanitized() or after["rss_kb"] - before["rss_kb"] < count * 2048
 
 
 def test_a_directory_that_comes_later_and_a_path_replaced(lab):

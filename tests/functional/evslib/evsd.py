@@ -15,6 +15,11 @@ BUILD = pathlib.Path(os.environ.get("EVS_BUILD", pathlib.Path(__file__).parents[
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|Assertion .* failed")
 
 
+def is_sanitized():
+    """AddressSanitizer keeps what was freed for a while."""
+    return b"__asan_init" in (BUILD / "evsd").read_bytes()
+
+
 class EvsctlError(Exception):
     def __init__(self, args, run):
         super().__init__(f"evsctl {' '.join(args)}: status {run.returncode}: {run.stderr.strip()}")
@@ -109,6 +114,13 @@ class Evsd:
             assert stats["in-flight"] == 0, stats
             return True
         wait_for(balanced, "every received packet is accounted for")
+
+    def footprint(self):
+        """What it holds; rss_kb includes memory that lies ready for the next one who asks."""
+        proc = pathlib.Path(f"/proc/{self.process.pid}")
+        status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+        return {"descriptors": len(os.listdir(proc / "fd")), "threads": int(status["Threads"]),
+                "rss_kb": int(status["VmRSS"].split()[0]), "buffers": self.call("stats.show")["buffers"]["in-use"]}
 
     # Ends.
 

@@ -94,12 +94,13 @@ class Lab:
         """Its socket is in the lab's folder."""
         evsd.call("port.add", bridge=bridge, name=name, type="vhost-user", path=str(self.dir / name), **options)
 
-    def attach(self, evsd, name, features=0, **options):
-        """A guest in Python for a vhost-user port that is there; it is served."""
+    def attach(self, evsd, name, features=0, wait=True, **options):
+        """A guest in Python for a vhost-user port that is there; wait: until it is served."""
         status = evsd.port(name)["status"]
         guest = Guest(status["path"], features, listen=status["mode"] == "client", **options)
         self.stack.callback(guest.close)
-        wait_for(lambda: evsd.port(name)["link"] == "up", f"{name} is served")
+        if wait:
+            wait_for(lambda: evsd.port(name)["link"] == "up", f"{name} is served")
         return guest
 
     def vhost_guest(self, evsd, name, features=0, mode="server", **options):
