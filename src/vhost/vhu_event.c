@@ -45,6 +45,16 @@ int vhu_list_add(struct vhu *vhu)
 	return ret;
 }
 
+bool vhu_list_has(const char *path)
+{
+	bool has;
+
+	pthread_mutex_lock(&list_lock);
+	has = find(path);
+	pthread_mutex_unlock(&list_lock);
+	return has;
+}
+
 void vhu_list_del(struct vhu *vhu)
 {
 	struct vhu **link = &list;
@@ -306,19 +316,20 @@ static int on_features(int vid, uint64_t features)
 
 bool vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd)
 {
-	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0), old;
 
 	if (copy < 0 && fd >= 0)
 		return false;
 	pthread_mutex_lock(&conn->vhu->lock);
-	if (conn->kick_fd[ring] >= 0)
-		close(conn->kick_fd[ring]);
+	old = conn->kick_fd[ring];
 	conn->kick_fd[ring] = copy;
 	pthread_mutex_unlock(&conn->vhu->lock);
+	if (old >= 0)
+		close(old);
 	return true;
 }
 
-void vhu_conn_close(struct vhu_conn *conn)
+static void give_up(struct vhu_conn *conn)
 {
 	for (uint32_t ring = 0; ring < VHU_N_RINGS; ring++) {
 		vhu_kick_set(conn, ring, -1);
@@ -331,24 +342,20 @@ void vhu_conn_close(struct vhu_conn *conn)
 		conn->ring[ring].kept = NULL;
 	}
 	vhu_guard_del(conn);
-	if (conn->own_fd >= 0)
-		close(conn->own_fd);
-	conn->own_fd = -1;
+	close(conn->fd);
+	conn->fd = -1;
 }
 
-static int on_connect(int vid)
+static struct vhu_conn *take_conn(struct vhu *vhu, int vid, int fd)
 {
-	struct vhu *vhu = of_device(vid);
 	struct vhu_conn *conn;
 
-	if (!vhu)
-		return -1;
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, VHU_NO_DEVICE);
 	if (conn) {
 		memset(conn, 0, sizeof(*conn));
 		conn->vid = vid;
-		conn->fd = conn->own_fd = -1;
+		conn->fd = fd;
 		conn->vhu = vhu;
 		memset(conn->kick_fd, -1, sizeof(conn->kick_fd));
 		for (unsigned ring = 0; ring < VHU_N_RINGS; ring++)
@@ -356,11 +363,47 @@ static int on_connect(int vid)
 		evs_counter_add(&vhu->n_connects, 1);
 	}
 	pthread_mutex_unlock(&vhu->lock);
-	if (conn)
-		vhu_vet(conn);
-	EVS_LOG_LIMITED(vhost, INFO, "port '%s': %s", vhu->port->name,
-	                conn ? "socket is connected" : "too many connections: one refused");
-	return conn ? 0 : -1;
+	return conn;
+}
+
+/* The library closes it, and as a client does not try again. */
+static int refuse(struct vhu *vhu, const char *why)
+{
+	EVS_LOG_LIMITED(vhost, WARN, "port '%s': a connection is refused: %s", vhu->port->name,
+	                why);
+	evs_store_release(&vhu->is_refused, true);
+	tell_control(vhu);
+	return -1;
+}
+
+static int on_connect(int vid)
+{
+	struct vhu *vhu = of_device(vid);
+	struct vhu_conn *conn;
+	int fd;
+
+	if (!vhu)
+		return -1;
+	fd = vhu_socket_find(vhu);
+	if (fd < 0) /* it would have no time-outs, and could hold up all others */
+		return refuse(vhu, "no descriptor of it can be had: raise LimitNOFILE (or "
+		                   "ulimit -n), or mount /proc");
+	conn = take_conn(vhu, vid, fd);
+	if (!conn) {
+		close(fd);
+		return refuse(vhu, "there are too many");
+	}
+	vhu_vet(conn);
+	EVS_LOG_LIMITED(vhost, INFO, "port '%s': socket is connected", vhu->port->name);
+	return 0;
+}
+
+void vhu_conn_end(struct vhu_conn *conn)
+{
+	give_up(conn);
+	pthread_mutex_lock(&conn->vhu->lock);
+	conn->vid = VHU_NO_DEVICE;
+	pthread_mutex_unlock(&conn->vhu->lock);
 }
 
 static void on_disconnect(int vid)
@@ -369,8 +412,8 @@ static void on_disconnect(int vid)
 
 	if (!conn)
 		return;
+	vhu_hurry_hush(false); /* its last message may not have come to that */
 	vhu_rings_pause(conn, VHU_REST_FOR_GOOD);
-	vhu_conn_close(conn);
 	if (evs_load_relaxed(&conn->is_cut)) {
 		evs_counter_add(&conn->vhu->n_cuts, 1);
 		EVS_LOG_LIMITED(vhost, WARN,
@@ -378,9 +421,7 @@ static void on_disconnect(int vid)
 		                "disconnected",
 		                conn->vhu->port->name);
 	}
-	pthread_mutex_lock(&conn->vhu->lock);
-	conn->vid = VHU_NO_DEVICE;
-	pthread_mutex_unlock(&conn->vhu->lock);
+	vhu_conn_end(conn);
 	tell_control(conn->vhu); /* that it may have to look for the next one */
 }
 

@@ -38,9 +38,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t n_faults; /* [any thread w, ctl r] */
 static __thread bool is_messenger;
 
-void vhu_guard_thread(bool on)
+void vhu_guard_thread(void)
 {
-	is_messenger = on;
+	is_messenger = true;
 }
 
 uint64_t vhu_guard_faults(void)
@@ -123,8 +123,8 @@ static void send_away(struct vhu_conn *guest)
 {
 	evs_store_relaxed(&guest->mem.n, 0);
 	evs_store_relaxed(&guest->is_cut, true);
-	if (guest->own_fd >= 0)
-		shutdown(guest->own_fd, SHUT_RDWR);
+	if (guest->fd >= 0)
+		shutdown(guest->fd, SHUT_RDWR);
 }
 
 /* False: it is no guest's memory. */

@@ -4,8 +4,9 @@
  * sockets that guests make, the other one learns then that it shall listen on another socket. So
  * guests whose QEMU starts anew, or whose evsd, would be cut off longer than need be. Here these
  * threads are woken from their sleep earlier, by a signal that does nothing else; without it, all
- * works as well, only later.
- * Threads: control. Owner: the threads are the library's.
+ * works as well, only later. Where the library waits for a guest's answer (postcopy), which the
+ * signal would end, it is put off.
+ * Threads: control, but for vhu_hurry_hush. Owner: the threads are the library's.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -85,6 +86,15 @@ void vhu_hurry(uint64_t now_ns)
 		return;
 	last_ns = now_ns;
 	wake(&connects);
+}
+
+void vhu_hurry_hush(bool hushed)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGURG);
+	pthread_sigmask(hushed ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
 }
 
 void vhu_hurry_listen(void)

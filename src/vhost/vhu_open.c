@@ -91,18 +91,26 @@ static int parse_access(struct vhu *vhu, const struct port_args *args, struct ev
 	return owner ? parse_owner(vhu, owner, err) : 0;
 }
 
-/* The library asks for a userfaultfd only in the midst of a migration, which then fails. */
+/* Behind an IOMMU the library would take the memory of a guest whose postcopy fails away from under
+ * workers. And it asks for a userfaultfd only in the midst of a migration, which then fails. */
 static int check_postcopy(const struct vhu *vhu, struct evs_error *err)
 {
-	int fd = vhu->postcopy ? (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK) : -1;
+	int fd;
 
-	if (vhu->postcopy && fd < 0)
+	if (!vhu->postcopy)
+		return 0;
+	if (vhu->iommu)
+		return evs_error_set(
+		        err, -EINVAL,
+		        "iommu=on and postcopy=on exclude each other: leave one off (a "
+		        "guest behind an IOMMU migrates without postcopy)");
+	fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
 		return evs_error_set(err, -errno,
 		                     "postcopy=on: no userfaultfd (%s): evsd needs CAP_SYS_PTRACE, "
 		                     "or the host vm.unprivileged_userfaultfd=1",
 		                     strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return 0;
 }
 
@@ -146,6 +154,7 @@ static int choose_features(struct vhu *vhu, const struct port_args *args, struct
 {
 	const char *text = args ? port_arg(args, "features") : NULL;
 	uint64_t supported = 0, protocol = 0, wanted;
+	char names[128];
 	int ret = rte_vhost_driver_get_features(vhu->path, &supported);
 
 	if (ret)
@@ -154,8 +163,11 @@ static int choose_features(struct vhu *vhu, const struct port_args *args, struct
 	ret = text ? vhu_features_parse(text, &wanted, err) : 0;
 	if (ret)
 		return ret;
-	if (wanted & ~supported)
-		return evs_error_set(err, -EOPNOTSUPP, "features=%s: not all are supported", text);
+	if (wanted & ~supported) {
+		vhu_features_format(wanted & ~supported, names, sizeof(names));
+		return evs_error_set(err, -EOPNOTSUPP,
+		                     "features=: DPDK's vhost has no %s: leave that out", names);
+	}
 	vhu->driver_features = wanted;
 	if (rte_vhost_driver_get_protocol_features(vhu->path, &protocol) ||
 	    rte_vhost_driver_set_protocol_features(vhu->path, protocol & ~BUFFERS_IN_FLIGHT) ||
@@ -218,6 +230,17 @@ static void note_socket(const struct vhu *vhu, struct vhu_socket_id *id)
 		                             st.st_mtim.tv_nsec};
 }
 
+void vhu_close(struct vhu *vhu)
+{
+	if (vhu->is_open && rte_vhost_driver_unregister(vhu->path))
+		EVS_LOG(vhost, ERR, "port '%s': DPDK's vhost keeps the socket '%s'",
+		        vhu->port->name, vhu->path);
+	vhu->is_open = false;
+	for (unsigned i = 0; i < VHU_MAX_CONNS; i++) /* of whose end the library has not told */
+		if (vhu->conn[i].vid != VHU_NO_DEVICE)
+			vhu_conn_end(&vhu->conn[i]);
+}
+
 static int open_socket(struct vhu *vhu, const struct port_args *args, struct evs_error *err)
 {
 	int ret;
@@ -226,6 +249,7 @@ static int open_socket(struct vhu *vhu, const struct port_args *args, struct evs
 		return evs_error_set(err, -EIO,
 		                     "DPDK's vhost refuses the socket '%s' (its log says why)",
 		                     vhu->path);
+	vhu->is_open = true;
 	ret = choose_features(vhu, args, err);
 	if (!ret && (rte_vhost_driver_callback_register(vhu->path, &vhu_ops) ||
 	             rte_vhost_driver_start(vhu->path)))
@@ -240,8 +264,7 @@ static int open_socket(struct vhu *vhu, const struct port_args *args, struct evs
 		vhu_hurry_listen();
 	}
 	if (ret)
-		rte_vhost_driver_unregister(vhu->path);
-	vhu->is_open = ret == 0;
+		vhu_close(vhu);
 	return ret;
 }
 
@@ -257,27 +280,36 @@ int vhu_open(struct vhu *vhu, const struct port_args *args, struct evs_error *er
 	return ret;
 }
 
-void vhu_open_again(struct vhu *vhu, uint64_t now_ns)
+/* Is the library without a socket by which a guest could come? */
+static bool is_gone(struct vhu *vhu)
 {
 	struct vhu_socket_id id;
+
+	if (vhu->is_client)
+		return __atomic_exchange_n(&vhu->is_refused, false, __ATOMIC_ACQ_REL) ||
+		       !vhu->is_open;
+	note_socket(vhu, &id);
+	return !vhu->is_open || memcmp(&id, &vhu->socket_id, sizeof(id));
+}
+
+void vhu_open_again(struct vhu *vhu, uint64_t now_ns)
+{
 	struct evs_error err;
 	int ret;
 
 	if (now_ns - vhu->last_check_ns < CHECK_PAUSE_NS)
 		return;
 	vhu->last_check_ns = now_ns;
-	note_socket(vhu, &id);
-	if (vhu->is_open && !memcmp(&id, &vhu->socket_id, sizeof(id)))
+	if (!is_gone(vhu))
 		return;
-	ret = remove_stale(vhu->path, &err); /* the library would remove also a good one */
-	if (!ret && vhu->is_open) {
-		rte_vhost_driver_unregister(vhu->path);
-		vhu->is_open = false;
+	/* the library would remove also a good one */
+	ret = vhu->is_client ? 0 : remove_stale(vhu->path, &err);
+	if (!ret) {
+		vhu_close(vhu);
+		ret = open_socket(vhu, NULL, &err);
 	}
 	if (!ret)
-		ret = open_socket(vhu, NULL, &err);
-	if (!ret)
-		EVS_LOG_LIMITED(vhost, WARN, "port '%s': socket '%s' was gone and is made anew",
+		EVS_LOG_LIMITED(vhost, WARN, "port '%s': socket '%s' is opened anew",
 		                vhu->port->name, vhu->path);
 	else if (!vhu->is_lost)
 		EVS_LOG_LIMITED(vhost, WARN, "port '%s': its socket is gone: %s", vhu->port->name,

@@ -97,10 +97,10 @@ static bool wait_for_guest(struct vhu *vhu, uint64_t now)
 	bool waits = !vhu_get_facts(vhu, &facts);
 
 	vhu_hurry_wait(vhu, waits && vhu->is_client);
+	if (waits)
+		vhu_open_again(vhu, now);
 	if (waits && vhu->is_client)
 		vhu_hurry(now);
-	else if (waits)
-		vhu_open_again(vhu, now);
 	return waits;
 }
 
@@ -215,14 +215,9 @@ static void vhu_destroy(struct port *port)
 	struct vhu *vhu = port->priv;
 
 	evs_store_release(&vhu->is_closing, true);
-	if (vhu->is_open && rte_vhost_driver_unregister(vhu->path))
-		EVS_LOG(vhost, ERR, "port '%s': DPDK's vhost keeps the socket '%s'", port->name,
-		        vhu->path);
+	vhu_close(vhu);
 	vhu_list_del(vhu);
 	vhu_hurry_wait(vhu, false);
-	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
-		if (vhu->conn[i].vid != VHU_NO_DEVICE)
-			vhu_conn_close(&vhu->conn[i]); /* the library has not told of its end */
 	free_vhu(vhu);
 	port_pool_put(port->pool);
 }
@@ -239,7 +234,7 @@ static const struct port_option options[] = {
          PORT_OPTION_CHANGEABLE, "thread"},
         {"mac", "XX:XX:XX:XX:XX:XX|none", "the guest's address, to announce it when it appears",
          PORT_OPTION_CHANGEABLE, "none"},
-        {"iommu", "on|off", "offer a guest's IOMMU", 0, "off"},
+        {"iommu", "on|off", "offer a guest's IOMMU; not with postcopy", 0, "off"},
         {"postcopy", "on|off", "postcopy live migration", 0, "off"},
         {NULL, NULL, NULL, 0, NULL},
 };

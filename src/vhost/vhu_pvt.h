@@ -35,9 +35,8 @@ struct vhu_facts {
  * killed and started anew can be here before the library has seen the old one's end. */
 #define VHU_MAX_CONNS 4
 struct vhu_conn {
-	int vid;    /* VHU_NO_DEVICE: free */
-	int fd;     /* the library's; -1: unknown */
-	int own_fd; /* a copy, valid until vhu_conn_close; -1: none */
+	int vid; /* VHU_NO_DEVICE: free */
+	int fd;  /* a copy of the library's, valid until vhu_conn_end */
 	bool is_ready;
 	bool has_memory;  /* else the library must not be asked for its table */
 	bool is_cut;      /* [any thread w] it took memory away; see vhu_guard.c */
@@ -94,12 +93,13 @@ struct vhu {
 	uint64_t last_check_ns;
 	struct vhu_socket_id socket_id; /* of ours, in mode server */
 	bool is_client, is_closing, is_waiting, iommu, postcopy;
-	bool is_open; /* the library has the socket */
-	bool steers;  /* by hash */
-	bool is_lost; /* another one is in its place, or there can be none */
-	uid_t uid;    /* of a socket of ours; -1: as it comes */
-	gid_t gid;    /* likewise */
-	mode_t mode;  /* 0: as it comes */
+	bool is_open;    /* the library has the socket */
+	bool steers;     /* by hash */
+	bool is_refused; /* [vhost w, ctl rw] a connection was, since the socket was opened */
+	bool is_lost;    /* another one is in its place, or there can be none */
+	uid_t uid;       /* of a socket of ours; -1: as it comes */
+	gid_t gid;       /* likewise */
+	mode_t mode;     /* 0: as it comes */
 	char path[VHU_PATH_LEN];
 	uint16_t steer[VHU_STEER_LEN]; /* [ctl w, worker r] rings */
 	struct vhu_txq txq[EVS_MAX_WORKERS];
@@ -132,12 +132,13 @@ void vhu_get_xstats(struct port *port, void (*add)(void *arg, const char *key, u
 
 /* vhu_event.c */
 void vhu_call_for(struct vhu_conn *conn, uint16_t ring); /* [worker] who is called now */
-void vhu_conn_close(struct vhu_conn *conn);              /* [vhost, ctl] what it holds */
+void vhu_conn_end(struct vhu_conn *conn); /* [vhost, ctl] the library has it no more */
 /* [vhost] A copy is made; -1: none. False: no descriptor is left. */
 bool vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd);
 struct rte_vhost_device_ops;
 extern const struct rte_vhost_device_ops vhu_ops;
-int vhu_list_add(struct vhu *vhu); /* -EEXIST: the path is in use by another port */
+int vhu_list_add(struct vhu *vhu);   /* -EEXIST: the path is in use by another port */
+bool vhu_list_has(const char *path); /* [vhost] is it a port's? */
 void vhu_list_del(struct vhu *vhu);
 /* The facts of the guest that is served, all zero if none; returns whether anyone is connected. */
 struct vhu_conn *vhu_conn_lookup(int vid); /* [vhost] */
@@ -149,13 +150,15 @@ uint32_t vhu_caps(uint64_t features);
 
 /* vhu_hurry.c: [ctl] */
 void vhu_hurry_listen(void);                      /* on a new socket */
+void vhu_hurry_hush(bool hushed);                 /* [vhost] the calling thread must not be woken */
 void vhu_hurry_wait(struct vhu *vhu, bool waits); /* for a guest to make its socket */
 void vhu_hurry(uint64_t now_ns);                  /* while a port waits, often */
 
 /* vhu_open.c: [ctl] the options, then the socket; what the library logs of it */
 int vhu_open_parse(struct vhu *vhu, const struct port_args *args, struct evs_error *err);
 int vhu_open(struct vhu *vhu, const struct port_args *args, struct evs_error *err);
-void vhu_open_again(struct vhu *vhu, uint64_t now_ns); /* if nobody is connected, often */
+void vhu_open_again(struct vhu *vhu, uint64_t now_ns); /* while nobody is connected, often */
+void vhu_close(struct vhu *vhu); /* and whoever is connected is so no longer */
 void vhu_open_log(uint32_t level);
 
 /* vhu_resume.c: [vhost] before the rings are served */
@@ -169,7 +172,6 @@ uint16_t vhu_resume_place(struct vring_packed_desc *ring, uint16_t size);
 
 /* vhu_vet.c: [vhost] from now on each message of the connection is vetted */
 void vhu_vet(struct vhu_conn *conn);
-bool vhu_is_eventfd(int fd); /* others may let workers wait */
 
 /* vhu_channel.c: [vhost] */
 bool vhu_channel_takes(int fd); /* may it be a guest's end? */
@@ -188,15 +190,16 @@ void vhu_rings_place(struct vhu_conn *conn);
 void vhu_rings_forget(struct vhu_conn *conn); /* frames that are kept for what does not come back */
 void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable);
 
-/* vhu_socket.c: [vhost] gives the connection's socket its time-outs; -1: not found */
-int vhu_socket_find(const struct vhu_conn *conn);
+/* vhu_socket.c: [vhost] gives the socket that is connected now its time-outs, and the caller a
+ * copy; -1: none */
+int vhu_socket_find(const struct vhu *vhu);
 void vhu_socket_be_patient(const struct vhu_conn *conn); /* from now on, with half messages */
 
 /* vhu_guard.c: what is guarded is the owner's until vhu_guard_del, which comes before it is
  * unmapped */
 void vhu_guard_init(void);
-/* The calling thread touches memory of guests that is in no range yet. */
-void vhu_guard_thread(bool on);
+/* From now on the calling thread may touch memory of guests that is in no range yet. */
+void vhu_guard_thread(void);
 /* False: the table is full, so the memory must not be touched. */
 bool vhu_guard_add(struct vhu_conn *owner, void *start, size_t size);
 void vhu_guard_del(const struct vhu_conn *owner);

@@ -178,7 +178,7 @@ static bool place(struct vhu_conn *conn, uint16_t index, uint64_t features)
 	ring->vid = conn->vid;
 	ring->index = index;
 	ring->size = vring.size;
-	ring->kick_fd = vhu_is_eventfd(vring.kickfd) ? vring.kickfd : -1;
+	ring->kick_fd = vring.kickfd;
 	ring->mem = &conn->mem;
 	ring->event_idx = features & BIT(VIRTIO_RING_F_EVENT_IDX);
 	ring->offloads = features & offloads[index & 1];

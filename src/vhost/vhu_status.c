@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,14 +27,18 @@ typedef void add_fn(void *arg, const char *key, const char *value);
 
 static const char *tell_obstacle(const char *path, char *text, size_t size)
 {
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return "connecting (path is no socket)";
 	if (access(path, W_OK) == 0)
 		return "connecting (nobody listens)";
 	snprintf(text, size, "connecting (%s)", strerror(errno));
 	return text;
 }
 
-/* How often the guest has kicked: the sum waits in the descriptor, which nobody else reads. It is
- * the guest's choice what file that is. */
+/* How often the guest has kicked: the sum waits in the eventfd, which nobody else reads. The guest
+ * has it, too, and with it the choice whether one waits. */
 static uint64_t read_kicks(int fd)
 {
 	uint64_t n = 0;

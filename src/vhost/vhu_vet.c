@@ -86,6 +86,14 @@ static const char *check_base(struct vhu_conn *conn, struct vhu_msg *msg)
 	return is_placed(conn, msg->state.index) ? "a ring in use changes its index" : NULL;
 }
 
+static bool is_eventfd(int fd)
+{
+	char path[48], link[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, link, sizeof(link) - 1) > 0 && !strcmp(link, "anon_inode:[eventfd]");
+}
+
 /* The ring starts: its size is final, and a packed ring's index is used without a look. */
 static const char *check_kick(struct vhu_conn *conn, struct vhu_msg *msg)
 {
@@ -96,6 +104,8 @@ static const char *check_kick(struct vhu_conn *conn, struct vhu_msg *msg)
 
 	if (ring >= VHU_N_RINGS)
 		return "no such ring";
+	if (msg->n_fds == 1 && !is_eventfd(msg->fds[0]))
+		return "it kicks by a file that is no eventfd";
 	rte_vhost_get_negotiated_features(conn->vid, &features);
 	rte_vhost_get_vhost_vring(conn->vid, (uint16_t)ring, &vring);
 	rte_vhost_get_vring_base(conn->vid, (uint16_t)ring, &avail, &used);
@@ -115,20 +125,12 @@ static const char *check_file(struct vhu_conn *conn, struct vhu_msg *msg)
 	return (msg->u64 & VHU_MSG_RING_MASK) < VHU_N_RINGS ? NULL : "no such ring";
 }
 
-bool vhu_is_eventfd(int fd)
-{
-	char path[48], link[32] = "";
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return readlink(path, link, sizeof(link) - 1) > 0 && !strcmp(link, "anon_inode:[eventfd]");
-}
-
 /* Whom workers call may not let them wait: a pipe that nobody reads would. */
 static bool never_blocks(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	return vhu_is_eventfd(fd) && flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	return is_eventfd(fd) && flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 /* The library is not to touch the guest's file; it gets another one. */
@@ -172,6 +174,11 @@ static const char *check_reset(struct vhu_conn *conn, struct vhu_msg *msg)
 	vhu_ops.destroy_device(conn->vid);
 	conn->started = conn->resumed = 0;
 	conn->has_memory = false;
+	pthread_mutex_lock(&conn->vhu->lock);
+	conn->rings = 0; /* the library disables all, and does not tell */
+	for (uint16_t i = 0; i < VHU_N_RINGS; i++)
+		vhu_rings_enable(conn, i, false);
+	pthread_mutex_unlock(&conn->vhu->lock);
 	return NULL;
 }
 
@@ -214,7 +221,8 @@ static const char *check_memory(struct vhu_conn *conn, struct vhu_msg *msg)
 		if (!can_map(msg->fds[i], msg->mem.region[i]))
 			return "memory that can not be mapped";
 	}
-	conn->has_memory = false; /* until the library has it */
+	conn->has_memory = false;      /* until the library has it */
+	vhu_hurry_hush(conn->advised); /* it may wait for an answer */
 	return NULL;
 }
 
@@ -319,7 +327,7 @@ static bool reads_replies(const struct vhu_conn *conn)
 {
 	int unread = 0;
 
-	return conn->fd < 0 || ioctl(conn->fd, SIOCOUTQ, &unread) || unread < UNREAD_MAX;
+	return ioctl(conn->fd, SIOCOUTQ, &unread) || unread < UNREAD_MAX;
 }
 
 /* Without a reply to it the library closes the connection. */
@@ -360,7 +368,7 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 
 	if (!conn)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	vhu_guard_thread(true);
+	vhu_guard_thread();
 	if (!reads_replies(conn))
 		why = "it does not read its replies";
 	else if (rule->check)
@@ -387,6 +395,7 @@ static enum rte_vhost_msg_result after(int vid, void *arg)
 	if (!conn)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	if (msg->request == VHU_SET_MEM_TABLE) {
+		vhu_hurry_hush(false);
 		conn->has_memory = vhu_memory_changed(conn);
 		if (!conn->has_memory) {
 			msg->n_fds = 0; /* they are the library's */
@@ -405,8 +414,5 @@ void vhu_vet(struct vhu_conn *conn)
 	static const struct rte_vhost_user_extern_ops ops = {before, after};
 
 	_Static_assert(offsetof(struct vhu_msg, fds) == 644, "layout of the library");
-	conn->fd = vhu_socket_find(conn);
-	if (conn->fd >= 0)
-		conn->own_fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
 	rte_vhost_extern_callback_register(conn->vid, &ops, NULL);
 }

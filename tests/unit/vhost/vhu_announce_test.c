@@ -61,6 +61,7 @@ static void tell(struct master *m, const uint8_t *mac)
 static void come(struct master *m, struct port *port)
 {
 	evs_store_release(&echo_ports[0], NULL);
+	evs_rcu_synchronize(); /* it may just be at it */
 	connect_ready(m, port, 0, 2);
 	evs_store_release(&echo_ports[0], port);
 }

@@ -30,7 +30,7 @@ static int setup(void **state)
 {
 	const struct port *good_port = test_open(1, NULL);
 
-	port = test_open_as(0, "iommu", "on");
+	port = test_open_as(0, "server", "iommu", "on");
 	test_connect(&good, 1);
 	if (!master_start(&good, VERSION_1, 2))
 		return -1;

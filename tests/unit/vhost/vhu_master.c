@@ -69,20 +69,36 @@ uint64_t master_buf_gpa(unsigned ring, unsigned i)
 	return MASTER_GPA + offset_of(ring, i);
 }
 
-int master_connect(struct master *m, const char *path)
+static int init(struct master *m, int fd)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const struct timeval patience = {.tv_sec = 60}; /* of a busy machine */
 
 	memset(m, 0, sizeof(*m));
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	m->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	m->fd = fd;
 	m->mem_fd = memfd_create("guest", MFD_CLOEXEC);
 	m->event_fd = eventfd(0, EFD_CLOEXEC);
 	setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (ftruncate(m->mem_fd, MASTER_MEMORY))
 		return -errno;
 	m->mem = mmap(NULL, MASTER_MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, m->mem_fd, 0);
+	return m->mem == MAP_FAILED ? -errno : 0;
+}
+
+int master_accept(struct master *m, int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	return fd < 0 ? -errno : init(m, fd);
+}
+
+int master_connect(struct master *m, const char *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int ret = init(m, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	if (ret)
+		return ret;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	return connect(m->fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
 }
 

@@ -91,6 +91,8 @@ struct master {
 
 /* Connects to a listening evs. */
 int master_connect(struct master *m, const char *path);
+/* Waits for an evs that connects. */
+int master_accept(struct master *m, int listener);
 void master_close(struct master *m);
 /* With a descriptor or -1; false: the other side closed. */
 bool master_send(struct master *m, const struct master_msg *msg, int fd);

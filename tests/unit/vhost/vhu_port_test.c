@@ -17,6 +17,7 @@
 #include "vhost/vhu_pvt.h"
 #include "vhu_ready.h"
 
+#define NO_FILE    0x100u /* beside the number of the ring */
 #define GUEST_CSUM (1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_GUEST_CSUM)
 #define TSO                                                                                        \
 	(1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6 |                         \
@@ -63,6 +64,7 @@ static void test_refusals(void **state)
 	        {{1, {{"path", "relative"}}}, "absolute"},
 	        {{2, {{"path", "/tmp/x"}, {"mode", "peer"}}}, "client"},
 	        {{2, {{"path", "/tmp/x"}, {"iommu", "maybe"}}}, "on or off"},
+	        {{3, {{"path", "/tmp/x"}, {"iommu", "on"}, {"postcopy", "on"}}}, "exclude"},
 	        {{2, {{"path", "/tmp/x"}, {"tx-steering", "rss"}}}, "thread"},
 	        {{2, {{"path", "/tmp/evs-none"}, {"features", "x"}}}, "unknown virtio feature"},
 	        {{2, {{"path", "/nonexistent/dir/s"}, {"mode", "server"}}}, "directory"},
@@ -99,6 +101,30 @@ static void exchange(struct master *m, unsigned n)
 		assert_memory_equal(master_buf(m, 0, id) + 12, frame, size);
 		master_offer(m, 0, (uint16_t)id);
 	}
+}
+
+/* A guest that begins anew has only the queues that it then enables. */
+static void test_reset_owner(void **state)
+{
+	const struct master_msg reset = {.request = MASTER_RESET_OWNER, .flags = 1};
+	struct port *port = test_open(0, NULL);
+	const struct vhu *vhu = port->priv;
+	struct master m;
+
+	connect_ready(&m, port, 0, 4);
+	await(port->n_rxq == 2);
+	exchange(&m, 1);
+	assert_true(master_send(&m, &reset, -1));
+	await(!port->link_up);
+	assert_true(master_start(&m, VERSION_1, 2));
+	await(port->link_up);
+	assert_int_equal(evs_load_acquire(&vhu->rings), 3);
+	assert_int_equal(port->n_rxq, 1);
+	master_refill(&m, 0);
+	exchange(&m, 20);
+	master_close(&m);
+	await(!port->link_up);
+	test_close(0);
 }
 
 static void test_frames(void **state)
@@ -293,17 +319,17 @@ static void test_queues(void **state)
 	test_close(0);
 }
 
-/* Whose kicks come by a file that nobody can wait for, only polling tells. */
+/* Who kicks by no file at all is found by polling only. */
 static void test_no_kick(void **state)
 {
 	const struct master_msg msg = {
-	        .request = MASTER_SET_VRING_KICK, .flags = 1, .size = 8, .u64 = 1};
+	        .request = MASTER_SET_VRING_KICK, .flags = 1, .size = 8, .u64 = 1 | NO_FILE};
 	struct port *port = test_open(0, NULL);
 	struct master m;
 
 	connect_ready(&m, port, 0, 2);
 	assert_true(wakes_by(port, "kick"));
-	assert_true(master_send(&m, &msg, m.mem_fd));
+	assert_true(master_send(&m, &msg, -1));
 	await(wakes_by(port, "timer"));
 	await(port->type->arm(port, 0) == PORT_ARM_NEVER);
 	exchange(&m, 5);
@@ -435,12 +461,13 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_features),      cmocka_unit_test(test_refusals),
-	        cmocka_unit_test(test_frames),        cmocka_unit_test(test_offloads),
-	        cmocka_unit_test(test_no_guest_csum), cmocka_unit_test(test_ring_full),
-	        cmocka_unit_test(test_queues),        cmocka_unit_test(test_driver_reload),
-	        cmocka_unit_test(test_reconnects),    cmocka_unit_test(test_second_guest),
-	        cmocka_unit_test(test_arm),           cmocka_unit_test(test_port_cycles),
-	        cmocka_unit_test(test_stale_socket),  cmocka_unit_test(test_no_kick),
+	        cmocka_unit_test(test_frames),        cmocka_unit_test(test_reset_owner),
+	        cmocka_unit_test(test_offloads),      cmocka_unit_test(test_no_guest_csum),
+	        cmocka_unit_test(test_ring_full),     cmocka_unit_test(test_queues),
+	        cmocka_unit_test(test_driver_reload), cmocka_unit_test(test_reconnects),
+	        cmocka_unit_test(test_second_guest),  cmocka_unit_test(test_arm),
+	        cmocka_unit_test(test_port_cycles),   cmocka_unit_test(test_stale_socket),
+	        cmocka_unit_test(test_no_kick),
 	};
 	int ret;
 

@@ -108,10 +108,11 @@ static inline void socket_path(unsigned i, char *path, size_t size)
 }
 
 /* With another option, unless value is NULL. */
-static inline struct port *test_open_as(unsigned i, const char *key, const char *value)
+static inline struct port *test_open_as(unsigned i, const char *mode, const char *key,
+                                        const char *value)
 {
 	char path[64], name[8];
-	struct port_args args = {2, {{"path", path}, {"mode", "server"}, {key, value}}};
+	struct port_args args = {2, {{"path", path}, {"mode", mode}, {key, value}}};
 	struct evs_error err = {0};
 	struct port *port = NULL;
 
@@ -128,7 +129,7 @@ static inline struct port *test_open_as(unsigned i, const char *key, const char 
 
 static inline struct port *test_open(unsigned i, const char *features)
 {
-	return test_open_as(i, "features", features);
+	return test_open_as(i, "server", "features", features);
 }
 
 static inline void test_close(unsigned i)
