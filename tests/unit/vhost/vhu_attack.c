@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest that does whatever chance makes it do: vhu_attack SECONDS [SEED [SOCKET]].
+ * A guest that does whatever chance makes it do: vhu_attack SECONDS [SEED [SOCKET [bad-frames]]].
  * Without a socket it attacks a port of its own, beside a good guest whose frames must come back;
- * with one, whoever listens there. It prints its seed, with which it does the same again.
+ * with one, whoever listens there. It prints its seed, with which it does the same again. With
+ * "bad-frames" it leaves nothing to chance: it sends the dearest frames that are none, as fast as
+ * it can.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,6 +16,8 @@
 #define IN_ORDER    (1ull << 35)
 #define RINGS_BYTES (MASTER_RINGS * 0x4000u)
 #define ROUND_STEPS 40
+#define DEAR_DESCS  65   /* before the one that lies: no more fit into a frame */
+#define DEAR_BYTES  1000 /* of each */
 
 static unsigned seed;
 
@@ -291,6 +295,42 @@ static unsigned attack_other(const char *path, double seconds)
 	return rounds;
 }
 
+/* A chain whose bytes are all copied before its end is found to be bad. */
+static void describe_dear(struct master *m)
+{
+	struct vring_desc *table = master_desc(m, 1);
+
+	for (uint16_t i = 0; i < DEAR_DESCS; i++)
+		table[i] = (struct vring_desc){master_buf_gpa(1, i), DEAR_BYTES, VRING_DESC_F_NEXT,
+		                               (uint16_t)(i + 1)};
+	table[DEAR_DESCS] = (struct vring_desc){0, DEAR_BYTES, 0, 0};
+}
+
+/* As many as the ring has room for, again and again. Returns how many. */
+static unsigned send_bad_frames(const char *path, double seconds)
+{
+	unsigned n = 0, most = MASTER_RING_LEN, waiting = 0;
+	struct master m;
+	uint32_t id, len;
+	uint64_t end;
+
+	evs_clock_init();
+	end = evs_clock_ns() + (uint64_t)(seconds * 1e9);
+	if (master_connect(&m, path) || !master_start(&m, 1ull << 32, 2))
+		exit(1);
+	if (m.packed)
+		most /= DEAR_DESCS + 1;
+	describe_dear(&m);
+	master_be_quiet(&m, 1, true);
+	while (evs_clock_ns() < end) {
+		for (; waiting < most; waiting++, n++)
+			master_offer(&m, 1, 0);
+		waiting -= master_reap(&m, 1, &id, &len);
+	}
+	master_close(&m);
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	double seconds = argc > 1 ? atof(argv[1]) : 1;
@@ -299,6 +339,10 @@ int main(int argc, char **argv)
 	seed = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : (unsigned)getpid();
 	printf("seed %u\n", seed);
 	fflush(stdout);
+	if (argc > 4) {
+		printf("%u bad frames\n", send_bad_frames(argv[3], seconds));
+		return 0;
+	}
 	rounds = argc > 3 ? attack_other(argv[3], seconds) : soak(seconds);
 	printf("%u connections\n", rounds);
 	return 0;
