@@ -13,11 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "../tests/test_eal.h"
 #include "base/evs_clock.h"
 #include "pkt/pkt_hash.h"
 #include "pmd/pmd.h"
@@ -274,9 +274,6 @@ int main(int argc, char **argv)
 {
 	unsigned n_flows = argc > 1 ? (unsigned)atoi(argv[1]) : 1, cpu = 0;
 	double seconds = argc > 3 ? atof(argv[3]) : 1;
-	char prefix[32];
-	char *eal[] = {"micro_pmd",      "--no-huge",     "-m",   "512",         "--no-pci",
-	               "--no-telemetry", "--file-prefix", prefix, "--log-level", "error"};
 	struct pmd_config config = {.translate = translate, .isa = pkt_isa_best()};
 	struct evs_error err = {0};
 	cpu_set_t cpus;
@@ -291,8 +288,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &cpus))
 			cpu = i;
-	snprintf(prefix, sizeof(prefix), "evs-bench-%d", (int)getpid());
-	if (n_flows == 0 || rte_eal_init(EVS_ARRAY_LEN(eal), eal) < 0)
+	if (n_flows == 0 || !test_eal_start("512", "error"))
 		return 1;
 	evs_clock_init();
 	pkt_hash_init(1);

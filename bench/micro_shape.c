@@ -14,8 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
-
+#include "../tests/test_eal.h"
 #include "base/evs_clock.h"
 #include "pmd/pmd_shape_pvt.h"
 
@@ -213,12 +212,7 @@ static void measure(double seconds)
 int main(int argc, char **argv)
 {
 	double seconds = argc > 1 ? atof(argv[1]) : 1;
-	char prefix[32];
-	char *eal[] = {"micro_shape",    "--no-huge",     "-m",   "64",          "--no-pci",
-	               "--no-telemetry", "--file-prefix", prefix, "--log-level", "error"};
-
-	snprintf(prefix, sizeof(prefix), "evs-bench-%d", (int)getpid());
-	if (rte_eal_init(EVS_ARRAY_LEN(eal), eal) < 0)
+	if (!test_eal_start("64", "error"))
 		return 1;
 	evs_clock_init();
 	if (make())

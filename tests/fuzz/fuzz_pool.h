@@ -11,21 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_mbuf.h>
 
-#include "base/evs_base.h"
+#include "../test_eal.h"
 
 static struct rte_mempool *fuzz_pool;
 
 static inline int fuzz_pool_init(void)
 {
-	char prefix[32];
-	snprintf(prefix, sizeof(prefix), "fuzz_%d", (int)getpid());
-	char *argv[] = {"fuzz", "--no-huge",     "-m64", "--no-pci",     "--no-telemetry",
-	                "-l0",  "--file-prefix", prefix, "--log-level=1"};
-
-	if (rte_eal_init(EVS_ARRAY_LEN(argv), argv) < 0)
+	if (!test_eal_start("64", "1"))
 		abort();
 	fuzz_pool = rte_pktmbuf_pool_create("fuzz", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	return fuzz_pool ? 0 : -1;

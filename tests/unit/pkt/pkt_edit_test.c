@@ -4,10 +4,7 @@
  */
 #include "pkt_test.h"
 
-#include <unistd.h>
-
-#include <rte_eal.h>
-
+#include "../../test_eal.h"
 #include "pkt/pkt_csum.h"
 #include "pkt/pkt_edit.h"
 #include "pkt/pkt_offload.h"
@@ -16,11 +13,7 @@ static struct rte_mempool *pool;
 
 static int setup(void **state)
 {
-	char prefix[32];
-	snprintf(prefix, sizeof(prefix), "pkt_edit_%d", (int)getpid());
-	char *argv[] = {"t",   "--no-huge",     "-m",   "128",          "--no-pci",
-	                "-l0", "--file-prefix", prefix, "--log-level=1"};
-	if (rte_eal_init(EVS_ARRAY_LEN(argv), argv) < 0)
+	if (!test_eal_start("128", "1"))
 		return -1;
 	pool = rte_pktmbuf_pool_create("t", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	return pool ? 0 : -1;

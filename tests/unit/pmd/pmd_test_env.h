@@ -16,13 +16,13 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <rte_eal.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 #include <rte_udp.h>
 
+#include "../../test_eal.h"
 #include "base/evs_clock.h"
 #include "pkt/pkt_hash.h"
 #include "pmd/pmd.h"
@@ -302,16 +302,10 @@ static void env_pmd_stop(void)
 
 static int env_eal_start(void **state)
 {
-	char prefix[32];
-	char *argv[] = {
-	        "pmd_test",      "--no-huge", "-m",          "96",    "--no-pci", "--no-telemetry",
-	        "--file-prefix", prefix,      "--log-level", "error", "-l",       "0"};
-
 	cpu_set_t cpus;
 
-	snprintf(prefix, sizeof(prefix), "evs-test-%d", (int)getpid());
 	sched_getaffinity(0, sizeof(cpus), &cpus);
-	if (rte_eal_init(EVS_ARRAY_LEN(argv), argv) < 0)
+	if (!test_eal_start("96", "error"))
 		return -1;
 	sched_setaffinity(0, sizeof(cpus), &cpus); /* EAL pinned us beside a worker */
 	evs_clock_init();

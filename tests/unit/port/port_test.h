@@ -5,13 +5,13 @@
 #ifndef PORT_TEST_H
 #define PORT_TEST_H
 
-#include <rte_eal.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../../test_eal.h"
 #include "base/evs_clock.h"
 #include "port/port.h"
 
@@ -20,22 +20,8 @@
 /* EAL without huge pages and PCI, with megabytes of memory. */
 static inline void test_eal(const char *megabytes)
 {
-	char prefix[32];
-	char *args[] = {"test",
-	                "--no-huge",
-	                "-m",
-	                (char *)(uintptr_t)megabytes,
-	                "--no-pci",
-	                "--file-prefix",
-	                prefix,
-	                "--no-telemetry",
-	                "--log-level=lib.eal:error",
-	                "-l",
-	                "0"};
-
-	snprintf(prefix, sizeof(prefix), "evs-test-%d", (int)getpid());
 	evs_clock_init();
-	if (rte_eal_init(EVS_ARRAY_LEN(args), args) < 0)
+	if (!test_eal_start(megabytes, "lib.eal:error"))
 		exit(1);
 }
 

@@ -7,11 +7,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-#include <rte_eal.h>
 
+#include "../../test_eal.h"
 #include "pkt/pkt_csum.h"
 #include "pkt/pkt_hdr.h"
 #include "pkt/pkt_offload.h"
@@ -36,12 +35,7 @@ static void on_drop(void *arg, struct rte_mbuf *m, enum pkt_drop reason)
 
 static int setup(void **state)
 {
-	char prefix[32];
-	snprintf(prefix, sizeof(prefix), "tun_stt_%d", (int)getpid());
-	char *argv[] = {"t",   "--no-huge",     "-m",   "128",          "--no-pci",
-	                "-l0", "--file-prefix", prefix, "--log-level=1"};
-
-	if (rte_eal_init(EVS_ARRAY_LEN(argv), argv) < 0)
+	if (!test_eal_start("128", "1"))
 		return -1;
 	pool = rte_pktmbuf_pool_create("t", 8191, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
 	joins = tun_joins_create(TIMEOUT, on_drop, NULL);

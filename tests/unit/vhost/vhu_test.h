@@ -7,13 +7,13 @@
 #define VHU_TEST_H
 
 #include <pthread.h>
-#include <rte_eal.h>
 #include <rte_lcore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../../test_eal.h"
 #include "base/evs_clock.h"
 #include "pkt/pkt_lent.h"
 #include "port/port_debt.h"
@@ -67,25 +67,11 @@ static pthread_t test_worker;
 
 static inline void test_start(void)
 {
-	char prefix[32];
-	char megabytes[] = "96";
-	char *args[] = {"test",
-	                "--no-huge",
-	                "-m",
-	                megabytes,
-	                "--no-pci",
-	                "--file-prefix",
-	                prefix,
-	                "--no-telemetry",
-	                "--log-level=lib.eal:error",
-	                "-l",
-	                "0"};
 	struct evs_error err = {0};
 
-	snprintf(prefix, sizeof(prefix), "evs-test-%d", (int)getpid());
 	evs_clock_init();
-	if (rte_eal_init(EVS_ARRAY_LEN(args), args) < 0 || evs_rcu_init(&err) ||
-	    port_init(2, &err) || vhu_init(&err) || !mkdtemp(test_dir)) {
+	if (!test_eal_start("96", "lib.eal:error") || evs_rcu_init(&err) || port_init(2, &err) ||
+	    vhu_init(&err) || !mkdtemp(test_dir)) {
 		fprintf(stderr, "start: %s\n", err.text);
 		exit(1);
 	}
