@@ -191,7 +191,7 @@ void ctl_of_packet_in(const struct pmd_punt *punt)
 
 	if (bridge && bridge->of) {
 		msg.type = OFPT_PACKET_IN;
-		msg.packet_in.total_len = (uint16_t)punt->total_len;
+		msg.packet_in.total_len = (uint16_t)EVS_MIN(punt->total_len, (uint32_t)UINT16_MAX);
 		msg.packet_in.reason = op->reason;
 		msg.packet_in.table_id = op->table_id;
 		msg.packet_in.cookie = op->cookie;

@@ -51,18 +51,20 @@ static EVS_HOT void drop_all(struct pmd_worker *w, struct pmd_exec *x, enum pkt_
 	x->n = 0;
 }
 
+EVS_INLINE void share_one(struct rte_mbuf *m, unsigned refs)
+{
+	rte_mbuf_refcnt_update(m, (int16_t)refs);
+	if (evs_likely(m->nb_segs == 1)) /* `next` is on another line */
+		return;
+	while ((m = m->next) != NULL)
+		rte_mbuf_refcnt_update(m, (int16_t)refs);
+}
+
 /* Gives every packet of the group `refs` more owners. */
 static EVS_HOT void share(struct pmd_worker *w, struct pmd_exec *x, unsigned refs)
 {
-	for (unsigned i = 0; i < x->n; i++) {
-		struct rte_mbuf *m = x->mbuf[i];
-
-		rte_mbuf_refcnt_update(m, (int16_t)refs);
-		if (evs_likely(m->nb_segs == 1)) /* `next` is on another line */
-			continue;
-		while ((m = m->next) != NULL)
-			rte_mbuf_refcnt_update(m, (int16_t)refs);
-	}
+	for (unsigned i = 0; i < x->n; i++)
+		share_one(x->mbuf[i], refs);
 	evs_counter_add(&w->account.copies, refs * x->n);
 	x->given = true;
 	x->is_private = false;
@@ -95,7 +97,47 @@ static EVS_HOT const struct flow_op *output(struct pmd_worker *w, struct pmd_exe
 	return after;
 }
 
-/* Hands one packet, or a copy of it, to the control thread. */
+/* Hands m to the control thread, or drops it. */
+static void hand_over(struct pmd_worker *w, struct pmd_punt *punt, struct rte_mbuf *m)
+{
+	punt->mbuf = m;
+	if (pmd_punt(w->id, punt))
+		evs_counter_add(&w->account.punted, 1);
+	else
+		pmd_drop(w, pmd_view_of(w, punt->in_port), &m, 1, PKT_DROP_PUNT_FULL);
+}
+
+/* A controller gets bytes and gives bytes back, and what was asked of the sender is in neither. So
+ * it gets frames as the wire would: checksums filled in, a large segment cut. */
+static EVS_COLD void hand_over_frames(struct pmd_worker *w, struct pmd_punt *punt,
+                                      struct rte_mbuf *m)
+{
+	struct rte_mbuf *pieces[PKT_OFFLOAD_MAX];
+	int n = pkt_offload_prepare(m, PKT_TX_MULTI_SEG, m->pool, pieces, PKT_OFFLOAD_MAX);
+
+	if (n <= 0) {
+		pmd_drop(w, pmd_view_of(w, punt->in_port), &m, 1, pkt_offload_drop(n));
+		return;
+	}
+	evs_counter_add(&w->account.copies, (unsigned)n - 1);
+	for (int i = 0; i < n; i++) {
+		punt->total_len = pieces[i]->pkt_len;
+		hand_over(w, punt, pieces[i]);
+	}
+}
+
+/* For the control thread: m itself to be prepared there, else as much of it as is asked for. */
+static struct rte_mbuf *copy_for(struct rte_mbuf *m, bool whole, uint16_t max_len)
+{
+	if (!whole)
+		return rte_pktmbuf_copy(m, m->pool, 0,
+		                        max_len == UINT16_MAX ? UINT32_MAX : max_len);
+	share_one(m, 1);
+	return m;
+}
+
+/* Hands one packet, or a copy of it, to the control thread. What waits there is sent by it later,
+ * with all that is asked of the sender. */
 static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, const struct flow_op *op,
                      bool last)
 {
@@ -109,17 +151,17 @@ static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, const
 	                        .in_port = base->in_port,
 	                        .total_len = m->pkt_len,
 	                        .controller = *controller};
-	enum pkt_drop reason = PKT_DROP_PUNT_FULL;
+	bool cut = op->kind != FLOW_OP_WAIT && pkt_offload_needed(m, PKT_TX_MULTI_SEG);
 	bool room = pmd_punt_room(w, base->in_port);
 
 	if (!last) {
 		evs_counter_add(&w->account.copies, 1);
-		m = room ? rte_pktmbuf_copy(m, m->pool, 0,
-		                            controller->max_len == UINT16_MAX ? UINT32_MAX
-		                                                              : controller->max_len)
-		         : NULL;
-		if (room && !m)
-			reason = PKT_DROP_NO_MBUF;
+		m = room ? copy_for(m, cut, controller->max_len) : NULL;
+	}
+	if (evs_unlikely(!m || !room)) {
+		pmd_drop(w, pmd_view_of(w, base->in_port), m ? &m : NULL, 1,
+		         room ? PKT_DROP_NO_MBUF : PKT_DROP_PUNT_FULL);
+		return;
 	}
 	if (op->kind == FLOW_OP_WAIT) {
 		const struct flow_op_wait *wait = (const struct flow_op_wait *)op->payload;
@@ -129,11 +171,10 @@ static void punt_one(struct pmd_worker *w, struct pmd_exec *x, unsigned i, const
 	} else if (base->lines & PKT_LINE_TUN) {
 		punt.tun = w->burst.ext[x->slot[i]].tun;
 	}
-	punt.mbuf = m;
-	if (m && room && pmd_punt(w->id, &punt))
-		evs_counter_add(&w->account.punted, 1);
+	if (evs_unlikely(cut))
+		hand_over_frames(w, &punt, m);
 	else
-		pmd_drop(w, pmd_view_of(w, base->in_port), m ? &m : NULL, 1, reason);
+		hand_over(w, &punt, m);
 }
 
 static void punt(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op, bool last)
@@ -144,6 +185,7 @@ static void punt(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op 
 		x->n = 0;
 	else
 		x->given = true;
+	x->is_private = false; /* the control thread may see the same bytes */
 }
 
 static void exec(struct pmd_worker *w, struct pmd_exec *x, const struct flow_op *op,

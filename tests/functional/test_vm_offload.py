@@ -20,6 +20,7 @@ import pytest
 from evslib import guest, wait_for
 from evslib.capture import bad_checksums
 from evslib.guest import Header
+from evslib.ofhub import Hub
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
@@ -270,6 +271,23 @@ def lies():
     yield "large without a checksum to be made", tcp, set_header(flags=0)
     yield "every field full", tcp, set_header(flags=255, gso_type=255, hdr_len=65535, gso_size=65535,
                                               csum_start=65535, csum_offset=65535)
+
+
+@pytest.mark.parametrize("max_len", [0xffff, 128])
+def test_controller_gives_back_what_it_got(lab, max_len):
+    """To a controller go frames as to a wire: whole checksums, large ones cut; so they come right from it, too."""
+    evsd, sender, receiver = arrange(lab, "all")
+    hub = Hub(lab, evsd, max_len)
+    for case in CASES:
+        packet, header = make(case)
+        sender.send(packet, header)
+        got = []
+        wait_for(lambda: hub.error or collect(receiver, got, packet), f"{case} arrives", interval=0.001)
+        hub.check()
+        check(case, "none", header, packet, got)
+    assert max(total for total, _, _ in hub.lengths) < 1514
+    assert not any(evsd.drops().values())
+    evsd.check_accounts()
 
 
 @pytest.mark.parametrize("egress", ["all", "none"])

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A learning switch on os-ken, to be run by osken-manager: OpenFlow 1.3 by a library that we did not write."""
+"""A learning switch on os-ken, to be run by osken-manager with MAX_LEN bytes of each packet: OpenFlow 1.3 by a library that we did not write."""
+import os
+
 from os_ken.base import app_manager
 from os_ken.controller import ofp_event
 from os_ken.controller.handler import CONFIG_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
@@ -16,7 +18,7 @@ class LearningSwitch(app_manager.OSKenApp):
 
     def rule(self, datapath, priority, match, port):
         parser = datapath.ofproto_parser
-        acts = [parser.OFPActionOutput(port, datapath.ofproto.OFPCML_NO_BUFFER)]
+        acts = [parser.OFPActionOutput(port, int(os.environ["MAX_LEN"]))]
         instructions = [parser.OFPInstructionActions(datapath.ofproto.OFPIT_APPLY_ACTIONS, acts)]
         datapath.send_msg(parser.OFPFlowMod(datapath=datapath, priority=priority, match=match,
                                             instructions=instructions))
@@ -36,5 +38,6 @@ class LearningSwitch(app_manager.OSKenApp):
         out = self.ports.get(frame.dst, proto.OFPP_FLOOD)
         if out != proto.OFPP_FLOOD:
             self.rule(datapath, 1, parser.OFPMatch(in_port=in_port, eth_dst=frame.dst, eth_src=frame.src), out)
-        datapath.send_msg(parser.OFPPacketOut(datapath=datapath, buffer_id=proto.OFP_NO_BUFFER, in_port=in_port,
-                                              actions=[parser.OFPActionOutput(out)], data=message.data))
+        data = message.data if message.buffer_id == proto.OFP_NO_BUFFER else None
+        datapath.send_msg(parser.OFPPacketOut(datapath=datapath, buffer_id=message.buffer_id, in_port=in_port,
+                                              actions=[parser.OFPActionOutput(out)], data=data))

@@ -3,7 +3,7 @@
  * One worker: packets in, packets out, for each kind of op that moves packets, each drop reason
  * that a worker gives, and the sum of the account.
  */
-#include "pmd_test_env.h"
+#include "pmd_test_offload.h"
 #include "qos/qos_meter.h"
 
 static struct fake *a, *b, *c;
@@ -451,19 +451,6 @@ static void test_long_and_full(void **state)
 	expect_account((struct pmd_account){.rx = PKT_BURST_MAX, .dropped = PKT_BURST_MAX});
 }
 
-/* A frame whose UDP checksum its sender left to the device. */
-static struct rte_mbuf *frame_unfinished(uint32_t seq)
-{
-	struct rte_mbuf *m = env_frame(1, seq, ENV_FRAME_SIZE);
-	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
-
-	m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV4;
-	m->l2_len = 14;
-	m->l3_len = 20;
-	((struct rte_udp_hdr *)(ip + 1))->dgram_cksum = rte_ipv4_phdr_cksum(ip, m->ol_flags);
-	return m;
-}
-
 static void test_offload_by_port(void **state)
 {
 	struct rte_mbuf *m;
@@ -474,7 +461,7 @@ static void test_offload_by_port(void **state)
 	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2); /* does nothing itself */
 	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 3); /* fills checksums in */
 	c->port.tx_caps |= PORT_TX_L4_CSUM | PORT_TX_TSO;
-	m = frame_unfinished(1);
+	m = env_frame_unfinished(1);
 	ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
 	pseudo = ((struct rte_udp_hdr *)(ip + 1))->dgram_cksum;
 	env_put(a, m);
@@ -497,38 +484,13 @@ static void test_offload_by_port(void **state)
 
 static void test_offload_that_lies(void **state)
 {
-	struct rte_mbuf *m = frame_unfinished(1);
+	struct rte_mbuf *m = env_frame_unfinished(1);
 
 	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
 	m->l2_len = 100; /* beyond the packet */
 	env_put(a, m);
 	expect_drops(b, PKT_DROP_GUEST_BAD_OFFLOAD, 1);
 	expect_account((struct pmd_account){.rx = 1, .dropped = 1});
-}
-
-/* 4,000 bytes of payload for TCP, to be cut into 1,448 each. */
-static struct rte_mbuf *frame_large(unsigned parts)
-{
-	struct rte_mbuf *m = env_frame(1, 0, 54), *tail;
-	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
-	uint8_t *tcp = (uint8_t *)(ip + 1);
-
-	memset(tcp, 0, 20);
-	tcp[12] = 5 << 4;
-	ip->next_proto_id = IPPROTO_TCP;
-	ip->total_length = rte_cpu_to_be_16(4040);
-	for (unsigned i = 0; i < parts; i++) {
-		tail = rte_pktmbuf_alloc(env_pool);
-		assert_non_null(tail);
-		memset(rte_pktmbuf_append(tail, (uint16_t)(4000 / parts)), 0x33, 4000 / parts);
-		assert_int_equal(rte_pktmbuf_chain(m, tail), 0);
-	}
-	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4;
-	m->l2_len = 14;
-	m->l3_len = 20;
-	m->l4_len = 20;
-	m->tso_segsz = 1448;
-	return m;
 }
 
 static void test_segmentation(void **state)
@@ -539,18 +501,18 @@ static void test_segmentation(void **state)
 	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 2);
 	flow_prog_add(&env_progs[3], FLOW_OP_OUTPUT, 1);
 	a->port.tx_caps |= PORT_TX_L4_CSUM | PORT_TX_TSO;
-	env_put(a, frame_large(2));
+	env_put(a, env_frame_large(2));
 	for (unsigned i = 0; i < 3; i++) {
 		m = env_take(b);
 		assert_int_equal(m->pkt_len, sizes[i]);
 		rte_pktmbuf_free(m);
 	}
 	expect_account((struct pmd_account){.rx = 1, .copies = 2, .tx = 3});
-	env_put(c, frame_large(2)); /* whole to a port that cuts it, though above the MTU */
+	env_put(c, env_frame_large(2)); /* whole to a port that cuts it, though above the MTU */
 	m = env_take(a);
 	assert_int_equal(m->pkt_len, 4054);
 	rte_pktmbuf_free(m);
-	m = frame_large(2);
+	m = env_frame_large(2);
 	m->tso_segsz = 1461; /* pieces would be above the MTU */
 	env_put(c, m);
 	expect_drops(a, PKT_DROP_TX_MTU, 1);
@@ -568,7 +530,7 @@ static void test_segmentation_of_shared(void **state)
 	few = rte_pktmbuf_pool_create("few", 1 + 10 + 2 * 3, 0, 0, 2176, SOCKET_ID_ANY);
 	assert_non_null(few);
 	env_pool = few;
-	m = frame_large(10);
+	m = env_frame_large(10);
 	env_pool = all;
 	env_put(a, m);
 	for (unsigned i = 0; i < 6; i++)
@@ -576,6 +538,59 @@ static void test_segmentation_of_shared(void **state)
 	expect_account((struct pmd_account){.rx = 1, .copies = 5, .tx = 6});
 	assert_int_equal(rte_mempool_in_use_count(few), 0);
 	rte_mempool_free(few);
+}
+
+static void expect_frame(const struct pmd_punt *punt, uint32_t size)
+{
+	assert_int_equal(punt->total_len, size);
+	assert_int_equal(punt->mbuf->pkt_len, size);
+	assert_int_equal(punt->mbuf->ol_flags & PKT_TX_REQUEST, 0);
+	assert_int_equal(pkt_csum_verify(punt->mbuf, 14), PKT_CSUM_GOOD);
+	rte_pktmbuf_free(punt->mbuf);
+}
+
+/* A controller gives back the bytes that it got: nothing may be left to be done for them. Other
+ * receivers get the packet as it came, and so does who waits for a neighbour. */
+static void test_controller_gets_frames(void **state)
+{
+	static const uint32_t sizes[] = {54 + 1448, 54 + 1448, 54 + 1104};
+	struct rte_mbuf *m;
+
+	n_punts = 0;
+	c->port.tx_caps |= PORT_TX_L4_CSUM | PORT_TX_TSO;
+	add_controller(&env_progs[1], 30); /* for the sum, the rest is wanted, too */
+	flow_prog_add(&env_progs[1], FLOW_OP_OUTPUT, 3);
+	add_controller(&env_progs[2], UINT16_MAX);
+	flow_prog_add(&env_progs[3], FLOW_OP_WAIT, 4);
+	env_put(a, env_frame_unfinished(1));
+	m = env_take(c);
+	assert_int_equal(m->ol_flags & RTE_MBUF_F_TX_L4_MASK, RTE_MBUF_F_TX_UDP_CKSUM);
+	assert_true(ENV_WAIT(drained(1)));
+	expect_frame(&punts[0], m->pkt_len);
+	rte_pktmbuf_free(m);
+
+	env_put(a, env_frame_large(2));
+	m = env_take(c);
+	assert_int_equal(m->pkt_len, 4054);
+	assert_true(ENV_WAIT(drained(4)));
+	rte_pktmbuf_free(m);
+	env_put(b, env_frame_large(2));
+	assert_true(ENV_WAIT(drained(7)));
+	for (unsigned i = 0; i < 6; i++)
+		expect_frame(&punts[1 + i], sizes[i % 3]);
+
+	env_put(c, env_frame_large(2));
+	assert_true(ENV_WAIT(drained(8)));
+	assert_int_equal(punts[7].mbuf->pkt_len, 4054);
+	assert_true(punts[7].mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG);
+	rte_pktmbuf_free(punts[7].mbuf);
+
+	m = env_frame_unfinished(1);
+	m->l2_len = 100; /* beyond the packet */
+	env_put(b, m);
+	expect_drops(b, PKT_DROP_GUEST_BAD_OFFLOAD, 1);
+	expect_account(
+	        (struct pmd_account){.rx = 5, .copies = 6, .tx = 2, .dropped = 1, .punted = 8});
 }
 
 static void test_rx_drops(void **state)
@@ -768,6 +783,7 @@ int main(void)
 	        TEST(test_offload_that_lies),
 	        TEST(test_segmentation),
 	        TEST(test_segmentation_of_shared),
+	        TEST(test_controller_gets_frames),
 	        TEST(test_rx_drops),
 	        TEST(test_miss_budget),
 	        TEST(test_not_cacheable),
