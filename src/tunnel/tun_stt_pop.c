@@ -63,19 +63,6 @@ size_t tun_stt_parse(const uint8_t *tcp, uint32_t size, uint32_t avail, struct t
 	return PKT_TCP_SIZE + STT_SIZE;
 }
 
-/* Offset of IP in the frame, behind its tags; 0: it is cut short, or what follows is not the IP
- * that the header speaks of. */
-static uint32_t find_ip(const struct rte_mbuf *m, bool ipv4)
-{
-	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t at = PKT_ETH_SIZE;
-
-	while (at + PKT_VLAN_SIZE <= m->data_len && at < 64 &&
-	       (pkt_be16(p + at - 2) == PKT_ETH_VLAN || pkt_be16(p + at - 2) == PKT_ETH_QINQ))
-		at += PKT_VLAN_SIZE;
-	return pkt_be16(p + at - 2) == (ipv4 ? PKT_ETH_IPV4 : PKT_ETH_IPV6) ? at : 0;
-}
-
 /* A large segment: its TCP header, and whether it must be cut at all. */
 static bool ask_for_cut(struct rte_mbuf *m, const struct stt_meta *meta)
 {
@@ -99,7 +86,7 @@ static bool ask_for_cut(struct rte_mbuf *m, const struct stt_meta *meta)
 static bool ask(struct rte_mbuf *m, const struct stt_meta *meta)
 {
 	bool ipv4 = meta->flags & STT_IPV4, tcp = meta->flags & STT_TCP;
-	uint32_t l3 = find_ip(m, ipv4), end;
+	uint32_t l3 = stt_find_ip(m, ipv4), end;
 
 	if (l3 == 0 || meta->l4 < l3 + PKT_IPV4_SIZE)
 		return false;

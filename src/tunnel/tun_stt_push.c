@@ -29,7 +29,9 @@ size_t tun_stt_build(const struct tun_outer *outer, uint8_t *p)
 bool tun_stt_carries(const struct pkt_tunnel_header *header, const struct rte_mbuf *m)
 {
 	return m->pkt_len + header->size - header->l3 <= TUN_MAX_IP_SIZE &&
-	       !(m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) && m->l2_len + m->l3_len <= UINT8_MAX;
+	       !(m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) && m->l2_len + m->l3_len <= UINT8_MAX &&
+	       m->data_len >= PKT_ETH_SIZE &&
+	       stt_find_ip(m, m->ol_flags & RTE_MBUF_F_TX_IPV4) == m->l2_len;
 }
 
 static void read_requests(const struct rte_mbuf *m, struct stt_meta *meta)

@@ -50,4 +50,18 @@ struct stt_meta {
 	uint16_t vlan; /* PCP, STT_VLAN_PRESENT, VID; 0: no tag */
 };
 
+/* Offset of IP in the frame, behind its tags; 0: it is cut short, or what follows is not the IP
+ * that the header speaks of. One for both ends: what is not found here is not told to the other.
+ * The frame has a whole Ethernet header in its first buffer. */
+EVS_INLINE uint32_t stt_find_ip(const struct rte_mbuf *m, bool ipv4)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t at = PKT_ETH_SIZE;
+
+	while (at + PKT_VLAN_SIZE <= m->data_len && at < 64 &&
+	       (pkt_be16(p + at - 2) == PKT_ETH_VLAN || pkt_be16(p + at - 2) == PKT_ETH_QINQ))
+		at += PKT_VLAN_SIZE;
+	return pkt_be16(p + at - 2) == (ipv4 ? PKT_ETH_IPV4 : PKT_ETH_IPV6) ? at : 0;
+}
+
 #endif

@@ -482,6 +482,35 @@ static void test_bounds(void **state)
 	assert_int_equal(tun_joins_held(joins), 0);
 }
 
+/* Behind other tags than VLAN's, and labels, the other end finds no IP: no request goes there. */
+static void test_carried_where_ip_is_found(void **state)
+{
+	static const struct {
+		rte_be16_t type;
+		bool found;
+	} before[] = {{RTE_BE16(0x8100), true},
+	              {RTE_BE16(0x88a8), true},
+	              {RTE_BE16(0x9100), false},
+	              {RTE_BE16(0x8847), false}};
+	struct pkt_tunnel_header header;
+
+	make_header(&header);
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(before); i++) {
+		struct rte_mbuf *m = make_tcp(100, 0x2005);
+		struct pkt_key_tun tun;
+
+		pkt_st16(at(m, 12), before[i].type);
+		ask(m, 18, 0);
+		assert_int_equal(tun_kinds[TUN_STT].carries(&header, m), before[i].found);
+		m->ol_flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
+		push(m);
+		m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		assert_int_equal(pop(m, &tun),
+		                 before[i].found ? PKT_DROP_NONE : PKT_DROP_TUN_BAD_HEADER);
+		rte_pktmbuf_free(m);
+	}
+}
+
 /* What a header can not say stays for the way through software. */
 static void test_not_carried(void **state)
 {
@@ -510,11 +539,17 @@ static void test_not_carried(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_requests),
-	        cmocka_unit_test(test_lies),         cmocka_unit_test(test_not_carried),
-	        cmocka_unit_test(test_cut_and_join), cmocka_unit_test(test_slices),
-	        cmocka_unit_test(test_spoilt),       cmocka_unit_test(test_split),
-	        cmocka_unit_test(test_bounds),       cmocka_unit_test(test_ip_checksum),
+	        cmocka_unit_test(test_bytes),
+	        cmocka_unit_test(test_requests),
+	        cmocka_unit_test(test_lies),
+	        cmocka_unit_test(test_not_carried),
+	        cmocka_unit_test(test_carried_where_ip_is_found),
+	        cmocka_unit_test(test_cut_and_join),
+	        cmocka_unit_test(test_slices),
+	        cmocka_unit_test(test_spoilt),
+	        cmocka_unit_test(test_split),
+	        cmocka_unit_test(test_bounds),
+	        cmocka_unit_test(test_ip_checksum),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
