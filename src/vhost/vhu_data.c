@@ -217,18 +217,26 @@ static EVS_HOT uint16_t spread(struct vhu *vhu, struct rte_mbuf **mbufs, uint16_
 	return sent;
 }
 
+EVS_INLINE uint16_t transmit(struct vhu *vhu, const struct vhu_txq *txq, struct rte_mbuf **mbufs,
+                             uint16_t n)
+{
+	uint16_t ring = evs_load_relaxed(&txq->ring);
+
+	return evs_unlikely(ring == VHU_STEERED) ? spread(vhu, mbufs, n)
+	                                         : give(vhu, ring, mbufs, n);
+}
+
 EVS_HOT uint16_t vhu_tx(struct port *port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct vhu *vhu = port->priv;
 	struct vhu_txq *txq = &vhu->txq[queue];
-	uint16_t ring = evs_load_relaxed(&txq->ring), sent;
+	uint16_t map = evs_load_acquire(&txq->n_maps), sent;
 
 	if (evs_load_acquire(&vhu->vid) < 0)
 		return 0;
-	if (evs_unlikely(ring == VHU_STEERED))
-		sent = spread(vhu, mbufs, n);
-	else
-		sent = give(vhu, ring, mbufs, n);
+	sent = transmit(vhu, txq, mbufs, n);
+	if (evs_unlikely(sent < n) && evs_load_acquire(&txq->n_maps) != map)
+		sent = (uint16_t)(sent + transmit(vhu, txq, mbufs + sent, (uint16_t)(n - sent)));
 	evs_counter_add(&txq->n_pkts, sent);
 	rte_pktmbuf_free_bulk(mbufs, sent);
 	return sent;

@@ -161,6 +161,7 @@ bool vhu_get_facts(struct vhu *vhu, struct vhu_facts *facts)
 static void serve(struct vhu *vhu, struct vhu_conn *conn)
 {
 	evs_store_release(&vhu->rings, conn->rings);
+	vhu_steer_map(vhu);
 	evs_store_relaxed(&vhu->served, conn);
 	evs_store_relaxed(&vhu->port->tx_caps, vhu_caps(conn->facts.features));
 	evs_store_relaxed(&vhu->port->drop_full, PKT_DROP_GUEST_RING_FULL);
@@ -277,6 +278,22 @@ static void on_destroy_device(int vid)
 	tell_control(vhu);
 }
 
+/* Of the guest that is served, frames go only to rings that are enabled. Under vhu->lock. */
+static void set_ring(struct vhu *vhu, struct vhu_conn *conn, uint16_t ring, bool enable)
+{
+	const uint64_t bit = 1ull << ring;
+
+	conn->rings = enable ? conn->rings | bit : conn->rings & ~bit;
+	if (enable)
+		vhu_rings_enable(conn, ring, true);
+	if (evs_load_relaxed(&vhu->vid) == conn->vid) {
+		evs_store_release(&vhu->rings, conn->rings);
+		vhu_steer_map(vhu);
+	}
+	if (!enable)
+		vhu_rings_enable(conn, ring, false);
+}
+
 static int on_ring(int vid, uint16_t ring, int enable)
 {
 	struct vhu *vhu = of_device(vid);
@@ -286,13 +303,8 @@ static int on_ring(int vid, uint16_t ring, int enable)
 		return 0; /* more queues than we serve: they stay idle */
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, vid);
-	if (conn && (enable || !conn->is_calling)) { /* it stops rings only to change the file */
-		conn->rings &= ~(1ull << ring);
-		conn->rings |= (uint64_t) !!enable << ring;
-		vhu_rings_enable(conn, ring, enable);
-		if (evs_load_relaxed(&vhu->vid) == vid)
-			evs_store_release(&vhu->rings, conn->rings);
-	}
+	if (conn && (enable || !conn->is_calling)) /* it stops rings only to change the file */
+		set_ring(vhu, conn, ring, enable);
 	pthread_mutex_unlock(&vhu->lock);
 	tell_control(vhu);
 	return 0;

@@ -67,21 +67,18 @@ static uint16_t count_rxq(uint64_t rings)
 	return n;
 }
 
-/* Brings the port into line with the mailbox. */
-static void apply(struct port *port, struct vhu *vhu)
+/* Brings the port into line with the guest that is served. A guest may come back with the same
+ * rings, and its memory elsewhere. */
+static void apply(struct port *port, struct vhu *vhu, const struct vhu_facts *facts)
 {
-	uint64_t rings = evs_load_acquire(&vhu->rings);
+	const uint64_t rings = evs_load_acquire(&vhu->rings);
 	struct evs_error err;
 	uint16_t n_rxq;
 	bool has_moved;
-	struct vhu_facts facts;
 
-	if (evs_load_acquire(&vhu->vid) < 0 || rings == vhu->rings_seen)
-		return;
-	vhu->rings_seen = rings;
-	vhu_get_facts(vhu, &facts);
-	has_moved = follow_numa(port, vhu, facts.numa_node);
-	vhu_steer_map(vhu, rings);
+	if (facts->n_rings == 0)
+		return; /* there is none */
+	has_moved = follow_numa(port, vhu, facts->numa_node);
 	n_rxq = count_rxq(rings);
 	if (n_rxq == port->n_rxq && !has_moved)
 		return;
@@ -90,18 +87,14 @@ static void apply(struct port *port, struct vhu *vhu)
 		EVS_LOG(vhost, ERR, "%s", err.text);
 }
 
-/* Is there no guest yet? Then we look for it, or that it can find us. */
-static bool wait_for_guest(struct vhu *vhu, uint64_t now)
+/* There is no guest yet: we look for it, or that it can find us. */
+static void wait_for_guest(struct vhu *vhu, bool waits, uint64_t now)
 {
-	struct vhu_facts facts;
-	bool waits = !vhu_get_facts(vhu, &facts);
-
 	vhu_hurry_wait(vhu, waits && vhu->is_client);
 	if (waits)
 		vhu_open_again(vhu, now);
 	if (waits && vhu->is_client)
 		vhu_hurry(now);
-	return waits;
 }
 
 static void vhu_get_link(struct port *port, struct port_link *link)
@@ -109,15 +102,17 @@ static void vhu_get_link(struct port *port, struct port_link *link)
 	const uint64_t receiving = 0x55555555;
 	struct vhu *vhu = port->priv;
 	uint64_t now = evs_clock_ns();
+	struct vhu_facts facts;
 
 	if (now - vhu->last_look_ns < LOOK_PAUSE_NS) {
 		port->link_polled = true; /* look again when the timer says so */
 		*link = port->link;
 		return;
 	}
-	port->link_polled = wait_for_guest(vhu, now);
+	port->link_polled = !vhu_get_facts(vhu, &facts);
+	wait_for_guest(vhu, port->link_polled, now);
 	vhu->last_look_ns = now;
-	apply(port, vhu);
+	apply(port, vhu, &facts);
 	*link = (struct port_link){.full_duplex = true};
 	link->up = !(port->config & PORT_CONFIG_DOWN) && evs_load_acquire(&vhu->vid) >= 0 &&
 	           (evs_load_acquire(&vhu->rings) & receiving);
@@ -134,10 +129,13 @@ static int vhu_set_mtu(struct port *port, uint16_t mtu, struct evs_error *err)
 static int vhu_set(struct port *port, const struct port_args *args, struct evs_error *err)
 {
 	struct vhu *vhu = port->priv;
-	int ret = vhu_steer_parse(vhu, args, err);
+	int ret;
 
+	pthread_mutex_lock(&vhu->lock);
+	ret = vhu_steer_parse(vhu, args, err);
 	if (!ret)
-		vhu_steer_map(vhu, vhu->rings_seen);
+		vhu_steer_map(vhu);
+	pthread_mutex_unlock(&vhu->lock);
 	return ret;
 }
 

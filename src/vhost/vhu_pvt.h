@@ -59,7 +59,9 @@ struct vhu_conn {
 /* Of one worker's transmit queue. */
 struct vhu_txq {
 	uint64_t n_pkts; /* [worker w, ctl r] */
-	uint16_t ring;   /* [ctl w, worker r] or VHU_STEERED */
+	uint16_t
+	        n_maps; /* [vhost, ctl w under vhu.lock, worker r] changes of the map, ring's too */
+	uint16_t ring;  /* likewise; or VHU_STEERED */
 } EVS_CACHE_ALIGNED;
 
 /* Of a socket's file. */
@@ -88,20 +90,19 @@ struct vhu {
 	struct port *port;
 	struct vhu *next; /* list under vhu_list_lock */
 	uint64_t driver_features;
-	uint64_t rings_seen;
 	uint64_t last_look_ns;
 	uint64_t last_check_ns;
 	struct vhu_socket_id socket_id; /* of ours, in mode server */
 	bool is_client, is_closing, is_waiting, iommu, postcopy;
 	bool is_open;    /* the library has the socket */
-	bool steers;     /* by hash */
+	bool steers;     /* by hash [ctl w under lock, vhost r under lock] */
 	bool is_refused; /* [vhost w, ctl rw] a connection was, since the socket was opened */
 	bool is_lost;    /* another one is in its place, or there can be none */
 	uid_t uid;       /* of a socket of ours; -1: as it comes */
 	gid_t gid;       /* likewise */
 	mode_t mode;     /* 0: as it comes */
 	char path[VHU_PATH_LEN];
-	uint16_t steer[VHU_STEER_LEN]; /* [ctl w, worker r] rings */
+	uint16_t steer[VHU_STEER_LEN]; /* [vhost, ctl w under lock, worker r] rings */
 	struct vhu_txq txq[EVS_MAX_WORKERS];
 };
 
@@ -114,7 +115,7 @@ void vhu_refused(struct port *port, uint16_t queue, struct rte_mbuf *const *mbuf
 
 /* vhu_steer.c */
 uint16_t vhu_steer(const struct vhu *vhu, const struct rte_mbuf *m); /* [worker] the frame's ring */
-void vhu_steer_map(struct vhu *vhu, uint64_t rings);                 /* [ctl] what the guest has */
+void vhu_steer_map(struct vhu *vhu); /* [vhost, ctl] under vhu->lock; what rings says */
 int vhu_steer_parse(struct vhu *vhu, const struct port_args *args, struct evs_error *err);
 
 /* vhu_announce.c */

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of the guest's rings a frame goes to. Threads: control writes the tables, workers read.
+ * Which of the guest's rings a frame goes to. Threads: whoever changes what is mapped writes the
+ * tables, under vhu->lock; workers read.
  *
  * By worker (tx-steering=thread): each has a ring for itself while there are enough; a guest with
  * more queues than the switch has workers receives from some of them only. By hash: the frames of
  * a burst are spread over all rings by their addresses and ports, by whichever worker, so that all
  * of the guest's CPUs receive; a flow keeps to its ring, the lock of each ring is taken once a
  * burst, and workers may wait for each other there.
+ *
+ * A ring that the guest disables loses its frames to the others before it stops, and one that it
+ * enables has been started when it gets some. A worker that has read the map before, and finds the
+ * ring stopped, sees under the ring's lock that there is another map (vhu_tx).
  */
 #include <netinet/in.h>
 #include <rte_ether.h>
@@ -88,8 +93,9 @@ EVS_HOT uint16_t vhu_steer(const struct vhu *vhu, const struct rte_mbuf *m)
 	return evs_load_relaxed(&vhu->steer[hash_frame(m) % VHU_STEER_LEN]);
 }
 
-void vhu_steer_map(struct vhu *vhu, uint64_t rings)
+void vhu_steer_map(struct vhu *vhu)
 {
+	const uint64_t rings = evs_load_relaxed(&vhu->rings);
 	uint16_t enabled[VHU_MAX_PAIRS], n = 0;
 
 	for (uint16_t pair = 0; pair < VHU_MAX_PAIRS; pair++)
@@ -99,9 +105,12 @@ void vhu_steer_map(struct vhu *vhu, uint64_t rings)
 		return;
 	for (unsigned i = 0; i < VHU_STEER_LEN; i++)
 		evs_store_relaxed(&vhu->steer[i], enabled[i % n]);
-	for (unsigned i = 0; i < EVS_MAX_WORKERS; i++)
-		evs_store_relaxed(&vhu->txq[i].ring,
-		                  vhu->steers && n > 1 ? VHU_STEERED : enabled[i % n]);
+	for (unsigned i = 0; i < EVS_MAX_WORKERS; i++) {
+		struct vhu_txq *txq = &vhu->txq[i];
+
+		evs_store_relaxed(&txq->ring, vhu->steers && n > 1 ? VHU_STEERED : enabled[i % n]);
+		evs_store_release(&txq->n_maps, (uint16_t)(txq->n_maps + 1));
+	}
 }
 
 int vhu_steer_parse(struct vhu *vhu, const struct port_args *args, struct evs_error *err)

@@ -54,7 +54,8 @@ static struct vhu *make_vhu(uint64_t rings, bool steers)
 
 	memset(vhu, 0, sizeof(*vhu));
 	vhu->steers = steers;
-	vhu_steer_map(vhu, rings);
+	vhu->rings = rings;
+	vhu_steer_map(vhu);
 	return vhu;
 }
 
@@ -129,7 +130,8 @@ static void test_by_worker(void **state)
 	for (unsigned i = 0; i < EVS_MAX_WORKERS; i++)
 		assert_int_equal(vhu->txq[i].ring, 2 * (i % VHU_MAX_PAIRS));
 	vhu->steers = true;
-	vhu_steer_map(vhu, 0x4); /* one ring: nothing to choose */
+	vhu->rings = 0x4; /* one: nothing to choose */
+	vhu_steer_map(vhu);
 	assert_int_equal(vhu->txq[3].ring, 2);
 	free(vhu);
 }
