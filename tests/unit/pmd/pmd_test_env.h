@@ -181,7 +181,7 @@ static struct fake *fake_attach(uint16_t index)
 	})
 
 /* An Ethernet, IPv4, UDP frame; `seq` goes into the payload, `flow` into the source port. */
-static struct rte_mbuf *env_frame(uint32_t flow, uint32_t seq, uint16_t size)
+EVS_UNUSED static struct rte_mbuf *env_frame(uint32_t flow, uint32_t seq, uint16_t size)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(env_pool);
 	struct rte_ether_hdr *eth;
