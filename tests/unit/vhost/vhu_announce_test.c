@@ -57,11 +57,16 @@ static void tell(struct master *m, const uint8_t *mac)
 	assert_true(master_send(m, &msg, -1));
 }
 
-/* The worker looks when there are buffers to send to. */
-static void come(struct master *m, struct port *port)
+/* The worker looks when there are buffers to send to, not before. */
+static void hold_worker(void)
 {
 	evs_store_release(&echo_ports[0], NULL);
 	evs_rcu_synchronize(); /* it may just be at it */
+}
+
+static void come(struct master *m, struct port *port)
+{
+	hold_worker();
 	connect_ready(m, port, 0, 2);
 	evs_store_release(&echo_ports[0], port);
 }
@@ -105,7 +110,7 @@ static void test_told_too_early(void **state)
 	struct port *port = test_open(0, NULL);
 	struct master m;
 
-	evs_store_release(&echo_ports[0], NULL);
+	hold_worker();
 	test_connect(&m, 0);
 	tell(&m, theirs);
 	assert_true(master_start(&m, VERSION_1, 2));
