@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests of 16 queue pairs: every pair passes frames both ways, and their number changes under traffic.
 
-    many --vhost-user, 16 pairs-- br0 --vhost-user, 1 pair-- one      guests in Python (evslib/guest.py)
+    many --vhost-user, 16 pairs-- br0 --vhost-user, 1 or 2 pairs-- one     guests in Python (evslib/guest.py)
     vm   --vhost-user, 16 pairs-- br0 --tap-- host                    QEMU, Linux
 """
+import os
 import re
 import struct
 
@@ -24,50 +25,81 @@ def frame(flow, number):
 
 
 class Pair:
-    """send() gives each flow's next frames to the guest of many pairs, and tells which pairs they came by."""
+    """send() gives each flow's next frames to the guest of many pairs, and tells which pairs they came by. The other
+    guest sends each flow by one of its pairs, one for each worker."""
 
-    def __init__(self, lab, rings):
-        self.evsd, self.sent = lab.evsd(), 0
-        self.one, self.many = (lab.vhost_guest(self.evsd, name, guest.MQ | guest.PROTOCOL, base=guest.MODERN | rings,
-                                               pairs=pairs) for name, pairs in (("one", 1), ("many", PAIRS)))
+    def __init__(self, lab, rings, cpus=()):
+        self.evsd, self.sent, self.senders = lab.evsd(workers=",".join(map(str, cpus))), 0, len(cpus) or 1
+        self.one, self.many = (self.add(lab, name, rings, n) for name, n in (("one", self.senders), ("many", PAIRS)))
         for name, other in (("one", "many"), ("many", "one")):
+            wait_for(lambda name=name: self.evsd.port(name)["link"] == "up", f"{name} is up")
             self.evsd.evsctl("flow", "add", "br0", f"priority=9,in_port={name},actions=output:{other}")
+        self.wait_queues(self.senders, "one")
         self.wait_queues(PAIRS)
+        for queue, cpu in enumerate(cpus):
+            self.evsd.call("queue.move", port="one", queue=queue, cpu=cpu)
+            wait_for(lambda: self.cpu_of("one", queue) == cpu, "the queue has its worker")
 
-    def wait_queues(self, n):
-        wait_for(lambda: self.evsd.port("many")["rx-queues"] == n, f"{n} queues are served")
+    def add(self, lab, name, rings, pairs):
+        path = lab.dir / name
+        self.evsd.call("port.add", bridge="br0", name=name, type="vhost-user", path=str(path), mode="server")
+        end = guest.Guest(path, guest.MQ | guest.PROTOCOL, base=guest.MODERN | rings, pairs=pairs)
+        lab.stack.callback(end.close)
+        return end
 
-    def enable(self, pairs):
+    def cpu_of(self, port, queue):
+        return {(q["port"], q["queue"]): q["cpu"] for q in self.evsd.call("queue.show")}[port, queue]
+
+    def wait_queues(self, n, name="many"):
+        wait_for(lambda: self.evsd.port(name)["rx-queues"] == n, f"{n} queues are served")
+
+    def tell(self, pairs):
         """So many, as SET_VRING_ENABLE says; the rest rests."""
         for ring in self.many.rings:
             self.many.enable(ring, ring < 2 * pairs)
+
+    def enable(self, pairs):
+        self.tell(pairs)
         self.wait_queues(pairs)
 
     def steer(self, how):
         self.evsd.evsctl("port", "set", "many", f"tx-steering={how}")
 
-    def send(self):
-        got = {pair: [] for pair in range(PAIRS)}
+    def send(self, changes=()):
+        """changes: numbers of pairs that the guest takes, each in the middle of another round of frames; then a flow
+        may come by several."""
+        got, changes = {pair: [] for pair in range(PAIRS)}, list(changes)
+        rounds = range(self.sent, self.sent + max(BURST, len(changes)))
 
         def collect():
             for pair, frames in got.items():
                 frames += [struct.unpack_from("!II", data, 42) for _, data in self.many.receive(pair)]
             return sum(map(len, got.values()))
-        for number in range(self.sent, self.sent + BURST):
+
+        def reap():
+            return all([self.one.reap(pair) for pair in range(self.senders)])
+        for number in rounds:
             for flow in range(FLOWS):
-                self.one.send(frame(flow, number), wait=False)
+                if changes and flow == FLOWS // 2:
+                    self.tell(changes.pop(0))
+                self.one.send(frame(flow, number), wait=False, pair=flow % self.senders)
                 if flow % guest.N_SEND == guest.N_SEND - 1:
-                    wait_for(self.one.reap, "the switch takes the frames", interval=0.001)
+                    wait_for(reap, "the switch takes the frames", interval=0.001)
                     collect()
-        wait_for(lambda: collect() == FLOWS * BURST, "all have come")
-        pair_of = {}
+        wait_for(lambda: collect() == FLOWS * len(rounds), "all have come")
+        assert sorted(sum(got.values(), [])) == [(flow, number) for flow in range(FLOWS) for number in rounds]
         for pair, frames in got.items():
-            for flow in {flow for flow, _ in frames}:
-                assert pair_of.setdefault(flow, pair) == pair, f"flow {flow} comes by one pair"
+            for flow in range(FLOWS):
                 numbers = [number for f, number in frames if f == flow]
-                assert numbers == list(range(self.sent, self.sent + BURST)), f"flow {flow} keeps its order"
-        self.sent += BURST
-        return set(pair_of.values())
+                assert numbers == sorted(numbers), f"flow {flow} keeps its order in pair {pair}"
+        self.sent = rounds.stop
+        return {pair: {flow for flow, _ in frames} for pair, frames in got.items() if frames}
+
+    def send_steadily(self):
+        """The pairs by which frames come, a flow by one."""
+        flows = self.send()
+        assert sum(map(len, flows.values())) == FLOWS, "a flow comes by one pair"
+        return set(flows)
 
     def send_back(self, pairs):
         """A frame by each pair; what the switch counted of each queue."""
@@ -84,14 +116,32 @@ class Pair:
 def test_every_pair_passes_frames(lab, rings):
     pair = Pair(lab, rings)
     assert pair.send_back(PAIRS) == [1] * PAIRS
-    assert len(pair.send()) == 1, "the one worker has a ring for itself"
+    assert len(pair.send_steadily()) == 1, "the one worker has a ring for itself"
     pair.steer("hash")
     for pairs in (PAIRS, 5, 1, PAIRS):
         pair.enable(pairs)
-        assert pair.send() == set(range(pairs))
+        assert pair.send_steadily() == set(range(pairs))
     assert pair.send_back(PAIRS) == [2] * PAIRS
     pair.steer("thread")
-    assert len(pair.send()) == 1
+    assert len(pair.send_steadily()) == 1
+    assert not any(pair.evsd.drops().values())
+    pair.evsd.check_accounts()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two workers need two CPUs")
+@pytest.mark.parametrize("rings", [0, guest.PACKED], ids=["split", "packed"])
+def test_flows_of_several_workers(lab, rings):
+    pair = Pair(lab, rings, cpus=sorted(os.sched_getaffinity(0))[:2])
+    assert len(pair.send_steadily()) == 2, "each worker has a ring for itself"
+    pair.steer("hash")
+    for pairs in (3, PAIRS):
+        pair.enable(pairs)
+        assert pair.send_steadily() == set(range(pairs))
+    pair.send(changes=(3, PAIRS, 1, PAIRS))
+    pair.wait_queues(PAIRS)
+    assert pair.send_steadily() == set(range(PAIRS))
+    counters = pair.evsd.call("port.show", name="many", xstats=True)[0]["xstats"]
+    assert all(counters[f"tx_worker{worker}_packets"] >= pair.sent * FLOWS // 2 for worker in range(2))
     assert not any(pair.evsd.drops().values())
     pair.evsd.check_accounts()
 

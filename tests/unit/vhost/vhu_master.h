@@ -16,9 +16,11 @@
 #include <stdint.h>
 
 #define MASTER_RING_LEN 256
-#define MASTER_MEMORY   (4u << 20)
-#define MASTER_RINGS    4 /* two queue pairs */
+#ifndef MASTER_RINGS
+#define MASTER_RINGS 4 /* two queue pairs */
+#endif
 #define MASTER_BUF_SIZE 2048
+#define MASTER_MEMORY   ((2u << 20) + MASTER_RINGS * MASTER_RING_LEN * MASTER_BUF_SIZE)
 #define MASTER_GPA      0x100000000ull /* where the guest believes its memory to be */
 
 enum master_request {
