@@ -222,8 +222,7 @@ void port_counters_drop(struct port *port, enum pkt_drop reason);
 /* [ctl] Sum over workers and queues since the last clear. */
 void port_counters_sum(const struct port *port, struct port_counters *sum);
 void port_counters_clear(struct port *port);
-/* What ports had counted that were destroyed since, so that the sums stay whole. Threads: control.
- */
+/* [ctl] What ports had counted that were destroyed since, so that the sums stay whole. */
 void port_counters_deleted(struct port_counters *sum);
 
 /* [ctl] Reads link states; calls changed for each port whose state differs. To be called when
