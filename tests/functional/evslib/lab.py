@@ -11,6 +11,7 @@ from .capture import Capture
 from .evsd import Evsd
 from .guest import Guest
 from .netns import Netns, sh, veth
+from .testpmd import Testpmd
 from .vm import Vm
 from .wait import wait_for
 
@@ -113,6 +114,14 @@ class Lab:
         vm = Vm(path, **options)
         self.stack.callback(vm.kill)
         return vm.start() if start else vm
+
+    def testpmd(self, name, options=""):
+        """One behind the vhost-user port of this name, of which evsd is the client; options: of its device."""
+        prefix = f"evs{self.token}_{name}"
+        testpmd = Testpmd(self.dir / name, prefix, self.dir / f"{name}.log", options)
+        self.stack.callback(shutil.rmtree, EAL_DIR / prefix, ignore_errors=True)
+        self.stack.callback(testpmd.kill)
+        return testpmd
 
     def two_hosts(self):
         """Two daemons whose bridges a veth joins, and who looks on at the first: (daemons, (namespace, interface))."""
