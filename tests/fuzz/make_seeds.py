@@ -141,6 +141,32 @@ def pieces():
                            for n, f in enumerate(frames))
 
 
+def joins():
+    """Segments of STT as tun_join_fuzz reads them, 16 bytes each: frame, total, offset, size, what is wrong, time."""
+    whole = [(1, 4, 2 * n, 3, 0, 1) for n in range(4)]
+    other = [(2, 4, 2 * n, 3, 0, 1) for n in range(4)]
+    orders = [whole, whole[::-1], whole[:3], whole + whole, [s for pair in zip(whole, other) for s in pair]]
+    orders += [[(*step[:4], wrong, 1) for step in whole] for wrong in (1, 3, 4, 8, 16, 0x40, 0x58)]
+    orders += [[*whole[:2], (3, 4, 0, 3, 0, 255), *whole[2:]], [(n, 200, 0, 3, 0, 0) for n in range(64)]]
+    for steps in orders:
+        yield b"".join(struct.pack("6B", *step) for step in steps)
+
+
+def texts():
+    matches = ["", "in_port=1", "priority=7,tcp,nw_src=10.0.0.0/8,tp_dst=0x50/0xfff0", "ipv6,ipv6_dst=2001:db8::/32,nw_frag=later",
+               "arp,arp_tpa=10.0.0.1,dl_vlan=7", "table=3,cookie=0x1/0xff,udp,tun_id=5,reg1=1/1,idle_timeout=9",
+               "icmp6,icmp_type=135,nd_target=fe80::1", "dl_type=0x8847,mpls_label=7,metadata=0x10/0xf0"]
+    actions = ["drop", "NORMAL", "output:2,controller:128", "set_field:10->ip_dscp,mod_dl_dst:02:00:00:00:00:01,LOCAL",
+               "push_vlan:0x8100,set_field:4103->vlan_vid,group:3", "meter:1,write_actions(output:1),goto_table:4",
+               "resubmit(,2),load:0x5->NXM_NX_REG0[0..7],move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]", "clear_actions,dec_ttl,in_port"]
+    for n, match in enumerate(matches):
+        for action in (actions[n], actions[n - 3]):
+            yield f"{match},actions={action}" if match else f"actions={action}"
+    yield "group_id=1,type=select,bucket=weight:2,output:1,bucket=weight:1,output:2"
+    yield "group_id=2,type=ff,bucket=watch_port:1,output:1,bucket=watch_port:2,output:2"
+    yield "meter=1,pktps,burst,stats,bands=type=drop,rate=100,burst_size=10"
+
+
 def settings():
     yield "egress.average=200M\negress.peak=500M\negress.burst=25MB\ningress.average=200M\ningress.mode=shape"
     yield ("egress.average=1G\negress.layer=l1\negress.dscp-map=46:1,34:2\negress.pcp-map=5:2\nqueue.1.priority=0\n"
@@ -209,6 +235,10 @@ def seeds():
                 yield "vhu_ring", rings(flags, order, sizes, chained)
     for setting in settings():
         yield "qos_read", setting.encode()
+    for text in texts():
+        yield "of_text", text.encode()
+    for seed in joins():
+        yield "tun_join", seed
     for seed in tunnels():
         yield "tun_pop", seed
     for seed in pieces():
