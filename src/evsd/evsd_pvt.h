@@ -40,7 +40,8 @@ void evsd_pidfile_remove(void);
 int evsd_eal_init(const struct evsd_options *options, struct evs_error *err);
 void evsd_eal_fini(void);
 
-/* evsd_eal_files.c: at exit. Said before EAL starts, it is done after what EAL does there itself. */
+/* evsd_eal_files.c: at exit. Said before EAL starts, it is done after what EAL does there itself.
+ */
 void evsd_eal_files_remove(void);
 
 /* evsd_service.c: parent processes and service managers. */
