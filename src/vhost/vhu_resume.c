@@ -205,7 +205,9 @@ void vhu_resume(const struct vhu_conn *conn)
 
 		if (rte_vhost_get_vhost_vring(conn->vid, i, &ring) || !ring.desc || !ring.size)
 			continue;
-		if ((features & theirs) == theirs)
+		if ((features & theirs) == theirs &&
+		    vhu_mem_holds(&conn->mem, ring.desc_packed,
+		                  ring.size * sizeof(struct vring_packed_desc), 16))
 			resume(conn->vid, i, features, &ring);
 		/* Who served it before may not have come to that. Whether the guest wants it can
 		 * not be told without the place up to which it was called; once too often is

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A guest that does whatever chance makes it do: vhu_attack SECONDS [SEED [SOCKET [bad-frames]]].
- * Without a socket it attacks a port of its own, beside a good guest whose frames must come back;
- * with one, whoever listens there. It prints its seed, with which it does the same again. With
- * "bad-frames" it leaves nothing to chance: it sends the dearest frames that are none, as fast as
- * it can.
+ * Without a socket it attacks a port of its own, with iommu=on, beside a good guest whose frames
+ * must come back; with one, whoever listens there. It prints its seed, with which it does the same
+ * again. With "bad-frames" it leaves nothing to chance: it sends the dearest frames that are none,
+ * as fast as it can.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,12 +14,14 @@
 #define FEATURES    (1ull << 32 | 0xffffffull | 1ull << 28 | 1ull << 29)
 #define PACKED      (1ull << 34)
 #define IN_ORDER    (1ull << 35)
+#define IOMMU       (1ull << 33)
 #define RINGS_BYTES (MASTER_RINGS * 0x4000u)
 #define ROUND_STEPS 40
 #define DEAR_DESCS  65   /* before the one that lies: no more fit into a frame */
 #define DEAR_BYTES  1000 /* of each */
 
 static unsigned seed;
+static int channel[2] = {-1, -1}; /* for questions */
 
 static uint32_t any(uint32_t below)
 {
@@ -140,6 +142,39 @@ static bool send_message(struct master *m)
 	return master_send(m, &msg, fds[any(4)]);
 }
 
+/* Where a page is, or is no longer. */
+static bool send_place(struct master *m, uint64_t iova, uint32_t size)
+{
+	const struct master_msg msg = {.request = MASTER_IOTLB_MSG,
+	                               .flags = 1,
+	                               .size = 32,
+	                               .iotlb = {iova,
+	                                         size,
+	                                         (uintptr_t)m->mem + any(2) * any(5000),
+	                                         (uint8_t)(any(4) ? 3 : any(4)),
+	                                         (uint8_t)(any(3) ? 2 : any(5)),
+	                                         {0}}};
+
+	return master_send(m, &msg, -1);
+}
+
+static bool send_some_place(struct master *m)
+{
+	return any(2) ? send_place(m, (uintptr_t)m->mem, MASTER_MEMORY)
+	              : send_place(m, any(2) ? MASTER_GPA : any_address(),
+	                           any(2) ? MASTER_MEMORY : any_length());
+}
+
+/* Nobody listens there. */
+static bool send_channel(struct master *m)
+{
+	const struct master_msg msg = {.request = MASTER_SET_CHANNEL, .flags = 1};
+
+	if (channel[0] < 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel))
+		return false;
+	return master_send(m, &msg, channel[1]);
+}
+
 static bool send_half(struct master *m)
 {
 	struct master_msg msg = {.request = any(20), .flags = 1, .size = 8};
@@ -174,6 +209,8 @@ static bool renegotiate(struct master *m)
 
 static bool step(struct master *m)
 {
+	if (m->features & IOMMU && any(6) == 0)
+		return any(4) ? send_some_place(m) : send_channel(m);
 	switch (any(24)) {
 	case 0:
 		return send_message(m);
@@ -210,7 +247,8 @@ static bool step(struct master *m)
 
 static void attack(const char *path)
 {
-	uint64_t features = FEATURES | (any(2) ? 0 : PACKED) | (any(3) ? 0 : IN_ORDER);
+	uint64_t features =
+	        FEATURES | (any(2) ? 0 : PACKED) | (any(3) ? 0 : IN_ORDER) | (any(3) ? IOMMU : 0);
 	const struct timeval patience = {.tv_usec = 200000};
 	struct master m;
 
@@ -218,7 +256,12 @@ static void attack(const char *path)
 		features &= ~(1ull << any(30));
 	if (!master_connect(&m, path)) {
 		setsockopt(m.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-		if (any(10) == 0 || master_start(&m, features, any(2) ? 4 : 2)) {
+		if (any(10) == 0 || ((!(features & IOMMU) || send_channel(&m)) &&
+		                     master_start(&m, features, any(2) ? 4 : 2))) {
+			if (m.features & IOMMU && any(8)) {
+				send_place(&m, (uintptr_t)m.mem, MASTER_MEMORY);
+				send_place(&m, MASTER_GPA, MASTER_MEMORY);
+			}
 			if (any(2))
 				master_refill(&m, 0);
 			for (unsigned i = any(ROUND_STEPS); i && step(&m); i--)
@@ -269,7 +312,7 @@ static unsigned soak(double seconds)
 
 	test_start();
 	end = evs_clock_ns() + (uint64_t)(seconds * 1e9);
-	test_open(0, NULL);
+	test_open_as(0, "server", "iommu", "on");
 	start_good(&good);
 	socket_path(0, path, sizeof(path));
 	for (; rounds < 10 || evs_clock_ns() < end; rounds++) {
