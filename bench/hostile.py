@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What other ports keep of their throughput while a guest attacks the switch; 0.95 is wanted, and two thirds
-of two ports beside a third one that wants everything, as bad frames do.
+"""What other ports keep of their throughput while a guest attacks the switch; 0.95 is wanted.
 
     null   <-> evs <-> null     two devices that cost nothing: all of the worker is in use
     guest  <-> evs <-> guest    the closed loop of bench/vm.py
@@ -9,10 +8,10 @@ of two ports beside a third one that wants everything, as bad frames do.
 
 The attacker is tests/unit/vhost/vhu_attack: rings, headers and messages at random, hundreds of
 connections, from a seed that is printed; or, with --attack bad-frames, one connection on which the
-dearest frames that are none come as fast as they are taken. It runs on the CPU of the guests, as do evsd's threads that
-talk to it, never on the worker's; what all these take there from the guests is no time of theirs
-(evsbench/windows.py), and what they take from a CPU that shares a core with it, or caches, other
-programs would take, too. So two others run there in turns with it:
+dearest frames that are none come as fast as they are taken. It runs on the CPU of the guests, as do
+evsd's threads that talk to it, never on the worker's; what all these take there from the guests is no
+time of theirs (evsbench/windows.py), and what they take from a CPU that shares a core with it, or
+caches, other programs would take, too. So two others run there in turns with it:
 
     computes            a process that only computes
     attacks elsewhere   the same attacker, on another evsd whose threads run on the same CPUs
@@ -44,8 +43,7 @@ from evsbench.turns import Turn, alternate  # noqa: E402
 from evsbench.windows import Meter  # noqa: E402
 
 MEMORY_MB = 192
-WANTED = {"random": 0.95, "bad-frames": 2 / 3}
-PRECISION = 0.01
+WANTED, PRECISION = 0.95, 0.01
 EVEN = 0.02  # so far from 1 the control may surely be beside itself, or nothing is told
 PROOFS = {"random": "guest_connects", "bad-frames": "drops"}  # the port's counters tell of the attack
 AT_ONCE = 40  # windows, before somebody looks whether they are enough
@@ -156,7 +154,7 @@ def n_attacks(options, switch):
     return {**port, **port["xstats"]}[PROOFS[options.attack]]
 
 
-def judge(name, windows, control, wanted):
+def judge(name, windows, control):
     """Prints; returns 0, 1 or 2, as the exit status says."""
     noise = neighbours(windows[control])
     print("%s: %d windows, %.2f Mpps beside a process that only computes; %s beside itself %.3f (%.3f to %.3f)"
@@ -169,9 +167,9 @@ def judge(name, windows, control, wanted):
                   % (other, statistics.median(kept), *bounds(kept)))
     low, high = bounds(ratios(windows["attacks"], windows[control]))
     quiet, loud = bounds(noise)
-    if low <= wanted <= high or quiet > 1 + EVEN or loud < 1 - EVEN:
+    if low <= WANTED <= high or quiet > 1 + EVEN or loud < 1 - EVEN:
         return 2
-    return 0 if low > wanted else 1
+    return 0 if low > WANTED else 1
 
 
 def victim(options, folder, name):
@@ -203,7 +201,7 @@ def try_ports(name, options, folder):
         windows = measure(options, meter, programs, ports.control, folder)
         if n_attacks(options, switch) < len(windows["attacks"]):
             raise RuntimeError("%s is %d only: that is no attack" % (PROOFS[options.attack], n_attacks(options, switch)))
-        status = judge(name, windows, ports.control, WANTED[options.attack])
+        status = judge(name, windows, ports.control)
         telemetry.close()
         print(switch.ctl("port", "show", "bad"))
         return status

@@ -21,6 +21,10 @@
  * what a port's packets take beyond the cheapest packets of a busy port in the last rounds, a part
  * (PMD_FAIR_EXTRA) is charged once more. Ports whose packets cost the same still share by halves;
  * the dearest port has 1 / (2 + 1 / PMD_FAIR_EXTRA) of the cycles beside a cheap one, never less.
+ *
+ * Frames that are none (a guest's descriptors or headers lie) are nobody's traffic: a poll that
+ * found one is charged PMD_FAIR_BAD times, so that whoever sends them has next to nothing of a
+ * worker that others want, too.
  */
 #ifndef PMD_FAIR_PVT_H
 #define PMD_FAIR_PVT_H
@@ -32,6 +36,7 @@
 #define PMD_FAIR_MOST                                                                              \
 	32 /* quanta charged for a burst: what took longer, somebody else's work did */
 #define PMD_FAIR_EXTRA 3 /* a third of what is beyond the cheapest */
+#define PMD_FAIR_BAD   32
 
 struct pmd_fair {
 	uint64_t quantum; /* cycles */
@@ -64,12 +69,14 @@ EVS_INLINE bool pmd_fair_may(struct pmd_fair *fair, const struct pmd_fair_accoun
 	return false;
 }
 
-/* What n packets are charged that took so many cycles. */
-EVS_INLINE uint64_t pmd_fair_price(struct pmd_fair *fair, unsigned n, uint64_t cycles)
+/* What n packets are charged that took so many cycles; bad: some of them were none. */
+EVS_INLINE uint64_t pmd_fair_price(struct pmd_fair *fair, unsigned n, bool bad, uint64_t cycles)
 {
 	uint64_t cheap = n * fair->cheap, most = PMD_FAIR_MOST * fair->quantum;
 
 	cycles = EVS_MIN(cycles, most);
+	if (evs_unlikely(bad))
+		return PMD_FAIR_BAD * cycles;
 	if (cycles * fair->cheapest.n < fair->cheapest.cycles * n) {
 		fair->cheapest.cycles = cycles;
 		fair->cheapest.n = n;
@@ -77,15 +84,15 @@ EVS_INLINE uint64_t pmd_fair_price(struct pmd_fair *fair, unsigned n, uint64_t c
 	return cycles <= cheap ? cycles : cycles + (cycles - cheap) / PMD_FAIR_EXTRA;
 }
 
-/* A poll gave n packets, which took so many cycles. */
+/* A poll gave n packets, which took so many cycles; bad: some of them were none. */
 EVS_INLINE void pmd_fair_charge(struct pmd_fair *fair, struct pmd_fair_account *a, unsigned n,
-                                uint64_t cycles)
+                                bool bad, uint64_t cycles)
 {
 	uint64_t least = fair->floor == UINT64_MAX ? 0 : fair->floor;
 
 	if (a->epoch != fair->epoch)
 		*a = (struct pmd_fair_account){0, fair->epoch};
-	a->cycles = EVS_MAX(a->cycles, least) + pmd_fair_price(fair, n, cycles);
+	a->cycles = EVS_MAX(a->cycles, least) + pmd_fair_price(fair, n, bad, cycles);
 	if (n >= PMD_FAIR_BUSY || cycles >= fair->quantum / PMD_FAIR_LONG)
 		fair->next = EVS_MIN(fair->next, a->cycles);
 }

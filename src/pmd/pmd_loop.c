@@ -264,13 +264,14 @@ static EVS_COLD void receive_sampled(struct pmd_worker *w, struct pmd_rxq *rxq, 
 	receive(w, rxq, v, n, true);
 }
 
-/* The queue's frames are paid for, also those that its port dropped itself. */
-EVS_INLINE void charge(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_view *v, unsigned n)
+/* The queue's n frames are paid for; bad: its port dropped some of them itself. */
+EVS_INLINE void charge(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_view *v, unsigned n,
+                       bool bad)
 {
 	uint64_t now = evs_clock_tsc();
 
 	evs_counter_add(&rxq->busy_tsc, now - w->now_tsc);
-	pmd_fair_charge(&w->fair, &v->fair, n, now - w->now_tsc);
+	pmd_fair_charge(&w->fair, &v->fair, n, bad, now - w->now_tsc);
 	w->now_tsc = now;
 	if (evs_unlikely(now - w->flushed_tsc > evs_load_relaxed(&pmd_settings.flush_tsc)))
 		pmd_out_flush(w);
@@ -309,7 +310,7 @@ EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq, unsign
 	if (evs_unlikely(rxq->is_armed))
 		pmd_wake_disarm(rxq);
 	evs_counter_add(&rxq->pkts, all);
-	charge(w, rxq, v, all + bad);
+	charge(w, rxq, v, all + bad, bad);
 	return all + bad;
 }
 

@@ -16,6 +16,7 @@ struct flow_of {
 	uint64_t cycles, bursts;
 	unsigned n;    /* packets a poll finds */
 	uint64_t cost; /* of a poll, in cycles */
+	bool bad;
 };
 
 /* Polls in rounds, as a worker does; returns how often somebody sat out. */
@@ -33,7 +34,7 @@ static unsigned run(struct pmd_fair *fair, struct flow_of *ports, unsigned n_por
 			}
 			if (!p->n)
 				continue;
-			pmd_fair_charge(fair, &p->account, p->n, p->cost);
+			pmd_fair_charge(fair, &p->account, p->n, p->bad, p->cost);
 			p->cycles += p->cost;
 			p->bursts++;
 		}
@@ -68,6 +69,26 @@ static void test_dear(void **state)
 		assert_true(run(&fair, ports, 2, 10000) > 0);
 		paid = ports[dear].cycles * 13 / 10;
 		assert_in_range(ports[!dear].cycles, paid - paid / 50, paid + paid / 50);
+	}
+}
+
+/* Frames that are none, dear or cheap, few or many, take little from others, and say nothing of
+ * what a packet costs; alone they may have all. */
+static void test_bad(void **state)
+{
+	static const struct flow_of bad[] = {{.n = 1, .cost = 10000, .bad = true},
+	                                     {.n = 32, .cost = 100, .bad = true}};
+
+	for (unsigned i = 0; i < EVS_ARRAY_LEN(bad); i++) {
+		struct flow_of ports[] = {{.n = 32, .cost = 1000}, bad[i], {.n = 32, .cost = 1000}};
+		struct pmd_fair fair;
+
+		pmd_fair_init(&fair, QUANTUM);
+		run(&fair, ports, 3, 100000);
+		assert_true(ports[1].cycles * 19 < ports[0].cycles + ports[2].cycles);
+		assert_true(fair.cheap >= 1000 / 32);
+		ports[0].n = ports[2].n = 0;
+		assert_in_range(run(&fair, ports, 3, 1000), 0, 1);
 	}
 }
 
@@ -167,9 +188,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_equal_cycles), cmocka_unit_test(test_dear),
-	        cmocka_unit_test(test_least),        cmocka_unit_test(test_forgets),
-	        cmocka_unit_test(test_no_waste),     cmocka_unit_test(test_no_savings),
-	        cmocka_unit_test(test_stall),        cmocka_unit_test(test_small_ring),
+	        cmocka_unit_test(test_bad),          cmocka_unit_test(test_least),
+	        cmocka_unit_test(test_forgets),      cmocka_unit_test(test_no_waste),
+	        cmocka_unit_test(test_no_savings),   cmocka_unit_test(test_stall),
+	        cmocka_unit_test(test_small_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
