@@ -39,7 +39,7 @@ assert back == data, (len(back), len(data))
 ECHO = """
 import socket, sys
 udp = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
-udp.settimeout(1)
+udp.settimeout(5)
 udp.connect((sys.argv[1], 9))
 udp.send(b"to a port where nobody listens")
 try:
