@@ -270,11 +270,22 @@ EVS_INLINE void charge(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_vie
 {
 	uint64_t now = evs_clock_tsc();
 
+	if (evs_unlikely(rxq->is_armed))
+		pmd_wake_disarm(rxq);
 	evs_counter_add(&rxq->busy_tsc, now - w->now_tsc);
 	pmd_fair_charge(&w->fair, &v->fair, n, bad, now - w->now_tsc);
 	w->now_tsc = now;
 	if (evs_unlikely(now - w->flushed_tsc > evs_load_relaxed(&pmd_settings.flush_tsc)))
 		pmd_out_flush(w);
+}
+
+static EVS_COLD unsigned charge_bad(struct pmd_worker *w, struct pmd_rxq *rxq, struct pmd_view *v,
+                                    unsigned n)
+{
+	n += port_n_bad;
+	port_n_bad = 0;
+	charge(w, rxq, v, n, true);
+	return n;
 }
 
 /* Full bursts follow one another up to `most`. Returns how many packets there were, with those that
@@ -284,7 +295,7 @@ EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq, unsign
 	struct port *port = rxq->port;
 	struct pmd_view *v = pmd_view_of(w, rxq->in_port);
 	struct qos_ingress *gate = evs_load_acquire(&rxq->gate);
-	unsigned n, bad, all = 0;
+	unsigned n, all = 0;
 
 	if (evs_unlikely(!pmd_fair_may(&w->fair, &v->fair)))
 		return 1;
@@ -301,17 +312,12 @@ EVS_INLINE unsigned poll_queue(struct pmd_worker *w, struct pmd_rxq *rxq, unsign
 		else
 			receive(w, rxq, v, n, false);
 	} while (n == PKT_BURST_MAX && --most && w->sample > 1 && !w->sampling);
-	bad = port_n_bad;
-	if (all + bad == 0)
-		return 0;
-
-	if (evs_unlikely(bad))
-		port_n_bad = 0;
-	if (evs_unlikely(rxq->is_armed))
-		pmd_wake_disarm(rxq);
 	evs_counter_add(&rxq->pkts, all);
-	charge(w, rxq, v, all + bad, bad);
-	return all + bad;
+	if (evs_unlikely(port_n_bad))
+		return charge_bad(w, rxq, v, all);
+	if (all)
+		charge(w, rxq, v, all, false);
+	return all;
 }
 
 /* Each second another generation, so that the longest loop is one of the last two. */
