@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A fuzz target's main() without a fuzzer: gives it each file of the folders that are named, with
- * any compiler and sanitizer. A finding ends the program, which names the file then.
+ * any compiler and sanitizer. What ends it, a finding or who waits no longer, has it name the file.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -15,14 +15,38 @@
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
 static char path[PATH_MAX];
 
-/* abort() is how targets say that something is wrong; sanitizers say more before. */
-static void on_abort(int number)
+static void name_file(void)
 {
 	if (write(STDERR_FILENO, path, strlen(path)) < 0 || write(STDERR_FILENO, "\n", 1) < 0)
 		_exit(2);
+}
+
+static void on_signal(int number)
+{
+	name_file();
+	raise(number); /* as if nobody had asked */
+}
+
+/* abort() is how targets say that something is wrong. Faults are a sanitizer's, which says more. */
+static void name_file_at_end(void)
+{
+	static const int numbers[] = {SIGABRT, SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+	static char stack[1 << 16]; /* a fault may be that there is no more of the other one */
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND | SA_ONSTACK};
+	size_t n = sizeof(numbers) / sizeof(*numbers);
+
+	if (__sanitizer_set_death_callback) {
+		__sanitizer_set_death_callback(name_file);
+		n = 2;
+	} else {
+		sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof(stack)}, NULL);
+	}
+	for (size_t i = 0; i < n; i++)
+		sigaction(numbers[i], &action, NULL);
 }
 
 /* In a block of just its size, so that a sanitizer sees who reads on behind it. */
@@ -69,7 +93,7 @@ static int replay_folder(const char *name)
 
 int main(int argc, char **argv)
 {
-	signal(SIGABRT, on_abort);
+	name_file_at_end();
 	if (LLVMFuzzerInitialize)
 		LLVMFuzzerInitialize(&argc, &argv);
 	for (int i = 1; i < argc; i++) {
