@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What EAL leaves behind: it makes a folder of some 3 MB for each --file-prefix, which it clears at
- * the next start with that prefix, and at no end. Threads: main, while the process exits.
+ * What EAL leaves behind: some 3 MB in a folder for each --file-prefix, which it clears at the next
+ * start with that prefix, and at no end. Threads: main, while the process exits.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -29,11 +29,11 @@ static bool another_has_it(int folder)
 	return fd >= 0 && fcntl(fd, F_SETLK, &all) < 0;
 }
 
-/* Programs that attached to this one keep what they have mapped. */
+/* Programs that attached to this one keep what they have mapped. The folder stays: EAL of another
+ * one that starts may have just made it, to open its files there. */
 static void remove_files(void)
 {
-	const char *path = rte_eal_get_runtime_dir();
-	DIR *folder = opendir(path);
+	DIR *folder = opendir(rte_eal_get_runtime_dir());
 
 	if (!folder)
 		return;
@@ -42,7 +42,6 @@ static void remove_files(void)
 			if (is_eals(entry->d_name))
 				unlinkat(dirfd(folder), entry->d_name, 0);
 		unlinkat(dirfd(folder), CONFIG, 0);
-		rmdir(path); /* not if there is anything else */
 	}
 	closedir(folder);
 }
