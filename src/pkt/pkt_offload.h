@@ -49,8 +49,8 @@ struct pkt_wire {
 
 struct pkt_wire pkt_wire_large(const struct rte_mbuf *m);
 
-/* The sizes in a request for segmentation may lie: the result is then that of the packet as it is,
- * as nobody will cut it. */
+/* Sizes were held against the packet at receive; more pieces than PKT_OFFLOAD_MAX are charged,
+ * though only a port that cuts itself takes them. */
 EVS_INLINE struct pkt_wire pkt_wire_of(const struct rte_mbuf *m)
 {
 	if (evs_likely(!(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG))))
