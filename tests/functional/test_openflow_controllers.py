@@ -55,9 +55,10 @@ def connected(evsd, target):
     return wait_for(lambda: controller(evsd, target)["connected"], f"{target} is connected", timeout=60)
 
 
-@pytest.mark.parametrize("max_len", [0xFFFF, 128])
+@pytest.mark.parametrize("max_len", [0xFFFF, 60])
 def test_osken(lab, max_len):
-    """A learning switch; with and without buffers, the first packet of a connection passes, whose checksum was left to the switch."""
+    """A learning switch; whole or kept in a buffer (it has more than 60 bytes), the first packet of a connection
+    passes, whose checksum was left to the switch."""
     evsd = lab.evsd()
     a, _ = lab.tap_guest(evsd, "a", "10.0.0.1/24", quiet=True, offload=True)
     b, at_b = lab.tap_guest(evsd, "b", "10.0.0.2/24", quiet=True, offload=True)
@@ -72,7 +73,8 @@ def test_osken(lab, max_len):
     wait_for(lambda: ofctl.flows(), "the controller's rule")
     with lab.capture(b, at_b, "tcp[tcpflags] == tcp-syn") as capture:
         assert a.iperf(b, "10.0.0.2")["sum_received"]["bytes"] > 5e6
-    assert not bad_checksums(capture.stop()[:1])
+    syn, = capture.stop()[:1]
+    assert not bad_checksums([syn])
     assert " InCsumErrors" in b.run("cat", "/proc/net/snmp")
     assert {line.split()[-1] for line in b.run("cat", "/proc/net/snmp").splitlines() if line.startswith("Tcp: ")} == {"InCsumErrors", "0"}
     a.ping("10.0.0.2", count=10)
