@@ -40,11 +40,13 @@ def give_back(pages):
 
 
 def reserve(pages, stack):
-    """Adds what is missing to so many free ones; the stack gives it back."""
+    """Adds what is missing to so many free ones; the stack gives back what the kernel really gave."""
     with alone():
-        missing = max(pages - read(FREE), 0)
-        stack.callback(give_back, missing)
-        add(missing)
+        before = read(COUNT)
+        try:
+            add(max(pages - read(FREE), 0))
+        finally:
+            stack.callback(give_back, max(read(COUNT) - before, 0))
         if read(FREE) >= pages:
             return
     raise RuntimeError("the kernel has no %d MB in 2 MB pages to give" % (2 * pages))
