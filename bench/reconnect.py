@@ -95,7 +95,7 @@ def cycle(bench):
 
 def grown(before, after):
     """What there is more of: descriptors, threads, buffers; or memory, by more than the allocators' unrest."""
-    return [key for key in before if after[key] > before[key] + (LEAK_KB if key == "rss_kb" else 0)]
+    return [key for key in before if after[key] > before[key] + (LEAK_KB if key == "memory_kb" else 0)]
 
 
 def cycles(bench, rounds, warm_up=50):

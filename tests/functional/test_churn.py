@@ -6,7 +6,6 @@
        tap, null sink, null source, ring, two veths, patch --- patch on br1: added and deleted
 """
 import os
-import pathlib
 
 import pytest
 from evslib import wait_for
@@ -15,29 +14,7 @@ from evslib.netns import veth
 
 N_ROUNDS = int(os.environ.get("EVS_CHURN_ROUNDS", 25))
 WARM_UP = 5
-RSS_GROWTH_KB = 16384  # of allocators and page tables, not a port's worth each round
-
-
-def rss_kb(pid):
-    """What is resident but for the flow caches: these are mapped once, for huge pages (flag hg), and
-    come to life as flows touch them, up to the size that was configured."""
-    total = rss = 0
-    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        if line.startswith("Rss:"):
-            rss = int(line.split()[1])
-        elif line.startswith("VmFlags:") and "hg" not in line.split():
-            total += rss
-    return total
-
-
-def measure(evsd):
-    proc = pathlib.Path(f"/proc/{evsd.process.pid}")
-    return {
-        "mbufs": evsd.call("stats.show")["buffers"]["in-use"],
-        "fds": len(list((proc / "fd").iterdir())),
-        "threads": len(list((proc / "task").iterdir())),
-        "rss-kb": rss_kb(evsd.process.pid),
-    }
+GROWTH_KB = 16384  # of allocators and page tables, not a port's worth each round
 
 
 def null(lab, name, *options):
@@ -76,7 +53,7 @@ def reasons(evsd):
 def quiet(evsd):
     """Without flood nothing but the two guests' taps holds buffers."""
     evsd.check_accounts()
-    return measure(evsd)
+    return evsd.footprint()
 
 
 def test_eight_ports_come_and_go_under_traffic(lab):
@@ -112,9 +89,9 @@ def test_eight_ports_come_and_go_under_traffic(lab):
     print(f"{N_ROUNDS} rounds: {stats}")
     assert stats["dropped"] == sum(stats["drops-by-reason"].values()), stats
     wait_for(lambda: a.can_ping("10.0.0.2"), "the guests still talk")
-    wait_for(lambda: quiet(evsd)["mbufs"] <= before["mbufs"], "every buffer is back")
-    wait_for(lambda: all(quiet(evsd)[key] == before[key] for key in ("fds", "threads")), "descriptors and threads are what they were")
+    wait_for(lambda: quiet(evsd)["buffers"] <= before["buffers"], "every buffer is back")
+    wait_for(lambda: all(quiet(evsd)[key] == before[key] for key in ("descriptors", "threads")), "descriptors and threads are what they were")
     after = quiet(evsd)
     print(f"before {before}, after {after}")
     if not is_sanitized():
-        assert after["rss-kb"] - before["rss-kb"] < RSS_GROWTH_KB
+        assert after["memory_kb"] - before["memory_kb"] < GROWTH_KB

@@ -93,11 +93,7 @@ def test_oversized_line_ends_only_its_connection(evsd):
 
 
 def test_a_client_that_never_reads(evsd):
-    def memory_kb():
-        status = open(f"/proc/{evsd.process.pid}/status").read()
-        return int(status.split("VmRSS:")[1].split()[0])
-
-    before = memory_kb()
+    before = evsd.footprint()
     deaf = evsd.connect()
     deaf.socket.settimeout(1)
     line = b'{"jsonrpc":"2.0","id":1,"method":"rpc.describe"}\n'
@@ -108,7 +104,7 @@ def test_a_client_that_never_reads(evsd):
         pass
     for _ in range(20):
         assert evsd.call("version")
-    assert memory_kb() - before < 64 * 1024
+    assert evsd.footprint()["memory_kb"] - before["memory_kb"] < 64 * 1024
     deaf.close()
 
 

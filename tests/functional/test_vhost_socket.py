@@ -118,10 +118,10 @@ def test_many_guests_come_and_go(lab, mode):
         return wire.evsd.footprint()
     cycles(100)  # stocks of allocators and library are full
     before = cycles(1)
-    rss_kb = cycles(CYCLES)["rss_kb"]
-    wait_for(lambda: [key for key, now in wire.evsd.footprint().items() if key != "rss_kb" and now > before[key]] == [],
+    memory_kb = cycles(CYCLES)["memory_kb"]
+    wait_for(lambda: [key for key, now in wire.evsd.footprint().items() if key != "memory_kb" and now > before[key]] == [],
              "no descriptor, thread or buffer is lost")
-    assert is_sanitized() or rss_kb < before["rss_kb"] + 200
+    assert is_sanitized() or memory_kb < before["memory_kb"] + 200
 
 
 def test_ports_are_small(lab):
@@ -133,7 +133,7 @@ def test_ports_are_small(lab):
         lab.vhost_guest(evsd, f"g{n}")
     after = evsd.footprint()
     assert after["buffers"] == before["buffers"]
-    assert is_sanitized() or after["rss_kb"] - before["rss_kb"] < count * 2048
+    assert is_sanitized() or after["memory_kb"] - before["memory_kb"] < count * 2048
 
 
 def test_a_directory_that_comes_later_and_a_path_replaced(lab):
