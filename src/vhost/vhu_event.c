@@ -45,16 +45,6 @@ int vhu_list_add(struct vhu *vhu)
 	return ret;
 }
 
-bool vhu_list_has(const char *path)
-{
-	bool has;
-
-	pthread_mutex_lock(&list_lock);
-	has = find(path);
-	pthread_mutex_unlock(&list_lock);
-	return has;
-}
-
 void vhu_list_del(struct vhu *vhu)
 {
 	struct vhu **link = &list;
@@ -381,8 +371,8 @@ static struct vhu_conn *take_conn(struct vhu *vhu, int vid, int fd)
 /* The library closes it, and as a client does not try again. */
 static int refuse(struct vhu *vhu, const char *why)
 {
-	EVS_LOG_LIMITED(vhost, WARN, "port '%s': a connection is refused: %s", vhu->port->name,
-	                why);
+	EVS_LOG_LIMITED(vhost, WARN, "port '%s': a connection of '%s' is refused: %s",
+	                vhu->port->name, vhu->path, why);
 	evs_store_release(&vhu->is_refused, true);
 	tell_control(vhu);
 	return -1;
@@ -398,8 +388,11 @@ static int on_connect(int vid)
 		return -1;
 	fd = vhu_socket_find(vhu);
 	if (fd < 0) /* it would have no time-outs, and could hold up all others */
-		return refuse(vhu, "no descriptor of it can be had: raise LimitNOFILE (or "
-		                   "ulimit -n), or mount /proc");
+		return refuse(
+		        vhu, fd == -EXDEV ? "it can not be told from other sockets: let the "
+		                            "guest's side bind it under this path"
+		                          : "no descriptor of it can be had: raise LimitNOFILE (or "
+		                            "ulimit -n), or mount /proc");
 	conn = take_conn(vhu, vid, fd);
 	if (!conn) {
 		close(fd);

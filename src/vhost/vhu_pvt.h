@@ -138,8 +138,7 @@ void vhu_conn_end(struct vhu_conn *conn); /* [vhost, ctl] the library has it no 
 bool vhu_kick_set(struct vhu_conn *conn, uint32_t ring, int fd);
 struct rte_vhost_device_ops;
 extern const struct rte_vhost_device_ops vhu_ops;
-int vhu_list_add(struct vhu *vhu);   /* -EEXIST: the path is in use by another port */
-bool vhu_list_has(const char *path); /* [vhost] is it a port's? */
+int vhu_list_add(struct vhu *vhu); /* -EEXIST: the path is in use by another port */
 void vhu_list_del(struct vhu *vhu);
 /* The facts of the guest that is served, all zero if none; returns whether anyone is connected. */
 struct vhu_conn *vhu_conn_lookup(int vid); /* [vhost] */
@@ -192,7 +191,7 @@ void vhu_rings_forget(struct vhu_conn *conn); /* frames that are kept for what d
 void vhu_rings_enable(struct vhu_conn *conn, uint16_t index, bool enable);
 
 /* vhu_socket.c: [vhost] gives the socket that is connected now its time-outs, and the caller a
- * copy; -1: none */
+ * copy. -EXDEV: which one it is can not be told; else none can be listed or copied */
 int vhu_socket_find(const struct vhu *vhu);
 void vhu_socket_be_patient(const struct vhu_conn *conn); /* from now on, with half messages */
 

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "vhost/vhu_pvt.h"
 
@@ -58,40 +60,60 @@ static bool is_new(int fd)
 	       !timeout.tv_usec;
 }
 
+/* By the same name, or through a link. A relative name says nothing: it is of another directory. */
+static bool is_same(const char *theirs, const char *path)
+{
+	struct stat a, b;
+
+	return !strcmp(theirs, path) || (*theirs == '/' && !stat(theirs, &a) && !stat(path, &b) &&
+	                                 a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+}
+
+/* Could it be the library's end of a connection that it made? What evsd itself connects does not
+ * wait or is closed on exec, as the library's is not; and it was born with some sockets. */
+static bool is_library_kind(int fd)
+{
+	return fd > STDERR_FILENO && !(fcntl(fd, F_GETFL) & O_NONBLOCK) &&
+	       !(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+}
+
 /* A server's end has the path as its own name, a client's as that of the other side. But that one
- * may go by another name: of a link, relative to a directory, from before it was moved. Then a
- * client's end is known by its kind, as evsd waits for no other socket that it connects. */
-static enum match { NO_MATCH, BY_KIND, BY_NAME } get_match(int fd, const struct vhu *vhu)
+ * may go by another name: relative to a directory, of another mount namespace (where it may be that
+ * of another port's socket here), from before it was moved. Then a client's end is known by its
+ * kind, if it is the only one of this kind. */
+static enum match { NO_MATCH, BY_KIND, BY_NAME, N_MATCHES } get_match(int fd, const struct vhu *vhu)
 {
 	char ours[VHU_PATH_LEN + 1], theirs[VHU_PATH_LEN + 1];
 
 	if (!is_new(fd) || !get_path(fd, getsockname, ours) || !get_path(fd, getpeername, theirs))
 		return NO_MATCH;
-	if (!strcmp(vhu->is_client ? theirs : ours, vhu->path))
-		return BY_NAME;
-	return vhu->is_client && !*ours && *theirs && !vhu_list_has(theirs) &&
-	                       !(fcntl(fd, F_GETFL) & O_NONBLOCK)
-	               ? BY_KIND
-	               : NO_MATCH;
+	if (!vhu->is_client)
+		return strcmp(ours, vhu->path) ? NO_MATCH : BY_NAME;
+	if (*ours || !*theirs)
+		return NO_MATCH;
+	return is_same(theirs, vhu->path) ? BY_NAME : is_library_kind(fd) ? BY_KIND : NO_MATCH;
 }
 
+/* -EXDEV: none, or one of several. */
 static int find(const struct vhu *vhu)
 {
 	DIR *dir = opendir("/proc/self/fd");
-	enum match best = NO_MATCH;
+	int found[N_MATCHES] = {0}, n[N_MATCHES] = {0};
 	struct dirent *entry;
-	int found = -1;
+	enum match best;
 
-	while (dir && best < BY_NAME && (entry = readdir(dir))) {
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
 		const int fd = atoi(entry->d_name);
 		const enum match match = get_match(fd, vhu);
 
-		found = match > best ? fd : found;
-		best = EVS_MAX(best, match);
+		found[match] = fd;
+		n[match]++;
 	}
-	if (dir)
-		closedir(dir);
-	return found;
+	closedir(dir);
+	best = n[BY_NAME] ? BY_NAME : BY_KIND;
+	return n[best] == 1 ? found[best] : -EXDEV;
 }
 
 void vhu_socket_be_patient(const struct vhu_conn *conn)
@@ -113,6 +135,7 @@ int vhu_socket_find(const struct vhu *vhu)
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &half, sizeof(half));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &reply, sizeof(reply));
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		fd = fd < 0 ? -errno : fd;
 	}
 	pthread_mutex_unlock(&lock);
 	return fd;

@@ -113,29 +113,126 @@ static void work(int listener, const struct port *port)
 	await(!port->link_up);
 }
 
+/* Connected sockets that are no guest's: one that evsd made, one that it was born with. */
+struct others {
+	int listener, made, given, before;
+	char path[64];
+};
+
+static int connect_to(const char *path, int flags)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | flags, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static void open_others(struct others *others)
+{
+	snprintf(others->path, sizeof(others->path), "%s/journal", test_dir);
+	others->listener = listen_at(others->path);
+	others->made = connect_to(others->path, SOCK_CLOEXEC);
+	others->given = connect_to(others->path, SOCK_CLOEXEC);
+	others->before = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	assert_int_equal(dup2(others->given, STDIN_FILENO), STDIN_FILENO);
+}
+
+static bool is_untouched(int fd)
+{
+	struct timeval timeout = {.tv_sec = 1};
+	socklen_t size = sizeof(timeout);
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &size), 0);
+	return !timeout.tv_sec && !timeout.tv_usec;
+}
+
+static void close_others(struct others *others)
+{
+	if (others->before >= 0)
+		dup2(others->before, STDIN_FILENO);
+	else
+		close(STDIN_FILENO);
+	close(others->before);
+	close(others->given);
+	close(others->made);
+	close(others->listener);
+	unlink(others->path);
+}
+
+/* A socket at `path` that was bound under another name: of a link's end, from before it was moved;
+ * which can be that of another port, as in another mount namespace. */
+static int listen_as(const char *path, const char *other, unsigned kind)
+{
+	char good_path[64], kept[80];
+	int listener;
+
+	socket_path(1, good_path, sizeof(good_path));
+	snprintf(kept, sizeof(kept), "%s-kept", good_path);
+	if (kind == 3) {
+		assert_int_equal(rename(good_path, kept), 0);
+		other = good_path;
+	}
+	listener = listen_at(kind == 0 ? path : other);
+	if (kind == 1 || kind == 3)
+		assert_int_equal(rename(other, path), 0);
+	if (kind == 2)
+		assert_int_equal(symlink(other, path), 0);
+	if (kind == 3)
+		assert_int_equal(rename(kept, good_path), 0);
+	return listener;
+}
+
 static void test_names(void **state)
 {
 	char path[64], other[80];
 
 	socket_path(0, path, sizeof(path));
 	snprintf(other, sizeof(other), "%s-other", path);
-	for (unsigned i = 0; i < 3; i++) { /* its own name, another one, a link */
-		int listener = listen_at(i ? other : path);
+	for (unsigned kind = 0; kind < 4; kind++) {
+		int listener = listen_as(path, other, kind);
 		const struct port *port;
+		struct others others;
 
-		if (i == 1)
-			assert_int_equal(rename(other, path), 0);
-		if (i == 2)
-			assert_int_equal(symlink(other, path), 0);
+		open_others(&others);
 		port = test_open_as(0, "client", NULL, NULL);
+		work(listener, port);
+		assert_true(is_untouched(others.made) && is_untouched(others.given));
 		say_half(listener);
 		say_much(listener);
 		work(listener, port);
 		test_close(0);
+		close_others(&others);
 		close(listener);
 		unlink(path);
 		unlink(other);
 	}
+}
+
+/* Another connection that the library could have made, at the same time: the file tells. */
+static void test_told_by_file(void **state)
+{
+	char path[64], other[80], third[80];
+	const struct port *port;
+	int listener, another, stranger;
+
+	socket_path(0, path, sizeof(path));
+	snprintf(other, sizeof(other), "%s-other", path);
+	snprintf(third, sizeof(third), "%s-third", path);
+	listener = listen_as(path, other, 2);
+	another = listen_at(third);
+	stranger = connect_to(third, 0); /* as the library has it, before it tells */
+	port = test_open_as(0, "client", NULL, NULL);
+	work(listener, port);
+	assert_true(is_untouched(stranger));
+	test_close(0);
+	close(stranger);
+	close(another);
+	unlink(third);
+	close(listener);
+	unlink(path);
+	unlink(other);
 }
 
 /* The last descriptor became the connection: time-outs can not be given, so it is closed, and tried
@@ -197,6 +294,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_names),
+	        cmocka_unit_test(test_told_by_file),
 	        cmocka_unit_test(test_no_descriptors),
 	        cmocka_unit_test(test_no_socket),
 	};
