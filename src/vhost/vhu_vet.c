@@ -259,7 +259,7 @@ static const char *check_rarp(struct vhu_conn *conn, struct vhu_msg *msg)
 /* Only behind an IOMMU anything is ever asked on it. */
 static const char *check_channel(struct vhu_conn *conn, struct vhu_msg *msg)
 {
-	if (msg->n_fds != 1 || !vhu_channel_takes(msg->fds[0]))
+	if (msg->n_fds != 1 || (conn->vhu->iommu && !vhu_channel_takes(msg->fds[0])))
 		return "a channel that is no Unix stream socket";
 	return replace_file(msg, conn->vhu->iommu ? vhu_channel_open(conn, msg->fds[0])
 	                                          : vhu_call_decoy());
@@ -369,7 +369,9 @@ static enum rte_vhost_msg_result before(int vid, void *arg)
 	if (!conn)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	vhu_guard_thread();
-	if (!reads_replies(conn))
+	if (evs_load_relaxed(&conn->is_cut)) /* said before it was sent away */
+		why = "it took memory away";
+	else if (!reads_replies(conn))
 		why = "it does not read its replies";
 	else if (rule->check)
 		why = rule->check(conn, msg);
