@@ -422,8 +422,9 @@ static void on_disconnect(int vid)
 	if (evs_load_relaxed(&conn->is_cut)) {
 		evs_counter_add(&conn->vhu->n_cuts, 1);
 		EVS_LOG_LIMITED(vhost, WARN,
-		                "port '%s': the guest took memory away that it had shared, and was "
-		                "disconnected",
+		                "port '%s': the guest took memory away that it had shared (or its "
+		                "host has no memory left for it: prealloc=on, or a larger "
+		                "/dev/shm), and was disconnected",
 		                conn->vhu->port->name);
 	}
 	vhu_conn_end(conn);
