@@ -123,8 +123,7 @@ static void send_away(struct vhu_conn *guest)
 {
 	evs_store_relaxed(&guest->mem.n, 0);
 	evs_store_relaxed(&guest->is_cut, true);
-	if (guest->fd >= 0)
-		shutdown(guest->fd, SHUT_RDWR);
+	shutdown(guest->fd, SHUT_RDWR);
 }
 
 /* False: it is no guest's memory. */

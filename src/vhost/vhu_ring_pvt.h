@@ -78,7 +78,7 @@ struct vhu_ring {
 	const struct vhu_layout *layout;
 	int vid;
 	int call_fd; /* our copy; -1: none */
-	int kick_fd; /* the library's; -1: none, or no eventfd */
+	int kick_fd; /* the library's; negative: none */
 	union {
 		struct vring_desc *desc;
 		struct vring_packed_desc *packed;
