@@ -9,13 +9,13 @@
  * with its figures until it is stopped or its port goes.
  */
 #include <event2/event.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/evs_rcu.h"
+#include "base/evs_thread.h"
 #include "control/ctl_capture_pvt.h"
 
 #define MAX_CAPTURES 16
@@ -227,19 +227,13 @@ static struct ctl_capture *capture_new(const json_t *params)
 	return c;
 }
 
-/* The writer takes no signals: these are the control thread's. */
 static int start_thread(struct ctl_capture *c)
 {
-	sigset_t all, old;
-	int ret;
+	int ret = evs_thread_start(&c->thread, NULL, ctl_capture_write, c);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&c->thread, NULL, ctl_capture_write, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret == 0)
 		pthread_setname_np(c->thread, "evs-capture");
-	return -ret;
+	return ret;
 }
 
 int ctl_capture_start(struct ctl_call *call)

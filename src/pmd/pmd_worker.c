@@ -6,7 +6,6 @@
  */
 #include <numa.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -14,6 +13,7 @@
 #include <rte_lcore.h>
 
 #include "base/evs_log.h"
+#include "base/evs_thread.h"
 #include "pmd/pmd_pvt.h"
 
 #define FLUSH_US_DEFAULT 20
@@ -135,7 +135,6 @@ static void worker_free(struct pmd_worker *w)
 
 static int worker_start(struct pmd_worker *w, struct evs_error *err)
 {
-	sigset_t all, before;
 	pthread_attr_t attr;
 	cpu_set_t cpus;
 	char name[16];
@@ -145,21 +144,16 @@ static int worker_start(struct pmd_worker *w, struct evs_error *err)
 	CPU_SET(w->cpu, &cpus);
 	pthread_attr_init(&attr);
 	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
-	sigfillset(&all); /* signals are the control thread's */
-	sigdelset(&all,
-	          SIGBUS); /* but memory that a guest takes away: the kernel ends us, if blocked */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&w->thread, &attr, main_of_worker, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	rc = evs_thread_start(&w->thread, &attr, main_of_worker, w);
 	pthread_attr_destroy(&attr);
-	if (rc == EINVAL)
+	if (rc == -EINVAL)
 		return evs_error_set(err, -EINVAL,
 		                     "CPU %u is not there or not allowed to this "
 		                     "process; see `taskset -p` for those that are",
 		                     w->cpu);
 	if (rc)
-		return evs_error_set(err, -rc, "cannot start a worker on CPU %u: %s", w->cpu,
-		                     strerror(rc));
+		return evs_error_set(err, rc, "cannot start a worker on CPU %u: %s", w->cpu,
+		                     strerror(-rc));
 	snprintf(name, sizeof(name), "evs-w%u", w->id);
 	pthread_setname_np(w->thread, name);
 	return 0;

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/evs_thread.h"
 #include "vhost/vhu_pvt.h"
 
 #define QUESTION_MAX 1024
@@ -82,19 +83,24 @@ static bool open_pair(int pair[2])
 	return flags >= 0 && !fcntl(pair[1], F_SETFL, flags | O_NONBLOCK);
 }
 
+/* NULL: see errno. */
 static struct vhu_channel *start(int fd)
 {
 	struct vhu_channel *channel = malloc(sizeof(*channel));
+	int ret;
 
 	if (!channel)
 		return NULL;
 	*channel = (struct vhu_channel){.guest = fcntl(fd, F_DUPFD_CLOEXEC, 0), .pair = {-1, -1}};
-	if (channel->guest >= 0 && open_pair(channel->pair) &&
-	    !pthread_create(&channel->relay, NULL, relay, channel)) {
+	ret = channel->guest < 0 || !open_pair(channel->pair)
+	              ? -errno
+	              : evs_thread_start(&channel->relay, NULL, relay, channel);
+	if (!ret) {
 		pthread_setname_np(channel->relay, "vhost-ask");
 		return channel;
 	}
 	free_channel(channel);
+	errno = -ret;
 	return NULL;
 }
 

@@ -35,6 +35,7 @@
 #define RING_LEN_MAX 4096
 
 static const char no_fds[] = "no file descriptor is left: raise LimitNOFILE (or ulimit -n)";
+static const char no_task[] = "no thread or memory is left: raise TasksMax or MemoryMax";
 
 /* What is said of a message, and which rings may not be used while it is handled. */
 struct rule {
@@ -137,7 +138,7 @@ static bool never_blocks(int fd)
 static const char *replace_file(struct vhu_msg *msg, int fd)
 {
 	if (fd < 0)
-		return no_fds;
+		return errno == EAGAIN || errno == ENOMEM ? no_task : no_fds;
 	close(msg->fds[0]);
 	msg->fds[0] = fd;
 	return NULL;

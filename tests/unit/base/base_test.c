@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Error carrier, log levels, clock, bitmap.
+ * Error carrier, log levels, clock, bitmap, threads.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,12 +8,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/evs_base.h"
 #include "base/evs_bitmap.h"
 #include "base/evs_clock.h"
 #include "base/evs_log.h"
+#include "base/evs_thread.h"
 
 static void error_prefix_goes_before(void **state)
 {
@@ -127,6 +129,36 @@ static void bitmap_walks_set_bits(void **state)
 	assert_true(evs_bitmap_test(map, 63));
 }
 
+static void *get_mask(void *mask)
+{
+	pthread_sigmask(SIG_SETMASK, NULL, mask);
+	return NULL;
+}
+
+static void thread_takes_no_signals(void **state)
+{
+	sigset_t mask, ours;
+	pthread_t thread;
+
+	assert_int_equal(evs_thread_start(&thread, NULL, get_mask, &mask), 0);
+	pthread_join(thread, NULL);
+	assert_true(sigismember(&mask, SIGTERM) && sigismember(&mask, SIGCHLD));
+	assert_false(sigismember(&mask, SIGBUS));
+	get_mask(&ours);
+	assert_false(sigismember(&ours, SIGTERM));
+}
+
+static void thread_says_why_not(void **state)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	assert_int_equal(pthread_attr_setstacksize(&attr, (size_t)1 << 60), 0);
+	assert_int_equal(evs_thread_start(&thread, &attr, get_mask, NULL), -EAGAIN);
+	pthread_attr_destroy(&attr);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +169,8 @@ int main(void)
 	        cmocka_unit_test(log_limit_is_per_second),
 	        cmocka_unit_test(clock_converts_both_ways),
 	        cmocka_unit_test(bitmap_walks_set_bits),
+	        cmocka_unit_test(thread_takes_no_signals),
+	        cmocka_unit_test(thread_says_why_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
