@@ -203,6 +203,8 @@ bool vhu_memory_changed(struct vhu_conn *conn)
 		        vhu_guard_add(conn, mem->regions[i].mmap_addr, mem->regions[i].mmap_size);
 		bytes += mem->regions[i].size;
 	}
+	if (!evs_load_acquire(&conn->vhu->is_open))
+		vhu_guard_del(conn); /* vhu_close may have done so before */
 	pthread_mutex_lock(&conn->vhu->lock);
 	conn->facts.n_regions = mem->nregions;
 	conn->facts.memory_bytes = bytes;
@@ -223,7 +225,7 @@ static int on_new_device(int vid)
 	withdraw(vhu); /* who comes last is served */
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, vid);
-	if (conn && !conn->has_memory)
+	if (conn && (!conn->has_memory || !evs_load_acquire(&vhu->is_open)))
 		conn = NULL;
 	if (conn) {
 		facts.n_regions = conn->facts.n_regions;
@@ -242,6 +244,21 @@ static int on_new_device(int vid)
 	return 0;
 }
 
+/* Another guest, if there is one that is ready, is served instead. */
+static void stop_serving(struct vhu *vhu)
+{
+	struct vhu_conn *conn;
+
+	withdraw(vhu);
+	pthread_mutex_lock(&vhu->lock);
+	conn = ready_conn(vhu);
+	if (conn)
+		serve(vhu, conn);
+	pthread_mutex_unlock(&vhu->lock);
+	EVS_LOG_LIMITED(vhost, INFO, "port '%s': guest is gone", vhu->port->name);
+	tell_control(vhu);
+}
+
 static void on_destroy_device(int vid)
 {
 	struct vhu *vhu = of_device(vid);
@@ -256,16 +273,10 @@ static void on_destroy_device(int vid)
 	pthread_mutex_unlock(&vhu->lock);
 	if (conn)
 		vhu_rings_pause(conn, VHU_REST_FOR_GOOD);
-	if (evs_load_acquire(&vhu->vid) != vid)
-		return;
-	withdraw(vhu);
-	pthread_mutex_lock(&vhu->lock);
-	conn = ready_conn(vhu);
-	if (conn)
-		serve(vhu, conn);
-	pthread_mutex_unlock(&vhu->lock);
-	EVS_LOG_LIMITED(vhost, INFO, "port '%s': guest is gone", vhu->port->name);
-	tell_control(vhu);
+	if (evs_load_acquire(&vhu->vid) == vid)
+		stop_serving(vhu);
+	if (conn && !evs_load_acquire(&vhu->is_open)) /* the library unmaps it when we return */
+		vhu_guard_del(conn);
 }
 
 /* Of the guest that is served, frames go only to rings that are enabled. Under vhu->lock. */

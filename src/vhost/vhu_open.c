@@ -230,12 +230,27 @@ static void note_socket(const struct vhu *vhu, struct vhu_socket_id *id)
 		                             st.st_mtim.tv_nsec};
 }
 
+/* The library is about to unmap the memory of all guests, and something else may lie there before
+ * we know. Of those that are ready it tells before (on_destroy_device); memory of others nobody
+ * touches but the library's own thread, and no other becomes ready now. */
+static void unguard(struct vhu *vhu)
+{
+	pthread_mutex_lock(&vhu->lock);
+	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
+		if (vhu->conn[i].vid != VHU_NO_DEVICE && !vhu->conn[i].is_ready)
+			vhu_guard_del(&vhu->conn[i]);
+	pthread_mutex_unlock(&vhu->lock);
+}
+
 void vhu_close(struct vhu *vhu)
 {
-	if (vhu->is_open && rte_vhost_driver_unregister(vhu->path))
+	bool was_open = vhu->is_open;
+
+	evs_store_release(&vhu->is_open, false);
+	unguard(vhu);
+	if (was_open && rte_vhost_driver_unregister(vhu->path))
 		EVS_LOG(vhost, ERR, "port '%s': DPDK's vhost keeps the socket '%s'",
 		        vhu->port->name, vhu->path);
-	vhu->is_open = false;
 	for (unsigned i = 0; i < VHU_MAX_CONNS; i++) /* of whose end the library has not told */
 		if (vhu->conn[i].vid != VHU_NO_DEVICE)
 			vhu_conn_end(&vhu->conn[i]);
@@ -249,7 +264,7 @@ static int open_socket(struct vhu *vhu, const struct port_args *args, struct evs
 		return evs_error_set(err, -EIO,
 		                     "DPDK's vhost refuses the socket '%s' (its log says why)",
 		                     vhu->path);
-	vhu->is_open = true;
+	evs_store_release(&vhu->is_open, true);
 	ret = choose_features(vhu, args, err);
 	if (!ret && (rte_vhost_driver_callback_register(vhu->path, &vhu_ops) ||
 	             rte_vhost_driver_start(vhu->path)))

@@ -94,7 +94,7 @@ struct vhu {
 	uint64_t last_check_ns;
 	struct vhu_socket_id socket_id; /* of ours, in mode server */
 	bool is_client, is_closing, is_waiting, iommu, postcopy;
-	bool is_open;    /* the library has the socket */
+	bool is_open;    /* [ctl w, vhost r] the library has the socket, and keeps it */
 	bool steers;     /* by hash [ctl w under lock, vhost r under lock] */
 	bool is_refused; /* [vhost w, ctl rw] a connection was, since the socket was opened */
 	bool is_lost;    /* another one is in its place, or there can be none */
