@@ -9,6 +9,7 @@ import sys
 
 COUNT = "/proc/sys/vm/nr_hugepages"
 FREE = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+COMPACT = "/proc/sys/vm/compact_memory"
 MOUNT = "/dev/hugepages"
 LOCK = "/run/evsbench-hugepages.lock"
 
@@ -44,6 +45,9 @@ def reserve(pages, stack):
     with alone():
         before = read(COUNT)
         try:
+            if read(FREE) < pages:
+                with open(COMPACT, "w") as file:  # free memory may be in smaller pieces
+                    file.write("1")
             add(max(pages - read(FREE), 0))
         finally:
             stack.callback(give_back, max(read(COUNT) - before, 0))
