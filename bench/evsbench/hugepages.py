@@ -46,7 +46,7 @@ def reserve(pages, stack):
         before = read(COUNT)
         try:
             if read(FREE) < pages:
-                with open(COMPACT, "w") as file:  # free memory may be in smaller pieces
+                with contextlib.suppress(OSError), open(COMPACT, "w") as file:  # it may be free in smaller pieces
                     file.write("1")
             add(max(pages - read(FREE), 0))
         finally:

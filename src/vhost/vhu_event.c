@@ -203,9 +203,10 @@ bool vhu_memory_changed(struct vhu_conn *conn)
 		        vhu_guard_add(conn, mem->regions[i].mmap_addr, mem->regions[i].mmap_size);
 		bytes += mem->regions[i].size;
 	}
-	if (!evs_load_acquire(&conn->vhu->is_open))
-		vhu_guard_del(conn); /* vhu_close may have done so before */
 	pthread_mutex_lock(&conn->vhu->lock);
+	/* Closed meanwhile: of one that is ready, on_destroy_device takes the guards away. */
+	if (!evs_load_acquire(&conn->vhu->is_open) && !conn->is_ready)
+		vhu_guard_del(conn);
 	conn->facts.n_regions = mem->nregions;
 	conn->facts.memory_bytes = bytes;
 	pthread_mutex_unlock(&conn->vhu->lock);
@@ -268,15 +269,22 @@ static void on_destroy_device(int vid)
 		return;
 	pthread_mutex_lock(&vhu->lock);
 	conn = conn_of(vhu, vid);
-	if (conn)
+	if (conn) {
 		conn->is_ready = false;
+		conn->is_leaving = true;
+	}
 	pthread_mutex_unlock(&vhu->lock);
 	if (conn)
 		vhu_rings_pause(conn, VHU_REST_FOR_GOOD);
 	if (evs_load_acquire(&vhu->vid) == vid)
 		stop_serving(vhu);
-	if (conn && !evs_load_acquire(&vhu->is_open)) /* the library unmaps it when we return */
+	if (!conn)
+		return;
+	pthread_mutex_lock(&vhu->lock);
+	conn->is_leaving = false;
+	if (!evs_load_acquire(&vhu->is_open)) /* the library unmaps its memory when we return */
 		vhu_guard_del(conn);
+	pthread_mutex_unlock(&vhu->lock);
 }
 
 /* Of the guest that is served, frames go only to rings that are enabled. Under vhu->lock. */

@@ -231,13 +231,14 @@ static void note_socket(const struct vhu *vhu, struct vhu_socket_id *id)
 }
 
 /* The library is about to unmap the memory of all guests, and something else may lie there before
- * we know. Of those that are ready it tells before (on_destroy_device); memory of others nobody
- * touches but the library's own thread, and no other becomes ready now. */
+ * we know. Of those that are ready, or just leaving, on_destroy_device takes care; memory of others
+ * nobody touches but the library's own thread, and no other becomes ready now. */
 static void unguard(struct vhu *vhu)
 {
 	pthread_mutex_lock(&vhu->lock);
 	for (unsigned i = 0; i < VHU_MAX_CONNS; i++)
-		if (vhu->conn[i].vid != VHU_NO_DEVICE && !vhu->conn[i].is_ready)
+		if (vhu->conn[i].vid != VHU_NO_DEVICE && !vhu->conn[i].is_ready &&
+		    !vhu->conn[i].is_leaving)
 			vhu_guard_del(&vhu->conn[i]);
 	pthread_mutex_unlock(&vhu->lock);
 }

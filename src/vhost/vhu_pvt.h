@@ -38,6 +38,7 @@ struct vhu_conn {
 	int vid; /* VHU_NO_DEVICE: free */
 	int fd;  /* a copy of the library's, valid until vhu_conn_end */
 	bool is_ready;
+	bool is_leaving;  /* ready no more, but workers may still be at its rings */
 	bool has_memory;  /* else the library must not be asked for its table */
 	bool is_cut;      /* [any thread w] it took memory away; see vhu_guard.c */
 	bool advised;     /* of postcopy */
