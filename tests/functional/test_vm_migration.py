@@ -67,7 +67,7 @@ class Hosts:
         target.monitor()
         source.monitor().call("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         downtime = source.migrate(path)["downtime"] / 1e3
-        begin = source.monitor().happened("MIGRATION", status="completed") - downtime
+        begin = wait_for(lambda: source.monitor().happened("MIGRATION", status="completed"), "the event says so, too") - downtime
         resumed = wait_for(lambda: target.monitor().happened("RESUME"), "the guest goes on")
         downtime = max(downtime, resumed - begin)
         source.kill()
