@@ -41,6 +41,7 @@ struct vhu_conn {
 	bool is_leaving;  /* ready no more, but workers may still be at its rings */
 	bool has_memory;  /* else the library must not be asked for its table */
 	bool is_cut;      /* [any thread w] it took memory away; see vhu_guard.c */
+	bool has_pages;   /* told of its IOMMU */
 	bool advised;     /* of postcopy */
 	bool wants_reply; /* to the message handled now */
 	bool is_calling;  /* the message handled now changes no more than who is called */

@@ -209,10 +209,23 @@ static bool can_map(int fd, struct vhu_msg_region region)
 	return addr != MAP_FAILED;
 }
 
+/* At a new table the library forgets where the IOMMU's pages are only if that is negotiated; later
+ * it would look for them in memory that is unmapped. */
+static bool keeps_pages(const struct vhu_conn *conn)
+{
+	uint64_t features = 0;
+
+	rte_vhost_get_negotiated_features(conn->vid, &features);
+	return conn->has_pages && !(features & VHU_NOT_OURS);
+}
+
 static const char *check_memory(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	uint32_t n = msg->mem.n_regions;
 
+	if (keeps_pages(conn))
+		return "memory may change while the IOMMU is off whose pages are known: connect "
+		       "anew";
 	if (n > VHU_MSG_REGIONS || msg->n_fds != (int)n)
 		return "a memory table whose regions and files differ in number";
 	for (uint32_t i = 0; i < n; i++) {
@@ -269,6 +282,7 @@ static const char *check_channel(struct vhu_conn *conn, struct vhu_msg *msg)
 static const char *check_iommu(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	(void)msg;
+	conn->has_pages = true;
 	return conn->vhu->iommu ? NULL : "no iommu=on";
 }
 
